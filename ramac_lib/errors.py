@@ -1,0 +1,10 @@
+"""The one exception that the command line turns into a single sentence."""
+
+
+class RamacError(ValueError):
+    """What a user can mend: bad input, a damaged file, a missing device. Its text is one clear sentence."""
+
+
+def unknown(kind: str, name: object, known: object) -> RamacError:
+    """Return the error for a name that is not among the known ones, which it lists."""
+    return RamacError(f"unknown {kind} {str(name)!r}: choose one of {', '.join(map(str, known))}")  # type: ignore[call-overload]

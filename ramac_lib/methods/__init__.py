@@ -1,0 +1,1 @@
+"""One file a method: its config, its losses, its update."""
