@@ -1,0 +1,54 @@
+"""Random numbers with a seed axis: one generator a seed, so that a seed's draws do not depend on its neighbours."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# A stream of its own for each purpose: what is drawn for one never shifts another.
+STREAMS = {"init": 0, "training": 1, "evaluation": 2, "environment": 3, "hazard": 4}
+
+
+def derive_seed(stream: str, *keys: int) -> int:
+    """Return a 63-bit seed for a purpose and its keys (a run's seed, a step, an episode …)."""
+    state = np.random.SeedSequence([STREAMS[stream], *keys]).generate_state(1, np.uint64)[0]
+    return int(state >> np.uint64(1))
+
+
+class Noise:
+    """Draws of shape (S, …) from S independent generators, one a seed.
+
+    Args:
+        seeds: the S seeds.
+        stream: what the draws are for (a key of `STREAMS`).
+        device: where the draws are made.
+        keys: further integers that tell this stream from others of the same seed.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], stream: str, device: torch.device | str = "cpu", keys: Sequence[int] = ()
+    ) -> None:
+        self.device = torch.device(device)
+        self.generators = [torch.Generator(self.device).manual_seed(derive_seed(stream, seed, *keys)) for seed in seeds]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal draws of shape (S, *shape)."""
+        return torch.stack([torch.randn(shape, generator=g, device=self.device) for g in self.generators])
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return draws of shape (S, *shape), uniform on [0, 1)."""
+        return torch.stack([torch.rand(shape, generator=g, device=self.device) for g in self.generators])
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Return int64 draws of shape (S, *shape), uniform on 0 … high − 1."""
+        return torch.stack([torch.randint(high, shape, generator=g, device=self.device) for g in self.generators])
+
+    def state(self) -> list[Tensor]:
+        """Return each seed's generator state, for a checkpoint."""
+        return [g.get_state() for g in self.generators]
+
+    def load_state(self, states: Sequence[Tensor]) -> None:
+        """Continue where `state` was taken (same kind of device)."""
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state.cpu())

@@ -1,0 +1,34 @@
+"""What every policy is: a differentiable map from noise and state to an action, with its own cloning loss."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ramac_lib.noise import Noise
+
+
+class Policy(nn.Module):
+    """a = ψ_θ(s, z) (eq. 8), actions in [−1, 1]; it knows nothing about values."""
+
+    action_dim: int
+
+    def noise_shape(self, batch: int) -> tuple[int, ...]:
+        """Return the shape, without the seed axis, of the noise that `sample` consumes for `batch` rows."""
+        raise NotImplementedError
+
+    def sample(self, noise: Float[Tensor, "S ..."], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return the action for each row's state and noise, differentiable in θ from end to end."""
+        raise NotImplementedError
+
+    def bc_loss(
+        self,
+        observations: Float[Tensor, "S B s"],
+        actions: Float[Tensor, "S B a"],
+        times: Tensor,
+        noise: Float[Tensor, "S B a"],
+    ) -> Float[Tensor, " S"]:
+        """Return L_BC for each seed, given its draws."""
+        raise NotImplementedError
+
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, Tensor]:
+        """Draw (times, noise) for `bc_loss`."""
+        raise NotImplementedError

@@ -1,0 +1,28 @@
+"""Schedules as fractions of a run's length, and the critic's learning rate in runs shorter than the paper's."""
+
+import torch
+from torch import Tensor
+
+REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
+CRITIC_RATE_CAP = 1e-3
+
+
+def critic_rate(rate: float, steps: int) -> float:
+    """Return the critic's learning rate for a run of `steps` updates.
+
+    The released rates (5e-6 … 5e-5) presuppose 2M updates. Adam moves a parameter by about one rate a step, so the
+    distance that a critic can travel is rate × steps; the rule keeps that product, rate · 2M / steps, up to the cap of
+    1e-3 (beyond it the critic is unstable) and never lowers a rate.
+    """
+    return max(rate, min(rate * REFERENCE_STEPS / steps, CRITIC_RATE_CAP))
+
+
+def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:
+    """Return 0 before `start`, 1 after `start + length`, linear in between; both are fractions of the run.
+
+    A tensor in, a tensor out: nothing waits for the device.
+    """
+    progress = step / steps
+    if length <= 0:
+        return (progress >= start).to(torch.get_default_dtype())
+    return ((progress - start) / length).clamp(0, 1)
