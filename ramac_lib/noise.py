@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 # A stream of its own for each purpose: what is drawn for one never shifts another.
-STREAMS = {"init": 0, "training": 1, "evaluation": 2, "environment": 3, "hazard": 4}
+STREAMS = {"init": 0, "batches": 1, "training": 2, "evaluation": 3, "environment": 4}
 
 
 def derive_seed(stream: str, *keys: int) -> int:

@@ -23,6 +23,8 @@ Metrics = dict[str, Float[Tensor, " S"]]
 class Config:
     """What every method's config has. Lengths within a run are fractions of it."""
 
+    RELEASED: ClassVar[dict[str, Any]] = {}  # what the released code does otherwise; empty where it has no such method
+
     batch_size: int = 256
     lr_actor: float = 3e-4
 
@@ -62,6 +64,7 @@ class Method(nn.Module):
         self.stack = (len(self.seeds),)
         self.steps = steps
         self.device = torch.device(device)
+        self.batches = Noise(seeds, "batches", device)  # its own stream: every method sees the same batches
         self.noise = Noise(seeds, "training", device)
         self.optimizers: dict[str, StackedAdam] = {}
         self._init = Noise(seeds, "init")
@@ -91,18 +94,24 @@ class Method(nn.Module):
         return {
             "networks": {k: v[index].cpu().clone() for k, v in self.state_dict().items() if v.ndim},
             "optimizers": {k: o.seed_state(index) for k, o in self.optimizers.items()},
+            "batches": self.batches.generators[index].get_state(),
             "noise": self.noise.generators[index].get_state(),
         }
 
-    def load_seed_states(self, states: Sequence[dict[str, Any]], step: int) -> None:
-        """Continue from the seeds' states after `step` updates."""
+    def load_networks(self, states: Sequence[dict[str, Any]]) -> None:
+        """Load the seeds' parameters alone, to act."""
         networks = {
             k: torch.stack([s["networks"][k] for s in states]) if v.ndim else v for k, v in self.state_dict().items()
         }
         self.load_state_dict(networks)
+
+    def load_seed_states(self, states: Sequence[dict[str, Any]], step: int) -> None:
+        """Continue from the seeds' states after `step` updates."""
+        self.load_networks(states)
         self.step.fill_(step)
         for name, optimizer in self.optimizers.items():
             optimizer.load_seed_states([s["optimizers"][name] for s in states])
+        self.batches.load_state([s["batches"] for s in states])
         self.noise.load_state([s["noise"] for s in states])
 
 

@@ -43,6 +43,8 @@ RELEASED: dict[str, Any] = {
 class RADACConfig(RAMACConfig):
     """RAMAC's settings with those of RADAC's table for each task."""
 
+    RELEASED: ClassVar[dict[str, Any]] = RELEASED
+
     @classmethod
     def for_task(cls, task: str) -> "RADACConfig":
         """Return the released per-task settings (rates, η, clips, widths) read on the paper's fixed grid."""

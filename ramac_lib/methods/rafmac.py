@@ -32,6 +32,8 @@ RELEASED: dict[str, Any] = {
 class RAFMACConfig(RAMACConfig):
     """RAMAC's settings with RAFMAC's own defaults."""
 
+    RELEASED: ClassVar[dict[str, Any]] = RELEASED
+
     policy_steps: int = 10
     lr_critic: float = 3e-4
     embedding: int = 128

@@ -1,0 +1,186 @@
+"""The command line, ``ramac``: one sentence and an exit code above zero for whatever a user can mend."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional, arg
+
+from ramac_lib.errors import RamacError
+
+# Heavy imports stay inside the commands, so that `ramac --help` answers at once.
+
+
+def data(
+    task: Positional[str],
+    /,
+    source: str = "bundled",
+    size: int | None = None,
+    seed: int = 0,
+    hazard: str = "paper",
+    env_id: str | None = None,
+) -> None:
+    """Build or fetch a task's data; print where they lie, their hash and their statistics.
+
+    Args:
+        task: {hopper,walker2d,halfcheetah}-{medium-expert,medium-replay} or risky-bandit.
+        source: bundled, d4rl, minari, minari:DATASET-ID, or the path of an HDF5 file in D4RL's layout.
+        size: transitions asked for; whole episodes, so a few more may come (default: the source's own).
+        seed: of the rollouts of bundled data, or of the choice of episodes.
+        hazard: whose violation rate is printed (paper, calibrated or none); the data themselves stay as they are.
+        env_id: Gymnasium's id, for a file of your own.
+    """
+    from ramac_lib import datasets, hazards
+    from ramac_lib.tasks import BANDIT
+
+    loaded = datasets.load(task, source, size=size, seed=seed, env_id=env_id)
+    rows = {"source": loaded.name, "environment": loaded.env_id, "sha256": loaded.sha256(), **datasets.summary(loaded)}
+    if task != BANDIT:
+        rate = hazards.rates(loaded, hazards.get_hazard(hazard, task))
+        rows[f"share of steps in violation ({hazard} hazard)"] = f"{rate:.4f}"
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:<{width}}  {value:,.4g}" if isinstance(value, float) else f"{name:<{width}}  {value}")
+
+
+def train(
+    method: str,
+    task: str,
+    seeds: tuple[int, ...] = (0,),
+    steps: int = 2_000_000,
+    source: str = "bundled",
+    size: int | None = None,
+    data_seed: int = 0,
+    hazard: str | None = None,
+    risk: str | None = None,
+    alpha: float | None = None,
+    set_: Annotated[tuple[str, ...], arg(name="set", metavar="OPTION=VALUE …")] = (),
+    released: bool = False,
+    eval_every: int | None = None,
+    log_every: int | None = None,
+    episodes: int = 10,
+    device: str = "auto",
+    out: Path | None = None,
+    resume: bool = False,
+) -> None:
+    """Train a method on a task, several seeds side by side; log, evaluate and save as it goes.
+
+    Args:
+        method: radac, rafmac, bc-diffusion, bc-flow.
+        task: {hopper,walker2d,halfcheetah}-{medium-expert,medium-replay} or risky-bandit.
+        seeds: one run a seed; a seed's result does not depend on the others.
+        steps: gradient updates; every schedule is a fraction of them.
+        source: bundled, d4rl, minari, minari:DATASET-ID, or the path of an HDF5 file in D4RL's layout.
+        size: transitions asked of the source.
+        data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
+        hazard: paper, calibrated or none (default: paper; none on the bandit, which has its own trap).
+        risk: cvar, wang, cpw, power or neutral (default: the method's own).
+        alpha: level of the CVaR, in (0, 1].
+        set_: any field of the method's config, e.g. --set n_fractions=64 quantile_axis=target.
+        released: start from the released code's settings instead of the paper's reading.
+        eval_every: updates between evaluations and checkpoints (default: a tenth of the run).
+        log_every: updates between rows of metrics.csv (default: a fiftieth of the run).
+        episodes: evaluation episodes a seed; 0 for none.
+        device: auto, cpu or cuda.
+        out: the run's directory (default: runs/METHOD-TASK-HASH).
+        resume: go on with the run in that directory.
+    """
+    from ramac_lib import training
+    from ramac_lib.runs import make_config, parse_options
+
+    settings = parse_options(set_)
+    if risk is not None:
+        settings["risk"] = risk
+    if alpha is not None:
+        settings["alpha"] = str(alpha)
+    chosen: dict[str, Any] = {"source": source, "size": size, "data_seed": data_seed}
+    if hazard is not None:
+        chosen["hazard"] = hazard
+    config = make_config(method, task, seeds, steps, settings, released=released, **chosen)
+    folder = out or Path("runs") / f"{method}-{task}-{config.hash}"
+    schedule = training.Schedule(log_every, eval_every, episodes)
+    print(f"run {config.hash} in {folder}")
+    try:
+        trainer = training.train(config, folder, device=device, schedule=schedule, resume=resume)
+    except training.Interrupted as stopped:
+        raise SystemExit(_interrupted(f"{stopped}; go on with --resume --out {folder}")) from None
+    _report(trainer.evaluations, "training")
+    print(f"results in {folder}: metrics.csv, evaluations.csv, checkpoint.pt")
+
+
+def evaluate(
+    run_dir: Positional[Path],
+    /,
+    episodes: int = 50,
+    horizon: int | None = None,
+    hazard: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Roll out a finished run's policies under the live hazard; add the episodes to its evaluations.csv.
+
+    Args:
+        run_dir: the run's directory.
+        episodes: episodes in all, shared evenly by the seeds.
+        horizon: steps at which an episode is cut (default: the task's).
+        hazard: paper, calibrated or none (default: the one that the run was trained with).
+        device: auto, cpu or cuda.
+    """
+    from ramac_lib import training
+
+    _report(training.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
+
+
+def book(
+    profile: str = "quick",
+    only: str | None = None,
+    source: str = "bundled",
+    device: str = "auto",
+    force: bool = False,
+) -> None:
+    """Execute the chapters with papermill, build the book, check its pages, print the path of the first.
+
+    Args:
+        profile: quick (two cores, minutes), laptop (hours), gpu (one GPU, an hour) or paper.
+        only: one chapter, e.g. 3_risky_bandit.
+        source: the data that the chapters use.
+        device: auto, cpu or cuda.
+        force: execute chapters again that have not changed.
+    """
+    from ramac_lib import book as builder
+
+    print(builder.build(profile=profile, only=only, source=source, device=device, force=force))
+
+
+def _report(table: Any, purpose: str) -> None:
+    """Print mean and CVaR_0.1 of each group of episodes."""
+    from ramac_lib.results import summary
+
+    if len(table):
+        print(summary(table[table["purpose"] == purpose]).to_string(index=False, float_format="%.1f"))
+
+
+def _interrupted(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 130
+
+
+COMMANDS: dict[str, Any] = {"data": data, "train": train, "evaluate": evaluate, "book": book}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exit with 0, or with one line on standard error and a code above 0."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="ramac", description=__doc__, args=arguments)
+    except RamacError as error:
+        print(f"ramac: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_interrupted("ramac: interrupted")) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""A run: what it is (its config and that config's hash), and its directory."""
+
+import dataclasses
+import hashlib
+import json
+import pickle
+import typing
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ramac_lib import __version__
+from ramac_lib.errors import RamacError, unknown
+from ramac_lib.files import atomic
+from ramac_lib.hazards import get_hazard
+from ramac_lib.methods import Config, get_method
+from ramac_lib.tasks import BANDIT, get_task
+
+FORMAT = 1  # of a checkpoint and of config.json
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run's result. Device, logging and evaluation intervals do not, and are not part of it.
+
+    Args:
+        settings: the method's own config.
+        size: transitions asked of the source; None for the source's default.
+        data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
+
+    Raises:
+        RamacError: an unknown name, no seed or one given twice, a step count that is not positive.
+    """
+
+    method: str
+    task: str
+    settings: Config
+    seeds: tuple[int, ...]
+    steps: int
+    source: str = "bundled"
+    size: int | None = None
+    data_seed: int = 0
+    hazard: str = "paper"
+
+    def __post_init__(self) -> None:
+        get_method(self.method)
+        get_task(self.task)
+        get_hazard(self.hazard, self.task)
+        if not self.seeds:
+            raise RamacError("no seeds were given; at least one is needed")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise RamacError(f"a seed is given twice: {' '.join(map(str, self.seeds))}")
+        if min(self.seeds) < 0:
+            raise RamacError(f"seed {min(self.seeds)} is negative; seeds are whole numbers from 0")
+        if self.steps < 1:
+            raise RamacError(f"steps is {self.steps}; expected a whole number of at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the config as plain data."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @property
+    def hash(self) -> str:
+        """The run's identity: 12 hexadecimal digits of the config's SHA-256."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def alpha(self) -> float | None:
+        """The CVaR level that the method optimises; None for a method without one."""
+        return getattr(self.settings, "alpha", None)
+
+
+def make_config(
+    method: str,
+    task: str,
+    seeds: Sequence[int],
+    steps: int,
+    options: Mapping[str, str] | None = None,
+    released: bool = False,
+    **others: Any,
+) -> RunConfig:
+    """Return a run's config: the method's settings for the task, the released code's if asked, then `options`.
+
+    Raises:
+        RamacError: an unknown method, task or option, or an option's value of the wrong type.
+    """
+    settings = get_method(method).Config.for_task(get_task(task).name)
+    if released:
+        if not settings.RELEASED:
+            raise RamacError(f"{method} was not in the released code, so it has no released settings")
+        settings = dataclasses.replace(settings, **settings.RELEASED)
+    others.setdefault("hazard", "none" if task == BANDIT else "paper")
+    return RunConfig(method, task, with_options(settings, options or {}), tuple(seeds), steps, **others)
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, str]:
+    """Return ``name=value`` pairs as a dict.
+
+    Raises:
+        RamacError: a pair without ``=``, or a name given twice.
+    """
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise RamacError(f"--set {pair!r}: expected option=value")
+        if name in options:
+            raise RamacError(f"--set gives option {name} twice")
+        options[name] = value
+    return options
+
+
+def with_options(settings: Config, options: Mapping[str, str]) -> Config:
+    """Return the settings with `options` (name → text) parsed to each field's type.
+
+    Raises:
+        RamacError: an unknown option (the known ones are listed) or a value of another type.
+    """
+    types = typing.get_type_hints(type(settings))
+    changes = {}
+    for name, text in options.items():
+        if name not in {f.name for f in dataclasses.fields(settings)}:
+            raise unknown(f"option of {type(settings).__name__.removesuffix('Config')}", name, sorted(types))
+        changes[name] = _parse(name, text, types[name])
+    return dataclasses.replace(settings, **changes)
+
+
+def _parse(name: str, text: str, kind: Any) -> Any:
+    choices = typing.get_args(kind) if type(None) in typing.get_args(kind) else (kind,)
+    if type(None) in choices and text.lower() == "none":
+        return None
+    target = next(c for c in choices if c is not type(None))
+    try:
+        if target is bool:
+            return {"true": True, "false": False}[text.lower()]
+        if typing.get_origin(target) is tuple:
+            return tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
+        return target(text)
+    except (KeyError, ValueError):
+        expected = getattr(target, "__name__", str(target))
+        raise RamacError(f"option {name} is {text!r}; expected a value of type {expected}") from None
+
+
+def config_from_json(data: Mapping[str, Any]) -> RunConfig:
+    """Return the config that `to_json` wrote."""
+    config_class: Any = get_method(data["method"]).Config
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()}
+    return RunConfig(**{**data, "settings": config_class(**settings), "seeds": tuple(data["seeds"])})
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """config.json, checkpoint.pt, metrics.csv and evaluations.csv of one run; each file is whole or not there."""
+
+    path: Path
+
+    def check(self, config: RunConfig, resume: bool) -> None:
+        """Refuse a directory that this run may not use; change nothing.
+
+        Raises:
+            RamacError: it holds a run of another config, or one that `resume` was not given for.
+        """
+        if self.config_file.exists():
+            there = self.read_config()
+            if there.hash != config.hash:
+                raise RamacError(f"{self.path}: holds a run of another config: {_difference(there, config)}")
+            if not resume:
+                raise RamacError(f"{self.path}: this run was begun before; pass --resume to go on with it")
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise RamacError(f"{self.path}: the folder is not empty and holds no run")
+
+    def open(self, config: RunConfig, facts: Mapping[str, Any], resume: bool) -> bool:
+        """Claim the directory for a run; return whether there is a checkpoint to go on from.
+
+        Args:
+            facts: written beside the config (the data's hash, the environment …), no part of the run's identity.
+
+        Raises:
+            RamacError: the directory holds a run of another config, or one that `resume` was not given for.
+        """
+        self.check(config, resume)
+        if not self.config_file.exists():
+            data = {"format": FORMAT, "hash": config.hash, "version": __version__, "config": config.to_json(), **facts}
+            with atomic(self.config_file) as temporary:
+                temporary.write_text(json.dumps(data, indent=2) + "\n")
+        return self.checkpoint_file.exists()
+
+    @property
+    def config_file(self) -> Path:
+        """The run's config and facts."""
+        return self.path / "config.json"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """The last checkpoint."""
+        return self.path / "checkpoint.pt"
+
+    def read_facts(self) -> dict[str, Any]:
+        """Return all of config.json.
+
+        Raises:
+            RamacError: there is none, it is damaged, or it is of a newer version.
+        """
+        try:
+            facts = json.loads(self.config_file.read_text())
+            if facts["format"] > FORMAT:
+                raise RamacError(
+                    f"{self.config_file}: written by a newer version (format {facts['format']}; this reads {FORMAT})"
+                )
+            return facts
+        except FileNotFoundError:
+            raise RamacError(f"{self.path}: holds no run (no config.json)") from None
+        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+            raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
+
+    def read_config(self) -> RunConfig:
+        """Return the run's config.
+
+        Raises:
+            RamacError: as `read_facts`.
+        """
+        facts = self.read_facts()
+        try:
+            return config_from_json(facts["config"])
+        except (KeyError, TypeError):
+            raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
+
+    def save_checkpoint(self, step: int, seeds: Mapping[int, Any], device: str) -> None:
+        """Write the state after `step` updates, atomically."""
+        facts = self.read_facts()
+        with atomic(self.checkpoint_file) as temporary:
+            torch.save(
+                {"format": FORMAT, "hash": facts["hash"], "step": step, "device": device, "seeds": dict(seeds)},
+                temporary,
+            )
+
+    def load_checkpoint(self) -> dict[str, Any]:
+        """Return what `save_checkpoint` wrote (no code in the file is run).
+
+        Raises:
+            RamacError: there is none, it is damaged, of another run, or of a newer version.
+        """
+        path = self.checkpoint_file
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            newer, same = checkpoint["format"] > FORMAT, checkpoint["hash"] == self.read_facts()["hash"]
+        except FileNotFoundError:
+            raise RamacError(f"{path}: there is no checkpoint yet") from None
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+            raise RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew") from None
+        if newer:
+            raise RamacError(f"{path}: written by a newer version (format {checkpoint['format']}; this reads {FORMAT})")
+        if not same:
+            raise RamacError(f"{path}: the checkpoint is of another run")
+        return checkpoint
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a CSV, atomically; floats to the last bit."""
+        with atomic(self.path / name) as temporary:
+            table.to_csv(temporary, index=False)
+
+    def read_table(self, name: str, up_to_step: int | None = None) -> pd.DataFrame:
+        """Return a CSV (empty if there is none), without rows of later steps than the checkpoint's."""
+        path = self.path / name
+        if not path.exists():
+            return pd.DataFrame()
+        table = pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+        return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
+
+
+def _difference(there: RunConfig, here: RunConfig) -> str:
+    """Return the first field in which two configs differ, for a message."""
+    a, b = ({**c.to_json(), **c.to_json()["settings"]} for c in (there, here))
+    names = [n for n in a | b if n != "settings" and a.get(n) != b.get(n)]
+    return f"{names[0]} is {a.get(names[0])!r} there and {b.get(names[0])!r} here"
