@@ -1,1 +1,77 @@
 """Where transitions come from: bundled policies, D4RL, Minari, or a file in D4RL's layout."""
+
+import os
+from pathlib import Path
+
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.episodes import subsample, summary
+from ramac_lib.errors import RamacError, unknown
+from ramac_lib.tasks import BANDIT, get_task
+
+SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
+
+__all__ = ["SOURCES", "Dataset", "load", "subsample", "summary"]
+
+
+def load(
+    task: str,
+    source: str = "bundled",
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    env_id: str | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Return a task's data from a source; each source's module is imported only when it is asked for.
+
+    Args:
+        task: one of `ramac_lib.tasks.TASKS`.
+        source: one of `SOURCES`; the Risky Bandit's ``bundled`` data are drawn from its exact law.
+        size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
+        seed: of the rollouts, or of the episodes kept.
+        env_id: Gymnasium's id, for ``d4rl`` and files only: other data know theirs.
+        progress: show a bar while something takes long.
+
+    Raises:
+        RamacError: an unknown task or source, or what the source itself refuses.
+    """
+    get_task(task)
+    if size is not None and size < 1:
+        raise RamacError(f"size is {size}; expected at least 1")
+    if source.startswith("minari:"):
+        kind = "minari:"
+    elif Path(source).suffix in (".hdf5", ".h5") or os.sep in source:
+        kind = "file"
+    elif source in SOURCES[:3]:
+        kind = source
+    elif Path(source).exists():
+        kind = "file"
+    else:
+        raise unknown("source", source, SOURCES)
+    if env_id is not None and kind not in ("d4rl", "file"):
+        raise RamacError(f"the source {source} knows its environment; expected no env_id beside it")
+
+    if kind == "file":
+        from ramac_lib.datasets import hdf5
+
+        return subsample(hdf5.load_file(source, env_id, task), size, seed)
+    if kind == "d4rl":
+        from ramac_lib.datasets import d4rl
+
+        return subsample(d4rl.load(task, env_id=env_id, progress=progress), size, seed)
+    if kind == "minari":
+        from ramac_lib.datasets import minari
+
+        return minari.load_task(task, size=size, seed=seed, progress=progress)
+    if kind == "minari:":
+        from ramac_lib.datasets import minari
+
+        return subsample(minari.load(source.removeprefix("minari:"), task, progress=progress), size, seed)
+    wanted = {} if size is None else {"size": size}
+    if task == BANDIT:
+        from ramac_lib import bandit
+
+        return bandit.dataset(seed=seed, **wanted)
+    from ramac_lib.datasets import bundled
+
+    return bundled.load(task, seed=seed, progress=progress, **wanted)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int
 
 from ramac_lib.errors import RamacError
 
 FLOATS = ("observations", "actions", "rewards", "next_observations")
 FLAGS = ("terminals", "timeouts")
 KEYS = (*FLOATS, *FLAGS)
+# Two float32 roundings of one state differ by less; a reset or another episode's state differs by more.
+LARGEST_STEP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def validate(data: Dataset) -> None:
         ndim = 2 if key in ("observations", "actions", "next_observations") else 1
         if array.ndim != ndim:
             raise refuse(key, f"has shape {array.shape}; expected {ndim} dimension(s)")
+        if ndim == 2 and array.shape[1] == 0:
+            raise refuse(key, "has no columns; expected at least one")
         if len(array) != n:
             raise refuse(key, f"has {len(array)} rows; expected {n}, as many as rewards")
         if key in FLOATS and not np.isfinite(array).all():
@@ -112,18 +116,28 @@ def validate(data: Dataset) -> None:
     if data.observations.shape != data.next_observations.shape:
         raise refuse(
             "next_observations",
-            f"has shape {data.next_observations.shape}; expected that of observations, "
-            f"{data.observations.shape}",
+            f"has shape {data.next_observations.shape}; expected that of observations, {data.observations.shape}",
         )
     largest = np.abs(data.actions).max()
     if largest > 1 + 1e-5:
         raise refuse("actions", f"reaches {largest:.4g}; expected values in [-1, 1]")
-    inside = ~(data.terminals | data.timeouts)[:-1]
-    jump = np.abs(data.next_observations[:-1] - data.observations[1:]).max(axis=1) > 1e-3
-    if (inside & jump).any():
-        row = int(np.flatnonzero(inside & jump)[0])
+    breaks = unmarked_breaks(data.observations, data.next_observations, data.terminals, data.timeouts)
+    if len(breaks):
+        row = int(breaks[0])
         raise refuse(
             "next_observations",
             f"at row {row} is not the next row's observation although the episode goes on there; "
             "expected terminals or timeouts to mark each episode's last row",
         )
+
+
+def unmarked_breaks(
+    observations: Float32[np.ndarray, "N s"],
+    next_observations: Float32[np.ndarray, "N s"],
+    terminals: Bool[np.ndarray, " N"],
+    timeouts: Bool[np.ndarray, " N"],
+) -> Int[np.ndarray, " B"]:
+    """Return the rows after which the state jumps although no flag ends the episode there."""
+    inside = ~(terminals | timeouts)[:-1]
+    jump = (np.abs(next_observations[:-1] - observations[1:]) > LARGEST_STEP).any(axis=1)
+    return np.flatnonzero(inside & jump)

@@ -1,0 +1,77 @@
+"""Work on whole episodes: a smaller dataset, several as one, and the statistics that describe one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ramac_lib.datasets.contract import KEYS, Dataset
+from ramac_lib.errors import RamacError
+
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+def subsample(data: Dataset, size: int | None, seed: int = 0) -> Dataset:
+    """Keep whole episodes of at most `size` transitions in all, evenly spread over the data, in their order.
+
+    A prefix would lose a mixture whose parts stand one after the other. Episodes are visited by a golden-ratio
+    sequence with a seeded offset: each of its prefixes is evenly spread, and whether an episode is kept does not
+    depend on its length or return.
+
+    Args:
+        size: at least the longest episode's length; None, or the dataset's size or more, keeps everything.
+        seed: of the offset.
+
+    Raises:
+        RamacError: `size` is too small.
+    """
+    if size is None or size >= len(data):
+        return data
+    bounds = np.array(data.episode_bounds())
+    lengths = bounds[:, 1] - bounds[:, 0]
+    if size < lengths.max():
+        raise RamacError(
+            f"{data.name}: size {size} is too small; expected at least {lengths.max()}, its longest episode"
+        )
+    offset = np.random.default_rng(seed).random()
+    order = np.argsort(np.argsort((offset + GOLDEN_RATIO * np.arange(len(bounds))) % 1))
+    kept = np.sort(order[np.cumsum(lengths[order]) <= size])
+    rows = np.concatenate([np.arange(*bounds[episode]) for episode in kept])
+    arrays = {key: array[rows] for key, array in data.arrays().items()}
+    return data.with_(**arrays, recipe={**data.recipe, "size": size, "seed": seed})
+
+
+def concatenate(parts: Sequence[Dataset], name: str, recipe: dict[str, Any]) -> Dataset:
+    """Return the parts one after the other; an episode cut by a part's end counts as timed out there."""
+    arrays = {key: np.concatenate([getattr(part, key) for part in parts]) for key in KEYS}
+    ends = np.cumsum([len(part) for part in parts]) - 1
+    arrays["timeouts"][ends] |= ~arrays["terminals"][ends]
+    return Dataset(**arrays, env_id=parts[0].env_id, name=name, recipe=recipe)
+
+
+def summary(data: Dataset) -> dict[str, float | int | str]:
+    """Return what describes a dataset on one screen: counts, episodes' lengths, quantiles of their returns.
+
+    Returns are undiscounted; an episode that the data's end cuts short counts like any other and is named.
+    """
+    bounds = np.array(data.episode_bounds())
+    lengths = bounds[:, 1] - bounds[:, 0]
+    returns = data.episode_returns()
+    quantiles = dict(
+        zip(("10 %", "25 %", "50 %", "75 %", "90 %"), np.quantile(returns, (0.1, 0.25, 0.5, 0.75, 0.9)), strict=True)
+    )
+    return {
+        "env_id": data.env_id,
+        "transitions": len(data),
+        "episodes": len(bounds),
+        "terminals": int(data.terminals.sum()),
+        "timeouts": int((data.timeouts & ~data.terminals).sum()),
+        "cut by the data's end": int(not (data.terminals[-1] or data.timeouts[-1])),
+        "length min": int(lengths.min()),
+        "length mean": float(lengths.mean()),
+        "length max": int(lengths.max()),
+        "return min": float(returns.min()),
+        **{f"return {name}": float(value) for name, value in quantiles.items()},
+        "return max": float(returns.max()),
+        "return mean": float(returns.mean(dtype=np.float64)),
+    }

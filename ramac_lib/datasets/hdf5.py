@@ -1,0 +1,187 @@
+"""One file in D4RL's HDF5 layout: read with every fault named, written atomically."""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
+from ramac_lib.errors import RamacError
+from ramac_lib.files import atomic
+from ramac_lib.tasks import get_task
+
+# Columns of observations and actions, the same in Gymnasium's -v4 and -v5.
+DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}
+# More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
+LARGEST_SHARE_OF_BREAKS = 0.01
+
+
+def load_file(
+    path: str | os.PathLike[str],
+    env_id: str | None = None,
+    task: str | None = None,
+    *,
+    mark_breaks: bool = False,
+) -> Dataset:
+    """Read a file in D4RL's layout: six arrays, converted to float32 and bool.
+
+    The file's own ``next_observations`` are used: the next row's observation is, after a fall, another episode's.
+
+    Args:
+        path: the file; flags may be stored as bool, 0/1 integers or floats, vectors of N also as (N, 1).
+        env_id: Gymnasium's id; by default the file's ``env_id`` attribute, else the task's ``-v4`` as for D4RL.
+        task: the task that the data are meant for; its environment and numbers of columns must fit.
+        mark_breaks: mark rows where the state jumps without a flag as time-outs instead of refusing the file
+            (D4RL's notes say that its replay data do not always mark them); the recipe counts them.
+
+    Raises:
+        RamacError: no such file, not HDF5, truncated, a missing key, wrong shapes, NaN, actions outside
+            [-1, 1], no transitions, an unknown environment: one sentence naming file, key and expectation.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        try:
+            arrays: dict[str, Any] = {key: _read(file, path, key) for key in KEYS}
+            stored = {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
+        except OSError as error:
+            raise RamacError(f"{path} is damaged: expected readable HDF5 data ({_reason(error)})") from error
+    name = str(path)
+    env = _environment(name, env_id, stored["env_id"], task)
+    breaks = _mark_breaks(arrays) if mark_breaks else 0
+    data = Dataset(**arrays, env_id=env, name=name)
+    if task is not None and env_id is None:
+        _check_columns(data, task)
+    digest = data.sha256()
+    recipe: dict[str, Any] = {"source": "file", "sha256": digest, **({"marked_breaks": breaks} if breaks else {})}
+    # A recipe describes the arrays that it was stored with; edited arrays have lost theirs.
+    if stored["recipe"] is not None and stored["sha256"] == digest:
+        recipe = json.loads(stored["recipe"])
+    return data.with_(recipe=recipe)
+
+
+def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the six arrays in D4RL's layout, uncompressed, with env_id, recipe and hash as attributes.
+
+    The file appears whole or not at all.
+
+    Raises:
+        RamacError: the file cannot be written (no space left, no permission).
+    """
+    path = Path(path)
+    # HDF5 itself ends the process with a segmentation fault when the disk fills up, so Python does the writing.
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for key, array in data.arrays().items():
+            file.create_dataset(key, data=array)
+        file.attrs["env_id"] = data.env_id
+        file.attrs["recipe"] = json.dumps(dict(data.recipe), sort_keys=True)
+        file.attrs["sha256"] = data.sha256()
+    try:
+        with atomic(path) as temporary:
+            temporary.write_bytes(image.getbuffer())
+    except OSError as error:
+        raise RamacError(f"cannot write {path}: {_reason(error)}") from error
+    return path
+
+
+def check_layout(path: Path) -> None:
+    """Check that the file opens as HDF5 and holds the six arrays with as many rows each, without reading them.
+
+    Raises:
+        RamacError: it does not.
+    """
+    with _open(path) as file:
+        rows = {key: _array(file, path, key).shape[:1] for key in KEYS}
+    if len(set(rows.values())) != 1:
+        counts = ", ".join(f"{key} {shape}" for key, shape in rows.items())
+        raise RamacError(f"{path}: expected as many rows in each array, found {counts}")
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.exists():
+        raise RamacError(f"{path}: no such file; expected an HDF5 file in D4RL's layout")
+    if path.is_dir():
+        raise RamacError(f"{path} is a folder; expected an HDF5 file in D4RL's layout")
+    try:
+        return h5py.File(path, "r")
+    except PermissionError as error:
+        raise RamacError(f"{path} cannot be read: permission denied") from error
+    except OSError as error:
+        if not h5py.is_hdf5(path):
+            raise RamacError(f"{path} is not an HDF5 file; expected D4RL's layout") from error
+        state = "truncated" if "truncated" in str(error) else "damaged"
+        raise RamacError(f"{path} is {state}: expected a whole HDF5 file ({_reason(error)})") from error
+
+
+def _array(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+    item = file.get(key)
+    if not isinstance(item, h5py.Dataset):
+        raise RamacError(f"{path} lacks the key {key!r}; expected the arrays {', '.join(KEYS)}")
+    if item.dtype.kind not in "fiub" or item.ndim == 0:
+        raise RamacError(f"{path}: {key} is {item.dtype} of shape {item.shape}; expected an array of numbers")
+    return item
+
+
+def _read(file: h5py.File, path: Path, key: str) -> np.ndarray:
+    array = _array(file, path, key)[()]
+    if key in (*FLAGS, "rewards") and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # D4RL itself accepts columns here
+    if key in FLAGS:
+        if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
+            raise RamacError(f"{path}: {key} holds other values than 0 and 1; expected flags")
+        return array.astype(np.bool_, copy=False)
+    with np.errstate(over="ignore"):  # becomes infinite, which the contract refuses
+        return array.astype(np.float32, copy=False)
+
+
+def _environment(name: str, given: str | None, stored: object, task: str | None) -> str:
+    if given is not None:
+        return given
+    expected = None if task is None else get_task(task).env_id(4)
+    if stored is not None:
+        found = str(stored)
+        if expected is not None and found.rsplit("-v", 1)[0] != expected.rsplit("-v", 1)[0]:
+            raise RamacError(f"{name}: env_id is {found}; expected one of {task}, such as {expected}")
+        return found
+    if expected is None:
+        raise RamacError(f"{name} has no attribute env_id; expected a task or an environment's id beside it")
+    return expected
+
+
+def _mark_breaks(arrays: dict[str, np.ndarray]) -> int:
+    """Set the flag ``timeouts`` where the state jumps without one, in place; return how many were set."""
+    observations, following = arrays["observations"], arrays["next_observations"]
+    flags = [arrays[key] for key in FLAGS]
+    if (
+        observations.ndim != 2
+        or following.shape != observations.shape
+        or any(flag.shape != observations.shape[:1] for flag in flags)
+    ):
+        return 0  # left to the contract to refuse
+    with np.errstate(invalid="ignore"):
+        rows = unmarked_breaks(observations, following, *flags)
+    if len(rows) > LARGEST_SHARE_OF_BREAKS * len(observations):
+        return 0
+    arrays["timeouts"][rows] = True
+    return len(rows)
+
+
+def _check_columns(data: Dataset, task: str) -> None:
+    columns = DIMENSIONS.get(get_task(task).env)
+    if columns is None:
+        return
+    for key, array, expected in zip(
+        ("observations", "actions"), (data.observations, data.actions), columns, strict=True
+    ):
+        if array.shape[1] != expected:
+            raise RamacError(f"{data.name}: {key} has {array.shape[1]} columns; expected {expected}, as in {task}")
+
+
+def _reason(error: BaseException) -> str:
+    """Return the reason on one line: the system's where there is one, else HDF5's."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())[:160]

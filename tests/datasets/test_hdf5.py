@@ -1,0 +1,234 @@
+"""A file in D4RL's layout is read in every variant that D4RL has, and each fault of one is named."""
+
+import os
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from ramac_lib.datasets import hdf5
+from ramac_lib.errors import RamacError
+
+KEYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
+
+
+def test_reads_float64_and_bool(hopper_file, hopper_arrays):
+    data = hdf5.load_file(hopper_file, "Hopper-v4")
+    assert hopper_arrays["observations"].dtype == np.float64
+    for key in KEYS:
+        np.testing.assert_array_equal(getattr(data, key), hopper_arrays[key].astype(getattr(data, key).dtype))
+    assert data.env_id == "Hopper-v4"
+    assert data.recipe == {"source": "file", "sha256": data.sha256()}
+
+
+def test_uses_the_files_own_next_observations(hopper_file):
+    data = hdf5.load_file(hopper_file, "Hopper-v4")
+    ends = np.flatnonzero(data.terminals[:-1])
+    assert (np.abs(data.next_observations[ends] - data.observations[ends + 1]).max(axis=1) > 0.05).all()
+
+
+@pytest.mark.parametrize("flag", [np.uint8, np.float32, np.float64, np.int64])
+def test_reads_d4rls_variants_to_the_same_bits(hopper_arrays, hopper, tmp_path, flag, write):
+    variant = {
+        **{key: hopper_arrays[key].astype(np.float32) for key in KEYS[:4]},
+        **{key: hopper_arrays[key].astype(flag)[:, None] for key in KEYS[4:]},
+    }
+    variant["rewards"] = variant["rewards"][:, None]
+    assert hdf5.load_file(write(tmp_path / "v.hdf5", variant), "Hopper-v4").sha256() == hopper.sha256()
+
+
+def test_round_trip_keeps_hash_environment_and_recipe(hopper, tmp_path):
+    saved = hopper.with_(recipe={"source": "bundled", "size": 400, "seeds": [1, 2]}, env_id="Hopper-v5")
+    path = hdf5.save_file(saved, tmp_path / "new" / "cache.hdf5")
+    data = hdf5.load_file(path)
+    assert data.sha256() == saved.sha256()
+    assert data.env_id == "Hopper-v5"
+    assert data.recipe == saved.recipe
+    assert os.listdir(path.parent) == ["cache.hdf5"]
+
+
+def test_edited_arrays_lose_the_stored_recipe(hopper, tmp_path):
+    path = hdf5.save_file(hopper.with_(recipe={"source": "bundled"}), tmp_path / "cache.hdf5")
+    with h5py.File(path, "r+") as file:
+        file["rewards"][0] = 123.0
+    data = hdf5.load_file(path)
+    assert data.recipe == {"source": "file", "sha256": data.sha256()}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_refuses_a_missing_key(hopper_arrays, tmp_path, key, write):
+    path = write(tmp_path / "f.hdf5", {other: hopper_arrays[other] for other in KEYS if other != key})
+    with pytest.raises(RamacError, match=f"f.hdf5 lacks the key '{key}'; expected the arrays observations"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def changed(key, change):
+    def apply(arrays):
+        arrays[key] = change(arrays[key].copy())
+
+    return apply
+
+
+def at(row, value):
+    def put(array):
+        array[row] = value
+        return array
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (changed("rewards", at(17, np.nan)), "rewards is NaN or infinite at row 17"),
+        (changed("observations", at(3, 1e300)), "observations is NaN or infinite at row 3"),
+        (changed("actions", at(0, 3.0)), r"actions reaches 3; expected values in \[-1, 1\]"),
+        (changed("actions", lambda a: a[:-1]), "actions has 399 rows; expected 400"),
+        (changed("observations", lambda a: a[:, 0]), r"observations has shape \(400,\); expected 2 dimension"),
+        (changed("next_observations", lambda a: a[:, :5]), r"next_observations has shape \(400, 5\)"),
+        (changed("terminals", lambda a: a.astype(float) / 2), "terminals holds other values than 0 and 1"),
+        (changed("timeouts", lambda a: np.full(400, b"no")), "timeouts is .S2 of shape"),
+        (changed("timeouts", lambda a: a & False), "at row .* expected terminals or timeouts to mark"),
+        (lambda arrays: arrays.update({k: a[:0] for k, a in arrays.items()}), "holds no transitions"),
+        (lambda arrays: arrays.update(rewards=np.float64(3)), r"rewards is float64 of shape \(\); expected"),
+    ],
+)
+def test_refuses_wrong_content_and_names_file_and_key(hopper_arrays, tmp_path, fault, message):
+    arrays = dict(hopper_arrays)
+    fault(arrays)
+    path = tmp_path / "f.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            file[key] = array
+    with pytest.raises(RamacError, match=f"f.hdf5.*{message}") as caught:
+        hdf5.load_file(path, "Hopper-v4")
+    assert "\n" not in str(caught.value)
+
+
+def test_refuses_a_group_in_an_arrays_place(hopper_arrays, tmp_path, write):
+    path = write(tmp_path / "f.hdf5", {key: hopper_arrays[key] for key in KEYS[1:]})
+    with h5py.File(path, "r+") as file:
+        file.create_group("observations")
+    with pytest.raises(RamacError, match="lacks the key 'observations'"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "is truncated: expected a whole HDF5 file"),
+        (lambda whole: whole[:8], "is damaged"),
+        (lambda whole: b"", "is not an HDF5 file"),
+        (lambda whole: b"<html>404</html>", "is not an HDF5 file"),
+    ],
+)
+def test_refuses_a_cut_or_foreign_file(hopper_file, cut, message):
+    hopper_file.write_bytes(cut(hopper_file.read_bytes()))
+    for read in (hdf5.check_layout, hdf5.load_file):
+        with pytest.raises(RamacError, match=f"hopper.hdf5 {message}") as caught:
+            read(hopper_file)
+        assert "\n" not in str(caught.value)
+
+
+def test_refuses_a_damaged_chunk(hopper_file):
+    with h5py.File(hopper_file) as file:
+        chunk = file["observations"].id.get_chunk_info(0)
+    content = bytearray(hopper_file.read_bytes())
+    content[chunk.byte_offset + 10 : chunk.byte_offset + 200] = bytes(190)
+    hopper_file.write_bytes(content)
+    with pytest.raises(RamacError, match=r"hopper.hdf5 is damaged"):
+        hdf5.load_file(hopper_file, "Hopper-v4")
+
+
+def test_refuses_no_file_and_a_folder(tmp_path):
+    with pytest.raises(RamacError, match=r"none.hdf5: no such file"):
+        hdf5.load_file(tmp_path / "none.hdf5")
+    with pytest.raises(RamacError, match="is a folder"):
+        hdf5.load_file(tmp_path)
+
+
+def test_the_environment_is_given_stored_or_the_tasks(hopper, hopper_file, tmp_path):
+    assert hdf5.load_file(hopper_file, task="hopper-medium-replay").env_id == "Hopper-v4"
+    assert hdf5.load_file(hopper_file, "My-v0", "hopper-medium-replay").env_id == "My-v0"
+    stored = hdf5.save_file(hopper.with_(env_id="Hopper-v5"), tmp_path / "s.hdf5")
+    assert hdf5.load_file(stored, task="hopper-medium-expert").env_id == "Hopper-v5"
+    with pytest.raises(RamacError, match=r"s.hdf5: env_id is Hopper-v5; expected one of walker2d-medium-expert"):
+        hdf5.load_file(stored, task="walker2d-medium-expert")
+    with pytest.raises(RamacError, match="has no attribute env_id; expected a task"):
+        hdf5.load_file(hopper_file)
+
+
+def test_refuses_another_tasks_columns(hopper_file):
+    with pytest.raises(RamacError, match="observations has 11 columns; expected 17, as in walker2d-medium-expert"):
+        hdf5.load_file(hopper_file, task="walker2d-medium-expert")
+
+
+def test_marks_a_few_unmarked_breaks_when_asked(hopper_arrays, hopper, tmp_path, write):
+    timeouts = hopper_arrays["timeouts"].copy()
+    lost = np.flatnonzero(timeouts)[2]
+    timeouts[lost] = False
+    path = write(tmp_path / "f.hdf5", {**hopper_arrays, "timeouts": timeouts})
+    with pytest.raises(RamacError, match=f"at row {lost} is not"):
+        hdf5.load_file(path, "Hopper-v4")
+    data = hdf5.load_file(path, "Hopper-v4", mark_breaks=True)
+    assert data.sha256() == hopper.sha256()
+    assert data.recipe["marked_breaks"] == 1
+
+
+def test_does_not_mark_many(hopper_arrays, tmp_path, write):
+    arrays = {**hopper_arrays, "next_observations": hopper_arrays["observations"]}
+    with pytest.raises(RamacError, match="next_observations at row 0 is not the next row's"):
+        hdf5.load_file(write(tmp_path / "f.hdf5", arrays), "Hopper-v4", mark_breaks=True)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(hopper, tmp_path):
+    path = hdf5.save_file(hopper, tmp_path / "cache.hdf5")
+    before = path.read_bytes()
+    script = (
+        "import resource, sys\n"
+        "from ramac_lib.datasets import hdf5\n"
+        "from ramac_lib.errors import RamacError\n"
+        "data = hdf5.load_file(sys.argv[1])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "try:\n    hdf5.save_file(data, sys.argv[1])\n"
+        "except RamacError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"cannot write {path}: ")
+    assert done.stdout.count("\n") == 1
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["cache.hdf5"]
+
+
+def test_no_permission_to_write_is_one_sentence(hopper, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RamacError, match=r"cannot write .*File exists"):
+        hdf5.save_file(hopper, tmp_path / "file" / "cache.hdf5")
+
+
+@pytest.mark.slow
+def test_loads_two_million_transitions_in_five_seconds(tmp_path):
+    n, rng = 2_000_000, np.random.default_rng(0)
+    states = rng.standard_normal((n + 1, 17), dtype=np.float32)
+    timeouts = np.zeros(n, bool)
+    timeouts[999::1000] = True
+    path = tmp_path / "cheetah.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, array in {
+            "observations": states[:-1],
+            "next_observations": states[1:],
+            "actions": np.tanh(rng.standard_normal((n, 6), dtype=np.float32)),
+            "rewards": rng.standard_normal(n, dtype=np.float32),
+            "terminals": np.zeros(n, bool),
+            "timeouts": timeouts,
+        }.items():
+            file.create_dataset(key, data=array, compression="gzip", compression_opts=1)
+    start = time.process_time()  # one thread; other work on the machine must not fail the test
+    data = hdf5.load_file(path, task="halfcheetah-medium-expert")
+    seconds = time.process_time() - start
+    assert len(data) == n
+    assert seconds < 5
