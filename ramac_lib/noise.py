@@ -12,7 +12,8 @@ STREAMS = {"init": 0, "batches": 1, "training": 2, "evaluation": 3, "environment
 
 def derive_seed(stream: str, *keys: int) -> int:
     """Return a 63-bit seed for a purpose and its keys (a run's seed, a step, an episode …)."""
-    state = np.random.SeedSequence([STREAMS[stream], *keys]).generate_state(1, np.uint64)[0]
+    # The count of keys goes in as well: to SeedSequence, trailing zeros are no keys at all.
+    state = np.random.SeedSequence([STREAMS[stream], len(keys), *keys]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
 
 
