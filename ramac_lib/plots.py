@@ -1,0 +1,96 @@
+"""One look for every figure: the same colour and mark for the same method everywhere, safe for the colour-blind."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+
+class Style(NamedTuple):
+    """How a method is drawn. Families share a hue; within one, lightness, line and mark tell the members apart."""
+
+    label: str
+    colour: str
+    line: str = "-"
+    marker: str = "o"
+
+
+STYLES = {
+    "radac": Style("RADAC", "#D55E00", "-", "o"),
+    "rafmac": Style("RAFMAC", "#E69F00", "--", "s"),
+    "diffusion-ql": Style("DiffusionQL", "#0072B2", "-", "^"),
+    "flow-ql": Style("FlowQL", "#56B4E9", "--", "v"),
+    "cvae-ql": Style("CVAE-QL", "#332288", ":", "<"),
+    "oraac": Style("ORAAC", "#009E73", "-", "D"),
+    "oraac-diffusion": Style("ORAAC-Diffusion", "#117733", "--", "d"),
+    "oraac-flow": Style("ORAAC-Flow", "#44AA99", ":", "p"),
+    "cql": Style("CQL", "#CC79A7", "-", "P"),
+    "codac": Style("CODAC", "#882255", "--", "X"),
+    "bc-diffusion": Style("BC-diffusion", "#555555", "-", "h"),
+    "bc-flow": Style("BC-flow", "#888888", "--", "H"),
+    "bc-cvae": Style("BC-CVAE", "#AAAAAA", ":", "*"),
+    "behaviour": Style("behaviour", "#000000", "-", "."),
+}
+SAFE, VIOLATION, TRUTH = "#0072B2", "#D55E00", "#000000"
+BAND = "#009E73"  # a safe range
+
+
+def style(method: str) -> Style:
+    """Return a method's style; one that has none yet is drawn in olive under its own name."""
+    return STYLES.get(method, Style(method, "#999933", "-.", "x"))
+
+
+def use() -> None:
+    """Set matplotlib's defaults for the book."""
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.8,
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "svg.hashsalt": "ramac",  # figures that do not change keep their bytes
+        }
+    )
+
+
+def interval(values: Float[np.ndarray, "seeds ..."]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard error over the first axis (zero for a single seed)."""
+    n = len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(values.shape[1:])
+    return values.mean(axis=0), error
+
+
+def curve(axes: Axes, table: pd.DataFrame, value: str, method: str, x: str = "step", **kwargs: object) -> None:
+    """Draw the mean over seeds of a column against the step, with a band of one standard error."""
+    wide = table.pivot_table(index=x, columns="seed", values=value)
+    mean, error = interval(wide.to_numpy().T)
+    drawn = style(method)
+    options = {"color": drawn.colour, "linestyle": drawn.line, "label": drawn.label, **kwargs}
+    axes.plot(wide.index, mean, **options)  # type: ignore[arg-type]
+    axes.fill_between(wide.index, mean - error, mean + error, color=str(options["color"]), alpha=0.2, linewidth=0)
+
+
+def scatter_actions(axes: Axes, actions: Float[np.ndarray, "N 2"], colour: str, limit: float = 1.05) -> None:
+    """Draw two-dimensional actions as points on square axes of equal scale."""
+    axes.scatter(*actions.T, s=3, color=colour, alpha=0.35, linewidths=0, rasterized=True)
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
+
+
+def legend_once(axes: Sequence[Axes], **kwargs: object) -> None:
+    """Give a row of axes one legend, of the first that has entries."""
+    for a in axes:
+        if a.get_legend_handles_labels()[0]:
+            a.legend(**kwargs)  # type: ignore[arg-type]
+            return
