@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -119,6 +120,36 @@ class TimedMLP(nn.Module):
         return self.mlp(torch.cat([x, t.expand(*x.shape[:-1], t.shape[-1]), s], dim=-1))
 
 
+class _ReluHead(torch.autograd.Function):
+    """relu(x W + b) · h for a stack of M members, in few passes over the (R, hidden) activations.
+
+    The generic product with a one-column matrix takes as long as the wide one on a CPU, forward and backward.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, head: Tensor) -> Tensor:
+        active = torch.baddbmm(bias, x, weight).relu_()
+        ctx.save_for_backward(x, weight, head, active)
+        return _matvec(active, head)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight, head, active = ctx.saved_tensors
+        inner = torch.where(active > 0, gradient[..., None] * head[:, None, :], 0.0)
+        return (
+            torch.bmm(inner, weight.mT) if ctx.needs_input_grad[0] else None,
+            torch.bmm(x.mT, inner) if ctx.needs_input_grad[1] else None,
+            inner.sum(1, keepdim=True) if ctx.needs_input_grad[2] else None,
+            _matvec(active.mT, gradient) if ctx.needs_input_grad[3] else None,
+        )
+
+
+def _matvec(matrices: Float[Tensor, "M R H"], vectors: Float[Tensor, "M H"]) -> Float[Tensor, "M R"]:
+    if matrices.is_cuda:
+        return torch.bmm(matrices, vectors[..., None])[..., 0]
+    return torch.stack([torch.mv(m, v) for m, v in zip(matrices, vectors, strict=True)])
+
+
 class IQNCritic(nn.Module):
     """Two implicit quantile networks Z(s, a; τ) (Dabney et al. 2018; eq. 7), as the released RAMAC code builds them.
 
@@ -173,5 +204,11 @@ class IQNCritic(nn.Module):
         cosines = torch.cos(taus[..., None] * self.harmonics)
         fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3)).relu()
         rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)
-        quantiles = self.head(self.hidden(rows.flatten(-3, -2)).relu())
-        return quantiles.unflatten(-2, rows.shape[-3:-1]).squeeze(-1)
+        stack = rows.shape[:-3]
+        quantiles = _ReluHead.apply(
+            rows.flatten(-3, -2).flatten(0, -3),
+            self.hidden.weight.flatten(0, -3),
+            self.hidden.bias.flatten(0, -3),
+            self.head.weight.squeeze(-1).flatten(0, -2),
+        )
+        return quantiles.unflatten(-1, rows.shape[-3:-1]).unflatten(0, stack) + self.head.bias

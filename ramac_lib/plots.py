@@ -84,7 +84,7 @@ def curve(axes: Axes, table: pd.DataFrame, value: str, method: str, x: str = "st
 
 def scatter_actions(axes: Axes, actions: Float[np.ndarray, "N 2"], colour: str, limit: float = 1.05) -> None:
     """Draw two-dimensional actions as points on square axes of equal scale."""
-    axes.scatter(*actions.T, s=3, color=colour, alpha=0.35, linewidths=0, rasterized=True)
+    axes.scatter(actions[:, 0], actions[:, 1], s=3, color=colour, alpha=0.35, linewidths=0, rasterized=True)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
 
 

@@ -78,3 +78,13 @@ def test_critic_by_hand(per_seed):
         tau = taus[i, k] if per_seed else taus[k]
         by_hand = plain_critic(critic, s[i, row], a[i, row], tau, (i, c))
         torch.testing.assert_close(quantiles[i, c, row, k], by_hand)
+
+
+def test_the_critics_own_backward_pass():
+    """The hand-written gradient of relu(x W + b) · h against finite differences."""
+    from ramac_lib.networks import _ReluHead
+
+    shapes = ((2, 5, 3), (2, 3, 4), (2, 1, 4), (2, 4))
+    g = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes]
+    assert torch.autograd.gradcheck(_ReluHead.apply, inputs)

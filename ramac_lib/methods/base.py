@@ -1,7 +1,8 @@
 """What every method is: networks with a seed axis, an update, an action, and a state that can be saved."""
 
+import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -113,6 +114,16 @@ class Method(nn.Module):
             optimizer.load_seed_states([s["optimizers"][name] for s in states])
         self.batches.load_state([s["batches"] for s in states])
         self.noise.load_state([s["noise"] for s in states])
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let gradients flow through a network but not into it."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 @torch.no_grad()

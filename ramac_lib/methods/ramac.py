@@ -200,7 +200,8 @@ class RAMAC(base.Method):
             last = len(self.distortion) - 1
             taus = self.distortion[(self.fraction_draw() * last).round().long()]
             weights = torch.full_like(taus[0], 1 / taus.shape[-1])
-        quantiles = self.critic(observations, actions, taus)
+        with base.frozen(self.critic):
+            quantiles = self.critic(observations, actions, taus)
         quantiles = quantiles.amin(dim=1) if self.config.actor_critics == "min" else quantiles.mean(dim=1)
         return (quantiles @ weights).mean(dim=1), quantiles.detach().abs().mean(dim=(1, 2))
 

@@ -42,7 +42,7 @@ def keep_noise(method):
     method._kept = method.noise.state()
 
 
-# -- the critic's target (eq. 3, 7) -------------------------------------------------------------------------------------
+# -- the critic's target (eq. 3, 7) -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["radac", "rafmac"])
@@ -98,7 +98,7 @@ def test_online_and_ema_target_policies_differ_once_the_policy_moved():
         torch.testing.assert_close(targets, data.rewards[..., None] + 0.99 * (1 - data.terminals[..., None]) * values)
 
 
-# -- the critic's loss (eq. 7) ------------------------------------------------------------------------------------------
+# -- the critic's loss (eq. 7) ----------------------------------------------------------------------------------------
 
 
 def test_critic_loss_by_loops():
@@ -133,7 +133,7 @@ def test_released_critic_quirks_change_the_loss(option):
     assert not torch.allclose(loss, plain)
 
 
-# -- the policy's loss (eq. 9-11, 14, 15) -------------------------------------------------------------------------------
+# -- the policy's loss (eq. 9-11, 14, 15) -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("measure", risk.MEASURES)
@@ -241,7 +241,7 @@ def test_eta_waits_then_ramps():
     assert (before, float(jump.eta())) == (0.0, 2.0)
 
 
-# -- targets, the seed axis, the state ----------------------------------------------------------------------------------
+# -- targets, the seed axis, the state --------------------------------------------------------------------------------
 
 
 def test_targets_follow_at_their_rate():
@@ -300,7 +300,7 @@ def test_metrics_hold_one_finite_number_a_seed():
     assert all(v.shape == (S,) and torch.isfinite(v).all() for v in metrics.values())
 
 
-# -- settings -----------------------------------------------------------------------------------------------------------
+# -- settings ---------------------------------------------------------------------------------------------------------
 
 
 def test_bad_settings_are_refused_with_the_known_ones():
