@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ramac_lib.errors import RamacError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 13  # bytes; a cut loses the chunk it falls in, so a large one could keep a download from advancing
 LONGEST_WAIT = 30.0
 RETRIED_STATUS = (408, 425, 429)
 
