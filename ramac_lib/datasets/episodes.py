@@ -16,7 +16,7 @@ def subsample(data: Dataset, size: int | None, seed: int = 0) -> Dataset:
 
     A prefix would lose a mixture whose parts stand one after the other. Episodes are visited by a golden-ratio
     sequence with a seeded offset: each of its prefixes is evenly spread, and whether an episode is kept does not
-    depend on its length or return.
+    depend on its length or return, but for the one at which the size is reached.
 
     Args:
         size: at least the longest episode's length; None, or the dataset's size or more, keeps everything.

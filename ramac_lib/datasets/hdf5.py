@@ -143,7 +143,7 @@ def _environment(name: str, given: str | None, stored: object, task: str | None)
         return given
     expected = None if task is None else get_task(task).env_id(4)
     if stored is not None:
-        found = str(stored)
+        found = stored.decode() if isinstance(stored, bytes) else str(stored)  # fixed or variable length
         if expected is not None and found.rsplit("-v", 1)[0] != expected.rsplit("-v", 1)[0]:
             raise RamacError(f"{name}: env_id is {found}; expected one of {task}, such as {expected}")
         return found

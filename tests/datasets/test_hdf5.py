@@ -161,6 +161,12 @@ def test_the_environment_is_given_stored_or_the_tasks(hopper, hopper_file, tmp_p
         hdf5.load_file(hopper_file)
 
 
+def test_an_environment_stored_as_bytes(hopper_file):
+    with h5py.File(hopper_file, "r+") as file:
+        file.attrs["env_id"] = np.bytes_("Hopper-v3")
+    assert hdf5.load_file(hopper_file, task="hopper-medium-expert").env_id == "Hopper-v3"
+
+
 def test_refuses_another_tasks_columns(hopper_file):
     with pytest.raises(RamacError, match="observations has 11 columns; expected 17, as in walker2d-medium-expert"):
         hdf5.load_file(hopper_file, task="walker2d-medium-expert")

@@ -148,3 +148,10 @@ def test_importing_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_bandits_data_come_from_its_law():
+    data = load("risky-bandit", size=300, seed=1)
+    assert len(data) == 300
+    assert data.sha256() == load("risky-bandit", size=300, seed=1).sha256()
+    assert data.sha256() != load("risky-bandit", size=300, seed=2).sha256()
