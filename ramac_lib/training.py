@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from ramac_lib import datasets, evaluation, hazards
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
+from ramac_lib.machine import get_device, keep_freed_memory
 from ramac_lib.methods import Method, get_method
 from ramac_lib.replay import Replay
 from ramac_lib.results import label
@@ -46,19 +47,6 @@ class Schedule:
         return log, evaluate
 
 
-def get_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        RamacError: CUDA was asked for and there is none.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise RamacError(f"unknown device {name!r}: choose one of auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RamacError("--device cuda: PyTorch finds no usable GPU on this machine; use --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def load_data(config: RunConfig, progress: bool = True) -> Dataset:
     """Return the run's data, rewards relabelled with the run's hazard."""
     data = datasets.load(config.task, config.source, size=config.size, seed=config.data_seed, progress=progress)
@@ -86,6 +74,8 @@ class Trainer:
     step: int = 0
 
     def __post_init__(self) -> None:
+        if self.device.type == "cpu":
+            keep_freed_memory()
         # On a CPU five seeds in one product spill the cache, so each seed is worked through by itself.
         seeds = self.config.seeds
         chunks = [seeds] if self.device.type == "cuda" else [(s,) for s in seeds]
