@@ -1,0 +1,56 @@
+# Two commands, each enough from a fresh clone on Linux with git, make and Python >= 3.11:
+#   make book    install, execute every chapter, build and check the pages
+#   make test    install, run the tests and re-run the chapters with nbval
+# PYTHON=python3.12   another interpreter
+# TORCH_INDEX=URL     package index with a smaller torch build (see README.md)
+# PROFILE=gpu         quick (default), laptop, gpu or paper
+
+PYTHON ?= python3
+PROFILE ?= quick
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Small networks lose more to threads than they win, and two chapters or test workers run side by side.
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: book test fast lint types clean
+.DELETE_ON_ERROR:
+
+book: $(VENV)/.book
+	@$(BIN)/ramac book --profile $(PROFILE)
+
+test: $(VENV)/.test
+	@$(THREADS) $(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadscope --durations 10 --nbval-lax tests book
+
+fast: $(VENV)/.test
+	@$(THREADS) $(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	@$(BIN)/mypy
+
+clean:
+	rm -rf _build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) tools/make_venv.py $(VENV)
+
+# torch comes first: from an index of its own when one is named, and then without its dependencies,
+# which that index may hold in other versions than constraints.txt asks for.
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	@$(PIP) install -q $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) -c constraints.txt torch
+	@touch $@
+
+$(VENV)/.book: pyproject.toml constraints.txt $(VENV)/.torch
+	@$(PIP) install -q -c constraints.txt -e '.[book]'
+	@touch $@
+
+# d4rl needs pybullet, which has wheels for some Pythons only and compiles for long elsewhere.
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
+	@$(PIP) install -q -c constraints.txt -e '.[book,dev,minari]'
+	@$(PIP) install -q -c constraints.txt --only-binary pybullet -e '.[d4rl]' \
+		|| echo "d4rl has no wheels for this Python: its comparison test will be skipped"
+	@touch $@ $(VENV)/.book

@@ -1,0 +1,119 @@
+"""Open built pages in a headless Chromium that has no network, and see what a reader would see."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--virtual-time-budget=120000", "--dump-dom",
+)  # fmt: skip
+# Goes in front of everything else on the page, so that it hears of every resource that fails.
+_WATCH = """<script>
+window.ramacFailed = [];
+window.addEventListener("error", (event) => {
+  const it = event.target;
+  const where = it && it !== window ? it.currentSrc || it.src || it.href || it.tagName : event.message;
+  window.ramacFailed.push(where);
+}, true);
+window.addEventListener("load", async () => {
+  const formulas = [...document.querySelectorAll(".math")], images = [...document.images];
+  try {
+    if (formulas.length && window.MathJax && MathJax.startup) await MathJax.startup.promise;
+    images.forEach((image) => { image.loading = "eager"; });
+    await Promise.all(images.filter((image) => !image.complete)
+      .map((image) => new Promise((done) => { image.onload = image.onerror = done; })));
+    await document.fonts.ready;
+  } catch (error) { window.ramacFailed.push(String(error)); }
+  const start = (element) => element.textContent.slice(0, 60);
+  const report = document.createElement("script");
+  report.type = "application/json";
+  report.id = "ramac-report";
+  report.textContent = JSON.stringify({
+    failed: window.ramacFailed,
+    formulas: formulas.length,
+    images: images.length,
+    bare: formulas.filter((formula) => !formula.querySelector("mjx-container")).map(start),
+    wrong: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(start),
+    empty: images.filter((image) => !image.naturalWidth).map((image) => image.src.slice(-80)),
+    fetched: performance.getEntriesByType("resource").map((r) => r.name).filter((n) => /^(https?|wss?):/.test(n)),
+  });
+  document.body.appendChild(report);
+});
+</script>"""
+_MEANING = {
+    "failed": "could not be loaded or run",
+    "bare": "is a formula that was not typeset",
+    "wrong": "is a formula with an error",
+    "empty": "is an image that shows nothing",
+    "fetched": "was asked of the network",
+}
+
+
+@dataclass
+class Opened:
+    """What the browser saw, over all pages."""
+
+    problems: list[str] = field(default_factory=list)
+    formulas: int = 0
+    images: int = 0
+
+
+def find() -> str | None:
+    """Return the path of a Chromium, None where there is none."""
+    return next((found for program in PROGRAMS if (found := shutil.which(program))), None)
+
+
+def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
+    """Open each page of a copy of `html`; collect what failed to load, to be typeset or to be shown.
+
+    Args:
+        program: a Chromium.
+        html: the folder of pages, left as it is.
+        pages: paths of the pages inside that folder.
+
+    Returns:
+        The problems, and how many formulas and images were seen.
+    """
+    opened = Opened()
+    with tempfile.TemporaryDirectory(prefix="pages-") as folder:
+        copy = Path(folder, "html").resolve()
+        shutil.copytree(html, copy)
+        for page in pages:
+            text = (copy / page).read_text(encoding="utf-8")
+            if 'http-equiv="Refresh"' in text:  # the redirect to the first page, which is opened itself
+                continue
+            (copy / page).write_text(text.replace("<head>", "<head>" + _WATCH, 1), encoding="utf-8")
+            seen = _open(program, copy / page, Path(folder, "profile"))
+            if isinstance(seen, str):
+                opened.problems.append(f"{page}: {seen}")
+                continue
+            opened.formulas += seen["formulas"]
+            opened.images += seen["images"]
+            for kind, meaning in _MEANING.items():
+                opened.problems += [f"{page}: {what!r} {meaning}" for what in seen[kind]]
+    return opened
+
+
+def _open(program: str, page: Path, profile: Path) -> dict | str:
+    """Return the report that the page wrote about itself, or why there is none."""
+    try:
+        done = subprocess.run(
+            [program, *_ARGUMENTS, f"--user-data-dir={profile}", page.as_uri()],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "the browser did not finish with it in three minutes"
+    report = BeautifulSoup(done.stdout, "html.parser").find(id="ramac-report")
+    if report is None:
+        reason = done.stderr.strip().splitlines() or ["no message"]
+        return f"the browser gave no report of it ({reason[-1]})"
+    return json.loads(report.get_text())
