@@ -1,0 +1,155 @@
+"""Whole episodes of a behaviour policy: many at a time, on every core, the same bits however many there are."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from jaxtyping import Float32
+from threadpoolctl import threadpool_limits
+
+from ramac_lib.behaviour import BehaviourPolicy
+
+BATCH = 8  # environments that share one product with the policy's weights
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of T steps.
+
+    Args:
+        observations: shape (T + 1, s), the last one included.
+        actions: shape (T, a).
+        rewards: shape (T,).
+        terminated: whether the environment ended it; otherwise the clock did.
+    """
+
+    observations: Float32[np.ndarray, "T1 s"]
+    actions: Float32[np.ndarray, "T a"]
+    rewards: Float32[np.ndarray, " T"]
+    terminated: bool
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+
+def make_env(env_id: str, **options: Any) -> gymnasium.Env:
+    """Return Gymnasium's environment without its passive checker and without a known MuJoCo notice.
+
+    MuJoCo 4 says at each HalfCheetah that its model file uses an attribute that will go; all else that it has
+    to say becomes a Python warning instead of a file ``MUJOCO_LOG.TXT`` in the working directory.
+    """
+    mujoco.set_mju_user_warning(_pass_on)
+    return gymnasium.make(env_id, disable_env_checker=True, **options)
+
+
+def _pass_on(message: object) -> None:
+    if "settotalmass" not in str(message):
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+
+
+@cache
+def _environments(env_id: str) -> list[gymnasium.Env]:
+    # Without wrappers: `collect` keeps the clock itself, which saves some microseconds a step.
+    return [make_env(env_id).unwrapped for _ in range(BATCH)]
+
+
+def time_limit(env_id: str) -> int:
+    """Return the number of steps after which Gymnasium truncates an episode of `env_id`."""
+    return int(gymnasium.spec(env_id).max_episode_steps or 1000)
+
+
+class _Slot:
+    """One environment with the episode that it is in."""
+
+    def __init__(self, env: Any, policy: BehaviourPolicy, horizon: int) -> None:
+        self.env, self.horizon = env, horizon
+        self.sizes = policy.sizes
+
+    def start(self, index: int, seed: np.random.SeedSequence) -> None:
+        s, a = self.sizes
+        for_env, for_noise = seed.spawn(2)
+        self.index, self.t = index, 0
+        self.noise = np.random.default_rng(for_noise).standard_normal((self.horizon, a), dtype=np.float32)
+        self.observations = np.empty((self.horizon + 1, s), np.float32)
+        self.actions = np.empty((self.horizon, a), np.float32)
+        self.rewards = np.empty(self.horizon, np.float32)
+        self.observations[0] = self.env.reset(seed=int(for_env.generate_state(1)[0]))[0]
+
+    def step(self, action: np.ndarray) -> Episode | None:
+        """Step on; return the episode when it is over."""
+        observation, reward, terminated, _, _ = self.env.step(action)
+        self.actions[self.t], self.rewards[self.t] = action, reward
+        self.t += 1
+        self.observations[self.t] = observation
+        if not (terminated or self.t == self.horizon):
+            return None
+        t = self.t
+        return Episode(
+            self.observations[: t + 1].copy(),
+            self.actions[:t].copy(),
+            self.rewards[:t].copy(),
+            bool(terminated),
+        )
+
+
+def collect(
+    policy: BehaviourPolicy, env_id: str, seeds: Sequence[np.random.SeedSequence], horizon: int
+) -> list[Episode]:
+    """Return one episode for each seed, of `horizon` steps at most, in the order of the seeds.
+
+    The seed alone fixes an episode's start and its noise. Episodes are worked through `BATCH` at a time; a
+    finished one makes room for the next, so that short and long ones are equally likely to be in the result.
+    """
+    waiting = list(enumerate(seeds))[::-1]
+    result: dict[int, Episode] = {}
+    slots = []
+    for env in _environments(env_id)[: len(seeds)]:
+        slots.append(_Slot(env, policy, horizon))
+        slots[-1].start(*waiting.pop())
+    with threadpool_limits(1):  # a product split among threads is slower here, and may differ in its last bit
+        while slots:
+            actions = policy(
+                np.stack([slot.observations[slot.t] for slot in slots]),
+                np.stack([slot.noise[slot.t] for slot in slots]),
+            )
+            still = []
+            for slot, action in zip(slots, actions, strict=True):
+                episode = slot.step(action)
+                if episode is not None:
+                    result[slot.index] = episode
+                    if not waiting:
+                        continue
+                    slot.start(*waiting.pop())
+                still.append(slot)
+            slots = still
+    return [result[index] for index in range(len(seeds))]
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def worker_map(
+    workers: int | None = None,
+) -> Iterator[Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]]:
+    """Yield an ordered lazy ``map`` over `workers` processes (all cores if None; 1: in this process).
+
+    The processes are spawned, not forked, so that threads of PyTorch or a notebook do no harm; in a script,
+    call from below ``if __name__ == "__main__"``.
+    """
+    count = cores() if workers is None else workers
+    if count <= 1:
+        yield map  # type: ignore[misc]
+        return
+    with get_context("spawn").Pool(count) as pool:
+        yield pool.imap
