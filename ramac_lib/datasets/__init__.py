@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import subsample, summary
@@ -67,7 +68,7 @@ def load(
         from ramac_lib.datasets import minari
 
         return subsample(minari.load(source.removeprefix("minari:"), task, progress=progress), size, seed)
-    wanted = {} if size is None else {"size": size}
+    wanted: dict[str, Any] = {} if size is None else {"size": size}
     if task == BANDIT:
         from ramac_lib import bandit
 
