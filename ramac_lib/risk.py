@@ -334,7 +334,8 @@ def bootstrap_interval(
 
     Episodes of one seed share a trained policy, so they are not independent. Each resample draws as many seeds as
     there are, with replacement, then each drawn seed's episodes, with replacement, and pools them. With a single
-    seed the interval speaks of that one policy only; with few seeds percentile intervals are too short.
+    seed the interval speaks of that one policy only. With few seeds percentile intervals are too short: for a mean
+    whose seeds spread .7 as much as their episodes, a nominal 95 % covers 88 % with five seeds and 72 % with two.
 
     Args:
         returns_by_seed: one array of episode returns for each seed; lengths may differ.
