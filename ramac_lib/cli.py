@@ -54,6 +54,7 @@ def train(
     source: str = "bundled",
     size: int | None = None,
     data_seed: int = 0,
+    env_id: str | None = None,
     hazard: str | None = None,
     risk: str | None = None,
     alpha: float | None = None,
@@ -76,6 +77,7 @@ def train(
         source: bundled, d4rl, minari, minari:DATASET-ID, or the path of an HDF5 file in D4RL's layout.
         size: transitions asked of the source.
         data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
+        env_id: Gymnasium's id, for a file of your own.
         hazard: paper, calibrated or none (default: paper; none on the bandit, which has its own trap).
         risk: cvar, wang, cpw, power or neutral (default: the method's own).
         alpha: level of the CVaR, in (0, 1].
@@ -96,7 +98,7 @@ def train(
         settings["risk"] = risk
     if alpha is not None:
         settings["alpha"] = str(alpha)
-    chosen: dict[str, Any] = {"source": source, "size": size, "data_seed": data_seed}
+    chosen: dict[str, Any] = {"source": source, "size": size, "data_seed": data_seed, "env_id": env_id}
     if hazard is not None:
         chosen["hazard"] = hazard
     config = make_config(method, task, seeds, steps, settings, released=released, **chosen)

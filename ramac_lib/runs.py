@@ -32,6 +32,7 @@ class RunConfig:
         settings: the method's own config.
         size: transitions asked of the source; None for the source's default.
         data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
+        env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
 
     Raises:
         RamacError: an unknown name, no seed or one given twice, a step count that is not positive.
@@ -46,6 +47,7 @@ class RunConfig:
     size: int | None = None
     data_seed: int = 0
     hazard: str = "paper"
+    env_id: str | None = None
 
     def __post_init__(self) -> None:
         get_method(self.method)
@@ -269,7 +271,7 @@ class RunDirectory:
         path = self.path / name
         if not path.exists():
             return pd.DataFrame()
-        table = pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
 
 

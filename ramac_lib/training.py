@@ -49,7 +49,14 @@ class Schedule:
 
 def load_data(config: RunConfig, progress: bool = True) -> Dataset:
     """Return the run's data, rewards relabelled with the run's hazard."""
-    data = datasets.load(config.task, config.source, size=config.size, seed=config.data_seed, progress=progress)
+    data = datasets.load(
+        config.task,
+        config.source,
+        size=config.size,
+        seed=config.data_seed,
+        env_id=config.env_id,
+        progress=progress,
+    )
     if config.task == BANDIT:
         return data
     return hazards.relabel(data, hazards.get_hazard(config.hazard, config.task), seed=config.data_seed)

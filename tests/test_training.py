@@ -1,0 +1,262 @@
+"""The loop: logs, checkpoints, kill and resume to the same bits, bad input, Ctrl-C."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from ramac_lib import training
+from ramac_lib.errors import RamacError
+from ramac_lib.runs import RunDirectory, make_config
+
+SMALL = {
+    "hidden": "16,16", "critic_hidden": "16", "embedding": "8", "n_cos": "8", "n_fractions": "8", "batch_size": "32",
+}  # fmt: skip
+SCHEDULE = training.Schedule(log_every=5, eval_every=10, episodes=2)
+
+
+def config(file, method="radac", seeds=(0, 1), steps=30, **options):
+    known = SMALL if method.startswith("ra") else {"hidden": "16,16", "batch_size": "32"}
+    return make_config(method, "hopper-medium-expert", seeds, steps, {**known, **options}, source=str(file))
+
+
+def weights(trainer):
+    return [p for stack in trainer.stacks for p in stack.state_dict().values()]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_a_run_leaves_tables_and_checkpoint(hopper_file, tmp_path):
+    run = training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    metrics = pd.read_csv(tmp_path / "run/metrics.csv")
+    assert list(metrics["step"].unique()) == [5, 10, 15, 20, 25, 30]
+    assert set(metrics["seed"]) == {0, 1}
+    assert {"clipped_share", "critic_gap", "bc_loss", "risk"} <= set(metrics.columns)
+    episodes = pd.read_csv(tmp_path / "run/evaluations.csv")
+    assert len(episodes) == 3 * 2 * 2
+    assert (episodes["run"] == run.config.hash).all()
+    assert (episodes["length"] >= 1).all()
+    facts = RunDirectory(tmp_path / "run").read_facts()
+    assert facts["env_id"] == "Hopper-v5"
+    assert len(facts["data"]["sha256"]) == 64
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_same_seeds_same_bits_and_other_seeds_others(hopper_file):
+    a, b, c = (
+        training.train(config(hopper_file, seeds=s), schedule=SCHEDULE, device="cpu", progress=False)
+        for s in ((0, 1), (0, 1), (2, 3))
+    )
+    assert same(a, b)
+    pd.testing.assert_frame_equal(a.evaluations, b.evaluations)
+    assert not same(a, c)
+
+
+def test_a_seed_trained_beside_others_is_the_seed_trained_alone(hopper_file):
+    together = training.train(config(hopper_file, seeds=(0, 4)), schedule=SCHEDULE, device="cpu", progress=False)
+    alone = training.train(config(hopper_file, seeds=(4,)), schedule=SCHEDULE, device="cpu", progress=False)
+    mine = together.evaluations[together.evaluations["seed"] == 4].drop(columns="run").reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, alone.evaluations.drop(columns="run"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["radac", "bc-flow"])
+def test_killed_and_resumed_to_the_same_bits(hopper_file, tmp_path, method):
+    """A real process is killed with SIGKILL in the middle of a run; what it leaves is resumed and compared."""
+
+    def command(out):
+        options = SMALL if method == "radac" else {"hidden": "16,16", "batch_size": "32"}
+        return [
+            sys.executable, "-m", "ramac_lib.cli", "train", "--method", method, "--task", "hopper-medium-expert",
+            "--source", str(hopper_file), "--seeds", "0", "1", "--steps", "240", "--eval-every", "40",
+            "--log-every", "20", "--episodes", "1", "--device", "cpu", "--out", str(out),
+            "--set", *(f"{k}={v}" for k, v in options.items()),
+        ]  # fmt: skip
+
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    cut = tmp_path / "cut"
+    kills = 0
+    for _ in range(2):
+        extra = ["--resume"] if cut.exists() else []
+        process = subprocess.Popen(command(cut) + extra, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = _step(cut)
+        while process.poll() is None and _step(cut) == before:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 1
+    assert _step(cut) < 240
+    subprocess.run([*command(cut), "--resume"], check=True, capture_output=True)
+    for name in ("metrics.csv", "evaluations.csv"):
+        assert (cut / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    a, b = (RunDirectory(tmp_path / n).load_checkpoint() for n in ("whole", "cut"))
+    assert _leaves(a) == _leaves(b)
+
+
+def _step(folder):
+    try:
+        return RunDirectory(folder).load_checkpoint()["step"]
+    except RamacError:
+        return -1
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        return {k: _leaves(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_leaves(v) for v in value]
+    return value.numpy().tobytes() if isinstance(value, torch.Tensor) else value
+
+
+def test_ctrl_c_leaves_a_resumable_run(hopper_file, tmp_path, monkeypatch):
+    straight = training.train(config(hopper_file), tmp_path / "a", schedule=SCHEDULE, device="cpu", progress=False)
+    original, calls = training.Trainer._advance, []
+
+    def press(self, stack, stop):
+        calls.append(stop)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, stack, stop)
+
+    monkeypatch.setattr(training.Trainer, "_advance", press)
+    with pytest.raises(training.Interrupted, match="stopped after 15 of 30 updates"):
+        training.train(config(hopper_file), tmp_path / "b", schedule=SCHEDULE, device="cpu", progress=False)
+    monkeypatch.setattr(training.Trainer, "_advance", original)
+    resumed = training.train(
+        config(hopper_file), tmp_path / "b", schedule=SCHEDULE, device="cpu", progress=False, resume=True
+    )
+    assert same(straight, resumed)
+    assert (tmp_path / "a/metrics.csv").read_bytes() == (tmp_path / "b/metrics.csv").read_bytes()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(hopper_file, tmp_path, monkeypatch):
+    original = training.Trainer._advance
+
+    def poison(self, stack, stop):
+        means = original(self, stack, stop)
+        return {**means, "critic_loss": means["critic_loss"] * float("nan")} if stop > 20 else means
+
+    monkeypatch.setattr(training.Trainer, "_advance", poison)
+    with pytest.raises(RamacError, match=r"critic_loss of seed 0 is nan between updates 21 and 25.*step 20"):
+        training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 20
+
+
+def test_a_directory_belongs_to_one_config(hopper_file, tmp_path):
+    training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    with pytest.raises(RamacError, match="begun before; pass --resume"):
+        training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, progress=False)
+    with pytest.raises(RamacError, match=r"another config: eta is 0.05 there and 0.1 here"):
+        training.train(config(hopper_file, eta="0.1"), tmp_path / "run", schedule=SCHEDULE, progress=False, resume=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("draft")
+    with pytest.raises(RamacError, match="not empty and holds no run"):
+        training.train(config(hopper_file), tmp_path / "mine", schedule=SCHEDULE, progress=False)
+
+
+def test_a_finished_run_resumes_to_itself(hopper_file, tmp_path):
+    first = training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    again = training.train(
+        config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False, resume=True
+    )
+    assert same(first, again)
+    assert len(again.evaluations) == len(first.evaluations)
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "newer", "other", "code"])
+def test_damaged_checkpoints_are_refused(hopper_file, tmp_path, damage):
+    training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    directory = RunDirectory(tmp_path / "run")
+    file = directory.checkpoint_file
+    checkpoint = directory.load_checkpoint()
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    elif damage == "garbage":
+        file.write_bytes(b"not a checkpoint")
+    elif damage == "newer":
+        torch.save({**checkpoint, "format": 99}, file)
+    elif damage == "other":
+        torch.save({**checkpoint, "hash": "0" * 12}, file)
+    else:  # a pickle that would run code is never executed
+        torch.save({**checkpoint, "seeds": subprocess.Popen}, file)
+    expected = {"newer": "newer version", "other": "of another run"}.get(damage, "damaged")
+    with pytest.raises(RamacError, match=expected):
+        training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", resume=True)
+
+
+def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monkeypatch):
+    original = torch.save
+    calls = []
+
+    def full(value, path):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return original(value, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RamacError, match="no space is left"):
+        training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 10
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv",
+    ]  # fmt: skip
+
+
+def test_reports_are_added_once(hopper_file, tmp_path):
+    training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    for _ in range(2):
+        table = training.evaluate_run(tmp_path / "run", episodes=6, horizon=20, device="cpu")
+    assert len(table) == 6
+    everything = pd.read_csv(tmp_path / "run/evaluations.csv")
+    assert (everything["purpose"] == "report").sum() == 6
+    assert (everything["purpose"] == "training").sum() == 12
+    with pytest.raises(RamacError, match="at least one episode a seed"):
+        training.evaluate_run(tmp_path / "run", episodes=1)
+
+
+def test_options_are_parsed_to_their_fields_types(hopper_file):
+    parsed = config(hopper_file, td_clip="none", hidden="64,32", short_run_rate="false", policy_steps="7").settings
+    assert (parsed.td_clip, parsed.hidden, parsed.short_run_rate, parsed.policy_steps) == (None, (64, 32), False, 7)
+    with pytest.raises(RamacError, match="unknown option of RADAC 'etha'"):
+        config(hopper_file, etha="1")
+    with pytest.raises(RamacError, match="option eta is 'big'; expected a value of type float"):
+        config(hopper_file, eta="big")
+
+
+def test_config_survives_json(hopper_file, tmp_path):
+    original = config(hopper_file, td_clip="none")
+    RunDirectory(tmp_path / "run").open(original, {}, False)
+    assert RunDirectory(tmp_path / "run").read_config() == original
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seeds": ()}, "no seeds"),
+        ({"seeds": (1, 1)}, "given twice"),
+        ({"seeds": (-1,)}, "negative"),
+        ({"steps": 0}, "steps is 0"),
+        ({"method": "sac"}, "unknown method 'sac': choose one of radac"),
+    ],
+)
+def test_bad_configs(hopper_file, change, sentence):
+    with pytest.raises(RamacError, match=sentence):
+        config(hopper_file, **change)
+
+
+def test_cuda_without_a_gpu():
+    if torch.cuda.is_available():
+        assert training.get_device("cuda").type == "cuda"
+        return
+    with pytest.raises(RamacError, match="no usable GPU"):
+        training.get_device("cuda")
