@@ -182,8 +182,9 @@ class Bandit:
 
         It is not the exact risk: at N = 32 the fraction 3/64 lies below p = .05 and takes a whole bin along, so the
         ring's CVaR_0.1 is −4.45 instead of −3.2. It is exact where p is an edge of the grid's bins, e.g. N = 20, 40.
-        That choice also spares the critic from having to tell apart fractions that lie within the sampling error of
-        the trap's frequency in the data (.0024 for 8,000 ring actions; 3/64 is .0031 away from p).
+        That choice matters to learning too: 3/64 is .0031 away from p, about the sampling error of the trap's
+        frequency in 8,000 ring actions (.0024), so the minimiser of the critic's loss over 100 data sets is
+        −3.88 ± .94 (s.d.) at N = 32, and −3.29 ± .03 at N = 40.
         """
         return float(risk.risk_of_quantiles(self.reward_quantile(mode, risk.grid(len(weights))), weights))
 
