@@ -21,10 +21,10 @@ book: $(VENV)/.book
 	@$(BIN)/ramac book --profile $(PROFILE)
 
 test: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadscope --durations 10 --nbval-lax tests book
+	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope --durations 10 --nbval-lax tests book
 
 fast: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests
+	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

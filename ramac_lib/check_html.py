@@ -27,7 +27,7 @@ LOADED = {
 }
 LINK_LOADED = {"stylesheet", "preload", "modulepreload", "preconnect", "dns-prefetch", "icon", "manifest"}
 _CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
-# Hosts that serve scripts, styles and fonts: an inline script that names one loads from it sooner or later.
+# Hosts that serve scripts, styles and fonts: a script that names one loads from it sooner or later.
 _CDN = re.compile(r"cdn\.jsdelivr\.net|unpkg\.com|cdnjs\.cloudflare\.com|fonts\.(?:googleapis|gstatic)\.com")
 
 
@@ -82,6 +82,9 @@ def check(html: Path, source: Path | None = None) -> Report:
         _loads(path, page, soup, report)
     for style in html.rglob("*.css"):
         _style(style, style.read_text(encoding="utf-8"), str(style.relative_to(html)), report)
+    for script in html.rglob("*.js"):
+        if found := _CDN.search(script.read_text(encoding="utf-8", errors="replace")):
+            report.problems.append(f"{script.relative_to(html)}: names {found.group()}")
     if source is not None:
         _notebook_images(html.resolve(), source, soups, report)
     if program := browser.find():

@@ -1,0 +1,144 @@
+"""What is declared, pinned and promised to users agrees."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROMISED = {
+    "torch", "numpy", "jupyterlab", "jupyter-book", "matplotlib", "pandas", "gymnasium", "d4rl", "mujoco", "papermill",
+    "pytest", "nbval",
+}  # fmt: skip
+
+
+def _pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pins = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in found}
+    assert len(pins) == len(found), "a package is pinned twice"
+    return pins
+
+
+def _installed_by_make() -> list[Requirement]:
+    extras = PROJECT["optional-dependencies"]
+    names = ["book", "dev", "minari", "d4rl"]  # `behaviour` trains policies afresh; no command installs it
+    return [
+        Requirement(text) for text in [*PROJECT["dependencies"], *(line for name in names for line in extras[name])]
+    ]
+
+
+@pytest.mark.parametrize("requirement", _installed_by_make(), ids=str)
+def test_every_dependency_is_pinned_inside_its_range(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(_pins()[canonicalize_name(requirement.name)])
+
+
+def test_pins_are_exact_public_versions_and_name_no_index() -> None:
+    pins = _pins()
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins.values())
+    assert pins["torch"] == "2.13.0"
+    assert "://" not in (ROOT / "constraints.txt").read_text(encoding="utf-8")
+
+
+def test_what_is_required_by_what_is_installed_is_pinned_too() -> None:
+    """Follow the installed packages' own requirements from ours on: none may float."""
+    pins, todo, seen = _pins(), _installed_by_make(), set()
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in ["", *requirement.extras]:
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            try:
+                texts = metadata.requires(name) or []
+            except metadata.PackageNotFoundError:
+                continue  # an extra that is not installed here
+            assert name in pins, f"{name} is installed, but not pinned"
+            for needed in map(Requirement, texts):
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    todo.append(needed)
+    assert len(seen) > 100
+
+
+def test_environment_names_what_conda_users_were_promised() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    lines = [
+        line for entry in environment["dependencies"] for line in (entry["pip"] if isinstance(entry, dict) else [entry])
+    ]
+    names = {canonicalize_name(match.group()) for line in lines if (match := re.match(r"[\w.-]+", line))}
+    assert names >= PROMISED
+    assert "--constraint constraints.txt" in lines
+
+
+def test_changelog_tells_of_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(PROJECT['version'])}\b", text, re.M)
+
+
+def _make(*arguments: str, folder: Path, path: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "MAKEFLAGS": ""}
+    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the Makefile and an installed-looking environment."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_a_second_run_installs_nothing_until_the_pins_change(clone: Path) -> None:
+    tools = clone / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("python", "ramac", "pytest"):
+        (tools / name).write_text(f'#!/bin/sh\necho "{name} $@" >> "{clone}/calls"\n')
+        (tools / name).chmod(0o755)
+    installs = []
+    for run in range(3):
+        if run == 2:
+            later = (clone / ".venv" / ".book").stat().st_mtime + 10
+            os.utime(clone / "constraints.txt", (later, later))
+        (clone / "calls").write_text("")
+        assert _make("book", "TORCH_INDEX=https://example.org/cpu", folder=clone, path=tools).returncode == 0
+        installs.append([line for line in (clone / "calls").read_text().splitlines() if "pip" in line])
+    assert "--index-url https://example.org/cpu" in installs[0][0]
+    assert "torch" in installs[0][0]
+    assert "-c constraints.txt" in installs[0][1]
+    assert installs[1] == []
+    assert len(installs[2]) == len(installs[0])
+
+
+@pytest.mark.parametrize(
+    ("lacks", "says"),
+    [("3.10", "3.11 or newer is needed"), ("venv", "no venv module"), ("pip", "neither ensurepip nor pip")],
+)
+def test_a_python_that_cannot_is_told_in_one_sentence(lacks: str, says: str, tmp_path: Path) -> None:
+    """Run the script with this interpreter, made to look like one that lacks something."""
+    hide = {"venv": ["venv"], "pip": ["pip", "ensurepip"]}.get(lacks, [])
+    program = (
+        f"import sys, runpy; sys.version_info = {(3, 10, 0) if lacks == '3.10' else tuple(sys.version_info[:3])!r}\n"
+        f"import subprocess as s; real = s.run\n"
+        f"class No: returncode = 1\n"
+        f"s.run = lambda c, **k: No if c[-1].removeprefix('import ') in {hide!r} else real(c, **k)\n"
+        f"sys.argv = ['make_venv.py', {str(tmp_path / 'env')!r}]\n"
+        f"runpy.run_path({str(ROOT / 'tools' / 'make_venv.py')!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "env").exists()
