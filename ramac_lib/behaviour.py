@@ -78,6 +78,11 @@ def data_folder() -> Path:
     return Path(os.environ.get("RAMAC_DATA") or Path(__file__).resolve().parents[1] / "data")
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be rebuilt: ``RAMAC_CACHE``, or ``cache`` in the folder ``data``."""
+    return Path(os.environ.get("RAMAC_CACHE") or data_folder() / "cache")
+
+
 def stages(env: str) -> Stages:
     """Return the stages of environment `env`, as ``data/behaviour/stages.json`` lists them.
 

@@ -1,8 +1,11 @@
 """Whole episodes of a behaviour policy: many at a time, on every core, the same bits however many there are."""
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,9 +18,12 @@ import numpy as np
 from jaxtyping import Float32
 from threadpoolctl import threadpool_limits
 
-from ramac_lib.behaviour import BehaviourPolicy
+from ramac_lib.behaviour import BehaviourPolicy, load_policy
+from ramac_lib.errors import RamacError
+from ramac_lib.tasks import ENVS
 
 BATCH = 8  # environments that share one product with the policy's weights
+GROUP = 16  # episodes of a job; who shares a product takes part in fixing an episode's last bits
 
 
 @dataclass(frozen=True)
@@ -133,23 +139,61 @@ def collect(
     return [result[index] for index in range(len(seeds))]
 
 
+@dataclass(frozen=True)
+class Job:
+    """The group-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
+
+    Args:
+        env: short name of the environment, rolled out in Gymnasium's ``-v5``.
+        step: the policy's stage of training.
+        key: what the seeds of this use of the policy have in common.
+        group: number of the group.
+        horizon: steps after which an episode is cut.
+    """
+
+    env: str
+    step: int
+    key: tuple[int, ...]
+    group: int
+    horizon: int
+
+
+def roll_out(job: Job) -> list[Episode]:
+    """Return a job's episodes; a function of the job alone, so that any process may run it."""
+    indices = range(job.group * GROUP, (job.group + 1) * GROUP)
+    seeds = [np.random.SeedSequence([*job.key, index]) for index in indices]
+    return collect(load_policy(job.env, job.step), f"{ENVS[job.env]}-v5", seeds, job.horizon)
+
+
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
-def worker_map(
-    workers: int | None = None,
-) -> Iterator[Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]]:
+def worker_map(workers: int | None = None) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
     """Yield an ordered lazy ``map`` over `workers` processes (all cores if None; 1: in this process).
 
     The processes are spawned, not forked, so that threads of PyTorch or a notebook do no harm; in a script,
     call from below ``if __name__ == "__main__"``.
+
+    Raises:
+        RamacError: a worker died.
     """
     count = cores() if workers is None else workers
     if count <= 1:
-        yield map  # type: ignore[misc]
+        yield map
         return
-    with get_context("spawn").Pool(count) as pool:
-        yield pool.imap
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise RamacError(
+            "a worker process died (no memory left, or a script without `if __name__ == '__main__'`); use workers=1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,172 @@
+"""The bundled data: the shipped behaviour policies, rolled out on the spot in Gymnasium's ``-v5`` environments.
+
+They are not D4RL's policies, and data made from them are not D4RL.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import gymnasium
+import mujoco
+import numpy as np
+from tqdm.auto import tqdm
+
+from ramac_lib.behaviour import cache_folder, load_policy, policy_path, stages
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.hdf5 import load_file, save_file
+from ramac_lib.errors import RamacError
+from ramac_lib.rollouts import GROUP, Episode, Job, roll_out, time_limit, worker_map
+from ramac_lib.tasks import BANDIT, Task, get_task
+
+SIZE = 200_000
+
+
+@dataclass
+class _Part:
+    """One policy's share: the first of its episodes that together reach a quota of transitions."""
+
+    step: int
+    quota: int
+    seed: tuple[int, ...]
+    episodes: list[Episode] = field(default_factory=list)
+
+    @property
+    def transitions(self) -> int:
+        return sum(map(len, self.episodes))
+
+    @property
+    def mean_length(self) -> float:
+        return self.transitions / max(1, len(self.episodes))
+
+    def jobs(self, task: Task) -> list[Job]:
+        """Return the groups still needed, by the mean length so far: one to begin with, none at the quota."""
+        missing = self.quota - self.transitions
+        if missing <= 0:
+            return []
+        done = len(self.episodes) // GROUP
+        count = int(np.ceil(missing / (self.mean_length * GROUP))) if done else 1
+        horizon = time_limit(task.env_id())
+        return [Job(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
+
+    def chosen(self) -> list[Episode]:
+        """Return the episodes up to the one that reaches the quota, all of them whole."""
+        before = np.cumsum([0, *map(len, self.episodes)])[:-1]
+        return self.episodes[: int(np.searchsorted(before, self.quota))]
+
+
+def build(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
+    """Roll out a task's behaviour policies, with stochastic actions.
+
+    medium-expert is the medium policy, then the expert, medium-replay the stages of training in their order;
+    the policies share the transitions equally. Each contributes whole episodes until its share is reached, so a
+    few more transitions than `size` come (one episode's, for each policy).
+
+    A policy's episodes are numbered, each with a seed of its own, and taken by number, not in the order in which
+    parallel environments finish them, which would favour short ones. When to stop is decided by the episodes
+    already taken, so by Wald's identity a policy's expected sums (of rewards, of violations) are its number of
+    episodes times their mean: nothing but the last episode's length is selected for.
+
+    Args:
+        task: e.g. ``hopper-medium-expert``.
+        size: transitions asked for.
+        seed: of the episodes. Equal seeds give equal bits on one machine, however many workers there are.
+        workers: processes; all cores if None.
+        progress: show a bar.
+
+    Raises:
+        RamacError: the task has no bundled rollouts, or the size is too small for its mix of policies.
+    """
+    recipe = make_recipe(task, size, seed)
+    chosen = get_task(task)
+    steps = recipe["policies"]
+    # The key keeps apart data whose seeds are equal: of other tasks, and of other uses of the policies.
+    key = crc32(f"bundled {task}".encode())
+    parts = [_Part(step, -(-size // len(steps)), (key, seed, step)) for step in steps]
+    with (
+        worker_map(workers) as run,
+        tqdm(total=size, unit="transition", unit_scale=True, desc=task, disable=not progress) as bar,
+    ):
+        while wave := [(part, job) for part in parts for job in part.jobs(chosen)]:
+            wave.sort(key=lambda item: -item[0].mean_length)  # long jobs first: no core waits for the last one
+            for (part, _), episodes in zip(wave, run(roll_out, [job for _, job in wave]), strict=True):
+                part.episodes += episodes
+                bar.update(min(sum(map(len, episodes)), size - bar.n))
+    return _join([e for part in parts for e in part.chosen()], chosen.env_id(), f"bundled {task}", recipe)
+
+
+def _join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any]) -> Dataset:
+    lengths = np.array([len(e) for e in episodes])
+    last = np.cumsum(lengths) - 1
+    terminals, timeouts = np.zeros((2, lengths.sum()), np.bool_)
+    ended = np.array([e.terminated for e in episodes])
+    terminals[last], timeouts[last] = ended, ~ended
+    return Dataset(
+        observations=np.concatenate([e.observations[:-1] for e in episodes]),
+        actions=np.concatenate([e.actions for e in episodes]),
+        rewards=np.concatenate([e.rewards for e in episodes]),
+        next_observations=np.concatenate([e.observations[1:] for e in episodes]),
+        terminals=terminals,
+        timeouts=timeouts,
+        env_id=env_id,
+        name=name,
+        recipe=recipe,
+    )
+
+
+def make_recipe(task: str, size: int, seed: int) -> dict[str, Any]:
+    """Return all that decides the data: the arguments, the policies and the simulator.
+
+    Raises:
+        RamacError: as `build`.
+    """
+    chosen = get_task(task)
+    if task == BANDIT:
+        raise RamacError(f"{task} has no behaviour policies; its data are drawn from their exact law")
+    if seed < 0:
+        raise RamacError(f"seed is {seed}; expected a whole number from 0")
+    parts = stages(chosen.env)
+    steps = (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
+    least = len(steps) * time_limit(chosen.env_id())
+    if size < least:
+        raise RamacError(
+            f"size is {size}; {task} mixes {len(steps)} policies in equal shares of whole episodes: "
+            f"expected at least {least}"
+        )
+    digest = hashlib.sha256()
+    for step in steps:
+        load_policy(chosen.env, step)  # refuses what is missing or damaged, before any work
+        digest.update(policy_path(chosen.env, step).read_bytes())
+    return {
+        "source": "bundled",
+        "task": task,
+        "size": size,
+        "seed": seed,
+        "policies": list(steps),
+        "policies_sha256": digest.hexdigest(),
+        "gymnasium": gymnasium.__version__,
+        "mujoco": mujoco.__version__,
+    }
+
+
+def load(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
+    """Return `build`'s data from the cache (`ramac_lib.behaviour.cache_folder`), built first if not there.
+
+    Raises:
+        RamacError: as `build`, or the cache cannot be written.
+    """
+    recipe = make_recipe(task, size, seed)
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+    path = cache_folder() / f"bundled-{task}-{size}-{seed}-{digest}.hdf5"
+    if path.exists():
+        try:
+            data = load_file(path)
+            if data.recipe == recipe:
+                return data
+        except RamacError:
+            pass  # a damaged copy: what can be rebuilt is rebuilt
+    data = build(task, size, seed, workers, progress)
+    save_file(data, path)
+    return data.with_(name=str(path))
