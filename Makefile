@@ -41,6 +41,7 @@ $(BIN)/python:
 # torch comes first: from an index of its own when one is named, and then without its dependencies,
 # which that index may hold in other versions than constraints.txt asks for.
 $(VENV)/.torch: constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV); the first time takes minutes"
 	@$(PIP) install -q $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) -c constraints.txt torch
 	@touch $@
 

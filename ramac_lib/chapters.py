@@ -145,7 +145,8 @@ def _execute(chapter: Chapter, parameters: dict[str, Any], target: Path, key: st
         )  # fmt: skip
     except PapermillExecutionError as error:
         # The injected cell stands before any that can fail, so the index counts one too many and starts from 0.
-        first = next((line for line in error.source.splitlines() if line.strip()), "").strip()
+        code = (line.strip() for line in error.source.splitlines())
+        first = next((line for line in code if line and not line.startswith("#")), "")
         value = str(error.evalue).strip().splitlines() or [""]
         return f"cell {error.cell_index} ({first}) raised {error.ename}: {value[0]} (executed as far as {failed})"
     except Exception as error:  # a kernel that dies, no space left: whatever it is, it is this chapter's reason

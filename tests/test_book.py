@@ -64,7 +64,7 @@ def test_failed_chapters_are_named_and_nothing_is_published(root: Path) -> None:
     stale.parent.mkdir(parents=True)
     stale.write_text("of an earlier build")
     _write(root, "first", "import os\nos._exit(3)")
-    _write(root, "second", "a = 1", "\nb = a / 0\nprint(b)")
+    _write(root, "second", "a = 1", "# divide\nb = a / 0\nprint(b)")
     with pytest.raises(RamacError) as error:
         book.build(root=root, say=lambda line: None)
     reason = str(error.value)
