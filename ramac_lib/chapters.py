@@ -149,6 +149,8 @@ def _execute(chapter: Chapter, parameters: dict[str, Any], target: Path, key: st
         first = next((line for line in code if line and not line.startswith("#")), "")
         value = str(error.evalue).strip().splitlines() or [""]
         return f"cell {error.cell_index} ({first}) raised {error.ename}: {value[0]} (executed as far as {failed})"
+    except KeyboardInterrupt:  # the pool would hand this process the next chapter
+        os._exit(130)
     except Exception as error:  # a kernel that dies, no space left: whatever it is, it is this chapter's reason
         reason = str(error).strip().splitlines() or [""]
         return f"{type(error).__name__}: {reason[-1]} (the kernel's own messages are in {log})"
@@ -218,12 +220,16 @@ def execute(
             for chapter in reversed(todo)
         }
         say(f"executing {', '.join(chapter.name for chapter in todo)}; {min(jobs, len(todo))} at a time")
-        for done, future in enumerate(as_completed(running), 1):
-            chapter, reason = running[future], future.result()
-            state = "FAILED" if reason else "executed"
-            say(f"[{done}/{len(todo)}] {chapter.name}: {state}, {time.monotonic() - began:.0f} s from the start")
-            if reason:
-                failures.append(f"chapter {chapter.name} failed: {reason}")
+        try:
+            for done, future in enumerate(as_completed(running), 1):
+                chapter, reason = running[future], future.result()
+                state = "FAILED" if reason else "executed"
+                say(f"[{done}/{len(todo)}] {chapter.name}: {state}, {time.monotonic() - began:.0f} s from the start")
+                if reason:
+                    failures.append(f"chapter {chapter.name} failed: {reason}")
+        except BaseException:  # Ctrl-C: begin no further chapter
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if failures:
         more = f" (and {len(failures) - 1} more: {'; '.join(failures[1:])})" if failures[1:] else ""
         raise RamacError(failures[0] + more)

@@ -2,7 +2,12 @@
 
 import base64
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -215,3 +220,28 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     assert "'http://example.org/a' was asked of the network" in told
     assert not list(tmp_path.glob("*.dom"))
     assert "ramac-report" not in (tmp_path / "bad.html").read_text()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_every_chapter_and_begins_no_other(root: Path) -> None:
+    toc = (root / "_toc.yml").read_text()
+    (root / "_toc.yml").write_text(toc + "  - file: book/third\n  - file: book/fourth\n")
+    for name in ("first", "second", "third", "fourth"):
+        _write(root, name, f"open('{name}.begun', 'w').close()\nimport time; time.sleep(600)")
+    program = f"from ramac_lib import book; book.build(root={str(root)!r}, jobs=2)"
+    running = subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler); {program}"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(list((root / "book").glob("*.begun"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=30)
+    assert told.strip().splitlines()[-1] == "KeyboardInterrupt"
+    time.sleep(2)
+    assert {path.stem for path in (root / "book").glob("*.begun")} == {"third", "fourth"}
+    assert not list((root / "_build" / "executed" / "quick").glob("*.ipynb"))
