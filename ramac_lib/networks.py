@@ -159,6 +159,7 @@ class IQNCritic(nn.Module):
 
     Args:
         stack: (S,) seeds; the two critics are a second stack axis.
+        init: ``"fan_in"``, or ``"released"``: weights N(0, 0.1²), no biases, head U(±3e-4).
     """
 
     N_CRITICS = 2
@@ -173,7 +174,7 @@ class IQNCritic(nn.Module):
         hidden: int = 256,
         embedding: int = 128,
         n_cos: int = 32,
-        init: str = "released",
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
         stack = (*stack, self.N_CRITICS)

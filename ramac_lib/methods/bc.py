@@ -22,8 +22,8 @@ class BCDiffusionConfig(base.Config):
 
     @classmethod
     def for_task(cls, task: str) -> "BCDiffusionConfig":
-        """Return 20 diffusion steps on the bandit, which five cannot clone, and the defaults elsewhere."""
-        return cls(policy_steps=20) if task == "risky-bandit" else cls()
+        """Return RADAC's policy on the bandit, which five steps cannot clone, and the defaults elsewhere."""
+        return cls(policy_steps=20, hidden=(128, 128, 128), lr_actor=1e-3) if task == "risky-bandit" else cls()
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class BCFlowConfig(base.Config):
     activation: str = "silu"
     policy_steps: int = 10
     grad_clip: float | None = 0.6
+
+    @classmethod
+    def for_task(cls, task: str) -> "BCFlowConfig":
+        """Return RAFMAC's policy on the bandit, and the defaults elsewhere."""
+        return cls(hidden=(128, 128, 128), lr_actor=1e-3, grad_clip=5.0) if task == "risky-bandit" else cls()
 
 
 class BehaviourCloning(base.Method):

@@ -20,11 +20,18 @@ PER_TASK: dict[str, dict[str, Any]] = {
         for env in ("halfcheetah", "hopper", "walker2d")
         for quality, clip in (("medium-expert", 0.6), ("medium-replay", 0.8))
     },
-    "risky-bandit": {"lr_critic": 1e-3, "short_run_rate": False, "scale_by_value": False, "eta": 0.3},
-}
+    "risky-bandit": {
+        "lr_critic": 1e-3,
+        "short_run_rate": False,
+        "scale_by_value": False,
+        "eta": 0.3,
+        "n_fractions": 40,
+    },
+}  # fmt: skip
 RELEASED: dict[str, Any] = {
     "risk_path": "one-step", "bootstrap": False, "reward_clamp": 1.0, "pairing": "one-to-one", "risk": "neutral",
-    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "hidden": (128, 128, 128), "activation": "mish",
+    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released", "hidden": (128, 128, 128),
+    "activation": "mish",
 }  # fmt: skip
 
 

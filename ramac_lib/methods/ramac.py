@@ -51,6 +51,7 @@ class RAMACConfig(base.Config):
     n_cos: int = 32
     embedding: int = 64
     critic_hidden: int = 256
+    critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
     kappa: float = 1.0
     lr_critic: float = 1e-5
     short_run_rate: bool = True  # `schedules.critic_rate`
@@ -83,6 +84,7 @@ class RAMACConfig(base.Config):
             "risk_path": ("deployed", "one-step"),
             "actor_critics": ("min", "mean"),
             "target_policy": ("ema", "online"),
+            "critic_init": ("fan_in", "released"),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
