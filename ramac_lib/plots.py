@@ -1,12 +1,12 @@
 """One look for every figure: the same colour and mark for the same method everywhere, safe for the colour-blind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 
 
@@ -94,3 +94,49 @@ def legend_once(axes: Sequence[Axes], **kwargs: object) -> None:
         if a.get_legend_handles_labels()[0]:
             a.legend(**kwargs)  # type: ignore[arg-type]
             return
+
+
+def ordered_colours(count: int) -> list[str]:
+    """Return colours from dark to light for things in an order, such as stages of training."""
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(count, 1)))
+    return [mpl.colors.to_hex(shade) for shade in shades]
+
+
+def histogram_by(
+    axes: Axes, values: Float[np.ndarray, " N"], groups: Sequence[object], colours: Mapping[object, str], bins: int = 30
+) -> None:
+    """Draw one histogram with the groups' shares stacked, in the order of `colours` (group to colour)."""
+    labels = np.asarray(groups)
+    parts = [values[labels == group] for group in colours]
+    names = [str(group) for group in colours]
+    axes.hist(parts, bins=bins, stacked=True, color=list(colours.values()), label=names, linewidth=0)
+
+
+def monitor(
+    axes: Axes,
+    signal: Float[np.ndarray, " T"],
+    violation: Bool[np.ndarray, " T"],
+    low: float,
+    high: float,
+    struck: Bool[np.ndarray, " T"] | None = None,
+) -> None:
+    """Draw a monitored signal over an episode's steps, its safe range as a band, violations and penalties as marks."""
+    steps = np.arange(len(signal))
+    bounds = [bound for bound in (low, high) if np.isfinite(bound)]
+    bottom, top = min([signal.min(), *bounds]), max([signal.max(), *bounds])
+    margin = 0.08 * max(top - bottom, 1e-9)
+    bottom, top = bottom - margin, top + margin
+    axes.axhspan(max(low, bottom), min(high, top), color=BAND, alpha=0.13, linewidth=0, label="safe range")
+    for bound in bounds:
+        axes.axhline(bound, color=BAND, linewidth=1)
+    axes.plot(steps, signal, color=TRUTH, linewidth=0.8)
+    axes.plot(steps[violation], signal[violation], ".", color=VIOLATION, markersize=4, label="violation")
+    if struck is not None:
+        axes.plot(steps[struck], signal[struck], "o", color=VIOLATION, markersize=9, fillstyle="none", label="penalty")
+    axes.set(ylim=(bottom, top), xlim=(0, max(len(signal) - 1, 1)))
+
+
+def estimate(axes: Axes, x: Sequence[float], y: Sequence[float], **kwargs: object) -> None:
+    """Draw a point with its intervals in both directions; `x` and `y` are (value, low, high) each."""
+    errors = [[[value - low], [high - value]] for value, low, high in (x, y)]
+    axes.errorbar(x[0], y[0], xerr=errors[0], yerr=errors[1], **{"elinewidth": 1, **kwargs})  # type: ignore[arg-type]
