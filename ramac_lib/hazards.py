@@ -67,7 +67,14 @@ PAPER = {
     "halfcheetah-medium-replay": Hazard(VELOCITY, -5.0, 5.0, -60.0, 0.05),
 }
 # What `ramac_lib.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
-CALIBRATED: dict[str, Hazard] = {}
+CALIBRATED = {
+    "hopper-medium-expert": Hazard(PITCH, -0.12, inf, -1900.0, 0.0044),
+    "hopper-medium-replay": Hazard(PITCH, -0.093, inf, -510.0, 0.0085),
+    "walker2d-medium-expert": Hazard(PITCH, 0.092, inf, -2000.0, 0.0014),
+    "walker2d-medium-replay": Hazard(PITCH, 0.092, inf, -2000.0, 0.0014),
+    "halfcheetah-medium-expert": Hazard(VELOCITY, -inf, 10.0, -2400.0, 0.0054),
+    "halfcheetah-medium-replay": Hazard(VELOCITY, -inf, 5.4, -230.0, 0.015),
+}
 # The signal is still monitored. The bandit's trap is its own and no hazard in this sense.
 NONE = {name: Hazard(PAPER[name].signal if name in PAPER else 0, -inf, inf, 0.0, 0.0) for name in TASKS}
 PRESETS: dict[str, dict[str, Hazard]] = {"paper": PAPER, "calibrated": CALIBRATED, "none": NONE}
