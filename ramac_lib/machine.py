@@ -1,6 +1,9 @@
 """What a run asks of the machine: the device, and memory that is not given back between updates."""
 
 import ctypes
+import datetime
+import importlib.metadata
+import platform
 import sys
 
 import torch
@@ -22,6 +25,18 @@ def get_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise RamacError("--device cuda: PyTorch finds no usable GPU on this machine; use --device cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def provenance(device: torch.device) -> dict[str, str]:
+    """Return what stands beside a measured number: date, device, versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    packages = ("torch", "numpy", "gymnasium", "mujoco")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "device": name,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
 
 
 def keep_freed_memory() -> None:

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from ramac_lib import datasets, evaluation, hazards
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device, keep_freed_memory
+from ramac_lib.machine import get_device, keep_freed_memory, provenance
 from ramac_lib.methods import Method, get_method
 from ramac_lib.replay import Replay
 from ramac_lib.results import label
@@ -233,6 +233,7 @@ def train(
     if directory is not None:
         dims = [data.observations.shape[1], data.actions.shape[1]]
         facts = {"env_id": data.env_id, "dims": dims, "data": {"sha256": data.sha256(), "recipe": dict(data.recipe)}}
+        facts["made"] = provenance(target)
         if directory.open(config, facts, resume):
             trainer.restore()
     trainer.run(progress)

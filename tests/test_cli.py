@@ -1,0 +1,152 @@
+"""The command line: what it prints, and one sentence with an exit code above zero for what a user can mend."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from ramac_lib.cli import main
+
+TINY = (
+    "--set", "hidden=16,16", "critic_hidden=16", "embedding=8", "n_cos=8", "n_fractions=8", "batch_size=32",
+)  # fmt: skip
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error)."""
+    code = 0
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        code = stop.code or 0
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def train(file, out, *more):
+    return (
+        "train", "--method", "radac", "--task", "hopper-medium-expert", "--source", file, "--steps", 10,
+        "--eval-every", 5, "--episodes", 1, "--device", "cpu", "--out", out, *more,
+    )  # fmt: skip
+
+
+def test_train_evaluate_and_resume(capsys, hopper_file, tmp_path):
+    folder = tmp_path / "run"
+    code, out, _ = run(capsys, *train(hopper_file, folder, "--seeds", 0, 1, *TINY))
+    assert code == 0
+    assert "CVaR_0.1" in out
+    code, out, _ = run(capsys, "evaluate", folder, "--episodes", 4, "--horizon", 30, "--device", "cpu")
+    assert code == 0
+    assert len(pd.read_csv(folder / "evaluations.csv").query("purpose == 'report'")) == 4
+    code, _, err = run(capsys, *train(hopper_file, folder, "--seeds", 0, 1, *TINY))
+    assert code == 1
+    assert "--resume" in err
+    assert run(capsys, *train(hopper_file, folder, "--seeds", 0, 1, "--resume", *TINY))[0] == 0
+
+
+def test_bandit_from_the_command_line(capsys, tmp_path):
+    code, _, _ = run(
+        capsys, "train", "--method", "rafmac", "--task", "risky-bandit", "--size", 500, "--steps", 4,
+        "--episodes", 5, "--device", "cpu", "--out", tmp_path / "b", *TINY,
+    )  # fmt: skip
+    assert code == 0
+    assert (pd.read_csv(tmp_path / "b/evaluations.csv")["length"] == 1).all()
+
+
+def test_data_prints_hash_and_statistics(capsys, hopper_file):
+    code, out, _ = run(capsys, "data", "hopper-medium-expert", "--source", hopper_file)
+    assert code == 0
+    for word in ("sha256", "episodes", "return", "share of steps in violation (paper hazard)"):
+        assert word in out
+
+
+def hdf5(folder, **changes):
+    """Write a small file in D4RL's layout, with some keys changed or (None) left out."""
+    n = 20
+    arrays = {
+        "observations": np.zeros((n, 11), np.float32), "actions": np.zeros((n, 3), np.float32),
+        "rewards": np.zeros(n, np.float32), "next_observations": np.zeros((n, 11), np.float32),
+        "terminals": np.zeros(n, bool), "timeouts": np.zeros(n, bool), **changes,
+    }  # fmt: skip
+    path = folder / "file.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            if array is not None:
+                file[key] = array
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rewards": None}, ("file.hdf5", "rewards")),
+        ({"actions": np.full((20, 3), 2.0, np.float32)}, ("actions", "[-1, 1]")),
+        ({"observations": np.full((20, 11), np.nan, np.float32)}, ("observations", "NaN")),
+        ({"terminals": np.zeros(7, bool)}, ("terminals", "20")),
+        ({"rewards": np.zeros(0, np.float32)}, ("file.hdf5",)),
+    ],
+)
+def test_bad_files(capsys, tmp_path, changes, words):
+    folder = tmp_path / "run"
+    code, _, err = run(capsys, *train(hdf5(tmp_path, **changes), folder))
+    assert code == 1
+    assert err.startswith("ramac: ")
+    assert len(err.strip().splitlines()) == 1
+    assert all(word in err for word in words)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("data", "ant-medium"), ("unknown task 'ant-medium'", "hopper-medium-expert")),
+        (("data", "hopper-medium-expert", "--source", "s3"), ("unknown source 's3'", "bundled")),
+        (("data", "hopper-medium-expert", "--hazard", "fire"), ("unknown hazard 'fire'", "paper, calibrated, none")),
+        (("data", "hopper-medium-expert", "--source", "nowhere.hdf5"), ("nowhere.hdf5",)),
+        (("train", "--method", "sac", "--task", "risky-bandit"), ("unknown method 'sac'", "radac")),
+        (("train", "--method", "radac", "--task", "x"), ("unknown task 'x'",)),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--alpha", "1.5"), ("alpha is 1.5", "(0, 1]")),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--risk", "var"), ("'var'", "cvar, wang, cpw")),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--steps", "0"), ("steps is 0",)),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--seeds", "1", "1"), ("given twice",)),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--set", "eta"), ("option=value",)),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--set", "speed=9"), ("unknown option", "eta")),
+        (("train", "--method", "bc-flow", "--task", "risky-bandit", "--released"), ("not in the released code",)),
+        (("train", "--method", "radac", "--task", "risky-bandit", "--device", "tpu"), ("unknown device 'tpu'",)),
+        (("evaluate", "nowhere"), ("nowhere: holds no run",)),
+        (("book", "--profile", "huge"), ("unknown profile 'huge'", "quick")),
+    ],
+)
+def test_bad_arguments_end_in_one_sentence(capsys, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("ramac: ")
+    assert all(word in last for word in words), last
+    assert not list(tmp_path.iterdir())
+
+
+def test_unreadable_numbers_are_refused(capsys):
+    assert run(capsys, "train", "--method", "radac", "--task", "risky-bandit", "--steps", "many")[0] == 2
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; from ramac_lib.cli import main\n"
+        "try: main(['train', '--help'])\nexcept SystemExit as e: assert e.code == 0\n"
+        "assert 'torch' not in sys.modules and 'gymnasium' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_released_settings_reach_the_run(capsys, hopper_file, tmp_path):
+    from ramac_lib.runs import RunDirectory
+
+    code, _, _ = run(capsys, *train(hopper_file, tmp_path / "run", "--released", "--seeds", 3, *TINY))
+    assert code == 0
+    settings = RunDirectory(tmp_path / "run").read_config().settings
+    assert (settings.quantile_axis, settings.fractions, settings.eta_ramp) == ("target", "random", 0.0)
