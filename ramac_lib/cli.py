@@ -135,6 +135,19 @@ def evaluate(
     _report(training.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
 
 
+def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
+    """Gather runs' evaluations into one table, OUT.csv, and what made them into OUT.json.
+
+    Args:
+        runs: the runs' directories.
+        out: where to, e.g. data/results/short_runs.
+    """
+    from ramac_lib import results
+
+    table = results.gather(runs, out)
+    _report(table, "report")
+
+
 def book(
     profile: str = "quick",
     only: str | None = None,
@@ -169,7 +182,7 @@ def _interrupted(message: str) -> int:
     return 130
 
 
-COMMANDS: dict[str, Any] = {"data": data, "train": train, "evaluate": evaluate, "book": book}
+COMMANDS: dict[str, Any] = {"data": data, "train": train, "evaluate": evaluate, "gather": gather, "book": book}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
