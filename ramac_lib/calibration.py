@@ -73,20 +73,28 @@ def roll_out_policies(
     return {step: group[:episodes] for step, group in found.items()}
 
 
-def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int) -> pd.DataFrame:
-    """Return ``return``, ``length`` and ``violations`` of each episode had it been played under the hazard.
+def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int = 1) -> pd.DataFrame:
+    """Return each episode as if it had been played under the hazard, `draws` times over.
 
     Exact, not an estimate: no policy sees a penalty, so a hazard changes a rollout only by what it pays and by
     where it ends. The draws depend on the seed alone: all hazards meet the same ones.
+
+    Returns:
+        Columns ``episode draw return length violations``.
     """
     rng = np.random.default_rng([crc32(b"draws"), seed])
-    rows = []
-    for episode in episodes:
-        outcome = decide(hazard, episode.observations[1:, hazard.signal], rng.random(len(episode)))
+    tables = []
+    for k, episode in enumerate(episodes):
+        outcome = decide(hazard, episode.observations[1:, hazard.signal], rng.random((draws, len(episode))))
         length = int(np.argmax(outcome.ends)) + 1 if outcome.ends.any() else len(episode)
-        rewards = episode.rewards[:length].astype(np.float64) + outcome.penalty[:length]
-        rows.append((rewards.sum(), length, int(outcome.violation[:length].sum())))
-    return pd.DataFrame(rows, columns=["return", "length", "violations"])
+        rewards = episode.rewards[:length].sum(dtype=np.float64) + outcome.penalty[:, :length].sum(
+            axis=1, dtype=np.float64
+        )
+        violations = int(outcome.violation[:length].sum())
+        tables.append(
+            {"episode": k, "draw": range(draws), "return": rewards, "length": length, "violations": violations}
+        )
+    return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
 
 
 def presets(env: str) -> dict[str, Hazard]:
@@ -100,36 +108,36 @@ def presets(env: str) -> dict[str, Hazard]:
 def measure_episodes(
     env: str,
     hazards: Mapping[str, Hazard],
-    episodes: int = 200,
+    episodes: int = 100,
     seed: int = 0,
     *,
-    steps: tuple[int, ...] | None = None,
+    draws: int = 20,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Return one row for each hazard, policy and episode, over the environment's horizon.
+    """Return one row for each hazard, policy, episode and draw, over the environment's horizon.
 
     Args:
         env: short name, e.g. ``hopper``.
         hazards: by name, e.g. `presets(env)`; the same rollouts serve all of them.
         episodes: for each policy.
         seed: of the rollouts and the draws.
-        steps: stages to measure; all shipped ones if None.
+        draws: how often each rollout meets each hazard; far cheaper than rollouts where penalties are rare.
         workers: processes; all cores if None.
 
     Returns:
-        Columns ``env hazard step stage episode return length violations``; stage is expert, medium or replay.
+        Columns ``env hazard step stage episode draw return length violations``; stage is expert, medium or replay.
     """
     parts = stages(env)
-    rollouts = roll_out_policies(env, steps or parts.shipped, episodes, seed, workers=workers)
+    rollouts = roll_out_policies(env, parts.shipped, episodes, seed, workers=workers)
     names = {parts.expert: "expert", parts.medium: "medium"}
     tables = [
-        under_hazard(group, hazard, seed).assign(
-            env=env, hazard=name, step=step, stage=names.get(step, "replay"), episode=range(len(group))
+        under_hazard(group, hazard, seed, draws).assign(
+            env=env, hazard=name, step=step, stage=names.get(step, "replay")
         )
         for name, hazard in hazards.items()
         for step, group in rollouts.items()
     ]
-    order = ["env", "hazard", "step", "stage", "episode", "return", "length", "violations"]
+    order = ["env", "hazard", "step", "stage", "episode", "draw", "return", "length", "violations"]
     return pd.concat(tables, ignore_index=True)[order]
 
 
@@ -138,26 +146,62 @@ def summarise(table: pd.DataFrame, alpha: float = 0.1) -> pd.DataFrame:
 
     Returns:
         Columns ``env hazard step stage episodes mean se CVaR violations violation_rate length``: returns over the
-        horizon with their standard error, violations an episode, share of steps in violation.
+        horizon, the mean's standard error (draws of one rollout are not independent of each other: it counts
+        rollouts), violations an episode, share of steps in violation.
     """
-    groups = table.groupby(["env", "hazard", "step", "stage"], sort=False)
-    result = groups.agg(
-        episodes=("return", "size"),
-        mean=("return", "mean"),
-        se=("return", "sem"),
-        violations=("violations", "mean"),
-        length=("length", "mean"),
-    )
-    result.insert(3, "CVaR", groups["return"].agg(lambda returns: float(cvar(returns.to_numpy(), alpha))))
-    result["violation_rate"] = result["violations"] / result["length"]
-    return result.reset_index()
+    rows = []
+    for (env, hazard, step, stage), group in table.groupby(["env", "hazard", "step", "stage"], sort=False):
+        by_episode = group.groupby("episode")["return"].mean()
+        steps, violations = group["length"].mean(), group["violations"].mean()
+        rows.append(
+            {
+                "env": env,
+                "hazard": hazard,
+                "step": step,
+                "stage": stage,
+                "episodes": len(by_episode),
+                "mean": by_episode.mean(),
+                "se": by_episode.sem(),
+                "CVaR": float(cvar(group["return"].to_numpy(), alpha)),
+                "violations": violations,
+                "violation_rate": violations / steps,
+                "length": steps,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def measure(
-    env: str, hazards: Mapping[str, Hazard], episodes: int = 200, seed: int = 0, *, workers: int | None = None
+    env: str,
+    hazards: Mapping[str, Hazard],
+    episodes: int = 100,
+    seed: int = 0,
+    *,
+    draws: int = 20,
+    workers: int | None = None,
 ) -> pd.DataFrame:
     """Return mean, CVaR_0.1 and violations of every shipped policy under each hazard (see `summarise`)."""
-    return summarise(measure_episodes(env, hazards, episodes, seed, workers=workers))
+    return summarise(measure_episodes(env, hazards, episodes, seed, draws=draws, workers=workers))
+
+
+def cvar_difference(
+    table: pd.DataFrame, first: int, second: int, alpha: float = 0.1, resamples: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of CVaR(first policy) − CVaR(second), whole rollouts being resampled.
+
+    `table` holds `measure_episodes`' rows of one hazard; `first` and `second` are stages of training.
+    """
+    rng = np.random.default_rng(seed)
+    returns = [
+        table[table["step"] == step].pivot(index="episode", columns="draw", values="return").to_numpy()
+        for step in (first, second)
+    ]
+    values = []
+    for _ in range(resamples):
+        a, b = (float(cvar(r[rng.integers(len(r), size=len(r))].ravel(), alpha)) for r in returns)
+        values.append(a - b)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def calibrate(task: str, episodes: int = EPISODES, seed: int = 0, workers: int | None = None) -> Hazard:
