@@ -1,5 +1,6 @@
 """What is declared, pinned and promised to users agrees."""
 
+import ast
 import os
 import re
 import shutil
@@ -142,3 +143,27 @@ def test_a_python_that_cannot_is_told_in_one_sentence(lacks: str, says: str, tmp
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "env").exists()
+
+
+def _imported(folder: Path) -> set[str]:
+    """Return the top-level names that the modules of a folder import, from anywhere in them."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"ramac_lib"}
+
+
+def test_every_import_of_the_library_is_declared() -> None:
+    """Installed by chance as something else's need is not enough: a fresh environment may lack it."""
+    providers = metadata.packages_distributions()
+    optional = PROJECT["optional-dependencies"]
+    texts = [*PROJECT["dependencies"], *(line for lines in optional.values() for line in lines)]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    brought = {"sphinx-external-toc"}  # jupyter-book's own reader of _toc.yml
+    for name in _imported(ROOT / "ramac_lib"):
+        names = {canonicalize_name(n) for n in providers.get(name, [name])}
+        assert names & (declared | brought), f"{name} is imported but not declared in pyproject.toml"
