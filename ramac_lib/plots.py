@@ -103,13 +103,22 @@ def ordered_colours(count: int) -> list[str]:
 
 
 def histogram_by(
-    axes: Axes, values: Float[np.ndarray, " N"], groups: Sequence[object], colours: Mapping[object, str], bins: int = 30
+    axes: Axes,
+    values: Float[np.ndarray, " N"],
+    groups: Sequence[object],
+    colours: Mapping[object, str],
+    weights: Float[np.ndarray, " N"] | None = None,
+    bins: int = 30,
 ) -> None:
-    """Draw one histogram with the groups' shares stacked, in the order of `colours` (group to colour)."""
+    """Draw one histogram with the groups' parts stacked, in the order of `colours` (group to colour).
+
+    Each value counts 1, or its weight as a share of all weights.
+    """
     labels = np.asarray(groups)
+    share = None if weights is None else [weights[labels == group] / weights.sum() for group in colours]
     parts = [values[labels == group] for group in colours]
     names = [str(group) for group in colours]
-    axes.hist(parts, bins=bins, stacked=True, color=list(colours.values()), label=names, linewidth=0)
+    axes.hist(parts, bins, weights=share, stacked=True, color=list(colours.values()), label=names, linewidth=0)
 
 
 def monitor(
