@@ -4,6 +4,7 @@ from itertools import chain
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
 
 from ramac_lib.behaviour import WEIGHTS, cache_folder, data_folder, load_policy, policy_path, save_policy, stages
@@ -67,6 +68,16 @@ def test_the_shipped_policies_fit_their_environments(env):
     assert found.expert > found.medium
     shipped = {path.name for path in policy_path(env, 0).parent.glob("*.npz")}
     assert shipped == {policy_path(env, step).name for step in found.shipped}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_medium_earns_a_third_to_a_half_of_the_best(env):
+    table = pd.read_csv(data_folder() / "behaviour" / "returns.csv").query("env == @env").set_index("step")
+    found = stages(env)
+    assert tuple(table.index) == found.shipped
+    assert table["return_1000"].idxmax() == found.expert
+    assert 1 / 3 < table["return_1000"][found.medium] / table["return_1000"][found.expert] < 1 / 2
+    assert table["return_1000"][list(found.replay)].idxmax() == found.medium
 
 
 def test_they_are_small_enough_to_ship():

@@ -80,6 +80,10 @@ def test_the_preset_is_what_the_rule_finds(task):
     assert found["limit"] == kept["limit"]
 
 
+def test_where_no_threshold_parts_the_replay_policies_the_other_tasks_hazard_serves():
+    assert CALIBRATED["walker2d-medium-replay"] == CALIBRATED["walker2d-medium-expert"]
+
+
 def test_draws_average_the_penalties_of_the_same_rollouts():
     step = stages("halfcheetah").expert
     episodes = roll_out_policies("halfcheetah", (step,), 4, workers=1)[step]
