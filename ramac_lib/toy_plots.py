@@ -1,0 +1,81 @@
+"""Drawings of the Risky Bandit: its support, policies as points, chains as paths, quantile functions as steps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from ramac_lib.bandit import Bandit
+from ramac_lib.plots import TRUTH, scatter_actions
+
+Array = np.ndarray
+
+
+def draw_support(axes: Axes, bandit: Bandit | None = None) -> None:
+    """Outline the behaviour law's support: the centre's disc and the ring's two edges."""
+    bandit = bandit or Bandit()
+    for radius in (bandit.centre_edge, *bandit.ring_edges):
+        axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=TRUTH, linewidth=0.7, linestyle=(0, (4, 3))))
+
+
+def panel(axes: Axes, actions: Float[Array, "n 2"], title: str, colour: str, shown: int = 2000) -> None:
+    """Draw up to `shown` of a policy's actions over the support, with the exact masses of all of them below the title.
+
+    Args:
+        axes: where to draw.
+        actions: all of the policy's drawn actions, which the masses are counted from.
+        title: first line of the title.
+        colour: of the points.
+        shown: how many points are drawn.
+    """
+    masses = Bandit().evaluate(actions)
+    scatter_actions(axes, actions[:shown], colour)
+    draw_support(axes)
+    axes.grid(False)
+    axes.set_xticks([-1, 0, 1])
+    axes.set_yticks([-1, 0, 1])
+    line = " · ".join(f"{name} {masses[key]:.2f}" for name, key in (("centre", "centre"), ("gap", "gap")))
+    axes.set_title(f"{title}\n{line}\nring {masses['ring']:.2f} · outside {masses['outside']:.2f}", fontsize=9)
+
+
+def panels(
+    named: Mapping[str, Float[Array, "n 2"]], colours: Sequence[str], columns: int | None = None, size: float = 2.3
+) -> Figure:
+    """Draw one `panel` for each named sample of actions, side by side."""
+    columns = columns or len(named)
+    rows = -(-len(named) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.55) * rows), squeeze=False)
+    for axis, (title, actions), colour in zip(axes.flat, named.items(), colours, strict=False):
+        panel(axis, actions, title, colour)
+    for k, axis in enumerate(axes.flat):
+        if k >= len(named):
+            axis.set_visible(False)
+        elif k % columns:
+            axis.set_ylabel("")
+    return figure
+
+
+def draw_path(axes: Axes, points: Float[Array, "steps+1 n 2"], colours: Sequence[Any]) -> None:
+    """Draw samples' ways from noise (hollow) to action (full), one colour a sample, over the support."""
+    for k, colour in enumerate(colours):
+        axes.add_collection(LineCollection([points[:, k]], colors=[colour], linewidths=1.0, alpha=0.7))
+    for at, fill in ((points[0], "white"), (points[-1], colours)):
+        x, y = at[: len(colours)].T
+        axes.scatter(x, y, s=14, facecolors=fill, edgecolors=colours, linewidths=0.9, zorder=3)
+    draw_support(axes)
+    axes.grid(False)
+    axes.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
+
+
+def draw_quantiles(axes: Axes, grid: Float[Array, " N"], quantiles: Float[Array, "curves N"], **style: Any) -> None:
+    """Draw learned quantile functions against their fractions, one line and its points each; one legend entry."""
+    label = style.pop("label", None)
+    for k, curve in enumerate(quantiles):
+        axes.plot(grid, curve, marker=".", markersize=4, linewidth=0.9, label=label if k == 0 else None, **style)
+    axes.set(xlabel="quantile fraction $\\tau$", ylabel="reward")
