@@ -113,7 +113,8 @@ def strip(
             axes.add_patch(
                 Polygon(shape + np.array([shift, 0]), facecolor=colour, edgecolor="white", linewidth=0.6, alpha=0.9)
             )
-        below: dict[str, Any] = {"ha": "center", "va": "center", "textcoords": "offset points", "annotation_clip": False}
+        below: dict[str, Any] = {"ha": "center", "va": "center", "textcoords": "offset points"}
+        below["annotation_clip"] = False
         if violation[k]:
             axes.annotate("×", (place, 0), (0, -9), color=VIOLATION, fontsize=14, fontweight="bold", **below)
         if labels is not None:
