@@ -13,17 +13,18 @@ from torch import Tensor
 from ramac_lib.hazards import Hazard, HazardWrapper
 from ramac_lib.methods.base import Method
 from ramac_lib.noise import Noise, derive_seed
+from ramac_lib.rollouts import make_env
 
 DISCOUNT = 0.99
 
 Act = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
 
 
-def make_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
+def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
     """Return the environment, cut off after `horizon` steps, with the live hazard around it (None for none)."""
     if env_id.startswith("RiskyBandit"):
         import ramac_lib.bandit  # noqa: F401 (registers the environment)
-    env = gymnasium.make(env_id, max_episode_steps=horizon, disable_env_checker=True)
+    env = make_env(env_id, max_episode_steps=horizon)
     return env if hazard is None else HazardWrapper(env, hazard)
 
 
@@ -62,7 +63,7 @@ def rollouts(
         record: keep the monitored signal and the violation of every step.
     """
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
-    envs = [make_env(env_id, hazard, horizon) for _ in runs]
+    envs = [live_env(env_id, hazard, horizon) for _ in runs]
     try:
         first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
         observations = np.stack(first).astype(np.float32)
