@@ -45,10 +45,10 @@ def panel(axes: Axes, actions: Float[Array, "n 2"], title: str, colour: str, sho
 
 
 def panels(
-    named: Mapping[str, Float[Array, "n 2"]], colours: Sequence[str], columns: int | None = None, size: float = 2.3
+    named: Mapping[str, Float[Array, "n 2"]], colours: Sequence[str], columns: int = 3, size: float = 2.7
 ) -> Figure:
-    """Draw one `panel` for each named sample of actions, side by side."""
-    columns = columns or len(named)
+    """Draw one `panel` for each named sample of actions, `columns` in a row."""
+    columns = min(columns, len(named))
     rows = -(-len(named) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.55) * rows), squeeze=False)
     for axis, (title, actions), colour in zip(axes.flat, named.items(), colours, strict=False):
@@ -70,7 +70,7 @@ def draw_path(axes: Axes, points: Float[Array, "steps+1 n 2"], colours: Sequence
         axes.scatter(x, y, s=14, facecolors=fill, edgecolors=colours, linewidths=0.9, zorder=3)
     draw_support(axes)
     axes.grid(False)
-    axes.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
+    axes.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
 
 
 def draw_quantiles(axes: Axes, grid: Float[Array, " N"], quantiles: Float[Array, "curves N"], **style: Any) -> None:
