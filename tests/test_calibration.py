@@ -101,7 +101,8 @@ def test_draws_average_the_penalties_of_the_same_rollouts():
 @pytest.mark.parametrize("env", ["halfcheetah", *(pytest.param(env, marks=SLOW) for env in ("hopper", "walker2d"))])
 def test_the_best_policy_in_mean_is_not_the_best_in_cvar(env):
     hazards = {quality: CALIBRATED[f"{env}-{quality}"] for quality in QUALITIES}
-    table = measure_episodes(env, {"none": presets(env)["none"], **hazards}, EPISODES, seed=2)  # the rule was judged on seeds 0 and 1
+    # Seed 2, as the rule's constants were chosen with seeds 0 and 1 in view.
+    table = measure_episodes(env, {"none": presets(env)["none"], **hazards}, EPISODES, seed=2)
     expert = stages(env).expert
     for name in hazards:
         rows = table[table["hazard"] == name]
