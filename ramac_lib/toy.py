@@ -103,7 +103,7 @@ def summary(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, str]) -> p
     rows = {}
     for name, table in tables.items():
         mean, error = interval(table[list(columns)].to_numpy())
-        rows[name] = [f"{m:.2f} ± {e:.2f}" if len(table) > 1 else f"{m:.2f}" for m, e in zip(mean, error, strict=True)]
+        rows[name] = [f"{m:.2f}±{e:.2f}" if len(table) > 1 else f"{m:.2f}" for m, e in zip(mean, error, strict=True)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns.values()))
 
 

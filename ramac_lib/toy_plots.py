@@ -70,7 +70,7 @@ def draw_path(axes: Axes, points: Float[Array, "steps+1 n 2"], colours: Sequence
         axes.scatter(x, y, s=14, facecolors=fill, edgecolors=colours, linewidths=0.9, zorder=3)
     draw_support(axes)
     axes.grid(False)
-    axes.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
+    axes.set(xlim=(-2.7, 2.7), ylim=(-2.2, 2.2), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
 
 
 def draw_quantiles(axes: Axes, grid: Float[Array, " N"], quantiles: Float[Array, "curves N"], **style: Any) -> None:
