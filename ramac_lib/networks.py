@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -60,19 +59,35 @@ def initialise(module: nn.Module, generators: Sequence[torch.Generator]) -> None
                 layer.reset(index, generator)
 
 
-class MLP(nn.Module):
-    """Affine layers with an activation between them; none after the last."""
+class LayerNorm(nn.Module):
+    """Layer normalisation (Ba et al. 2016) over the last axis, with gain and bias for every member of a stack."""
 
-    def __init__(self, stack: Sequence[int], sizes: Sequence[int], activation: str = "silu") -> None:
+    def __init__(self, stack: Sequence[int], n: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(*stack, 1, n))
+        self.bias = nn.Parameter(torch.zeros(*stack, 1, n))
+
+    def forward(self, x: Float[Tensor, "*stack B n"]) -> Float[Tensor, "*stack B n"]:
+        """Normalise each row."""
+        return torch.addcmul(self.bias, functional.layer_norm(x, x.shape[-1:]), self.weight)
+
+
+class MLP(nn.Module):
+    """Affine layers with an activation between them, none after the last; each activation normalised on demand."""
+
+    def __init__(
+        self, stack: Sequence[int], sizes: Sequence[int], activation: str = "silu", layer_norm: bool = False
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Linear(stack, a, b) for a, b in itertools.pairwise(sizes))
+        self.norms = nn.ModuleList(LayerNorm(stack, n) if layer_norm else nn.Identity() for n in sizes[1:-1])
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Float[Tensor, "*stack B n_in"]) -> Float[Tensor, "*stack B n_out"]:
         """Map each member's rows."""
         *hidden, last = self.layers
-        for layer in hidden:
-            x = self.activation(layer(x))
+        for layer, norm in zip(hidden, self.norms, strict=True):
+            x = norm(self.activation(layer(x)))
         return last(x)
 
 
@@ -120,97 +135,13 @@ class TimedMLP(nn.Module):
         return self.mlp(torch.cat([x, t.expand(*x.shape[:-1], t.shape[-1]), s], dim=-1))
 
 
-class _ReluHead(torch.autograd.Function):
-    """relu(x W + b) · h for a stack of M members, in few passes over the (R, hidden) activations.
+class Multiplier(nn.Module):
+    """A positive number for every member of a stack, learned through its logarithm; it starts at one."""
 
-    The generic product with a one-column matrix takes as long as the wide one on a CPU, forward and backward.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, head: Tensor) -> Tensor:
-        active = torch.baddbmm(bias, x, weight).relu_()
-        ctx.save_for_backward(x, weight, head, active)
-        return _matvec(active, head)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, weight, head, active = ctx.saved_tensors
-        outer = gradient[..., None] * head[:, None, :]
-        inner = torch.ops.aten.threshold_backward(outer, active, 0.0)  # a tenth of the time of `where`
-        return (
-            torch.bmm(inner, weight.mT) if ctx.needs_input_grad[0] else None,
-            torch.bmm(x.mT, inner) if ctx.needs_input_grad[1] else None,
-            inner.sum(1, keepdim=True) if ctx.needs_input_grad[2] else None,
-            _matvec(active.mT, gradient) if ctx.needs_input_grad[3] else None,
-        )
-
-
-def _matvec(matrices: Float[Tensor, "M R H"], vectors: Float[Tensor, "M H"]) -> Float[Tensor, "M R"]:
-    if matrices.is_cuda:
-        return torch.bmm(matrices, vectors[..., None])[..., 0]
-    return torch.stack([torch.mv(m, v) for m, v in zip(matrices, vectors, strict=True)])
-
-
-class IQNCritic(nn.Module):
-    """Two implicit quantile networks Z(s, a; τ) (Dabney et al. 2018; eq. 7), as the released RAMAC code builds them.
-
-    ReLU(W_s s) ‖ ReLU(W_a a) → emb, times ReLU(W cos(π i τ)), i = 0 … n_cos − 1, → hidden → 1. State and action are
-    encoded once, the fractions once (they are shared by the batch), and only their product has B·N rows.
-
-    Args:
-        stack: (S,) seeds; the two critics are a second stack axis.
-        init: ``"fan_in"``, or ``"released"``: weights N(0, 0.1²), no biases, head U(±3e-4).
-    """
-
-    N_CRITICS = 2
-    harmonics: Tensor
-
-    def __init__(
-        self,
-        stack: Sequence[int],
-        observation_dim: int,
-        action_dim: int,
-        *,
-        hidden: int = 256,
-        embedding: int = 128,
-        n_cos: int = 32,
-        init: str = "fan_in",
-    ) -> None:
+    def __init__(self, stack: Sequence[int]) -> None:
         super().__init__()
-        stack = (*stack, self.N_CRITICS)
-        weights: str | tuple[str, float] = ("normal", 0.1) if init == "released" else "fan_in"
-        head: str | tuple[str, float] = ("uniform", 3e-4) if init == "released" else "fan_in"
-        self.state = Linear(stack, observation_dim, hidden, weights)
-        self.action = Linear(stack, action_dim, hidden, weights)
-        self.encoder = Linear(stack, 2 * hidden, embedding, weights)
-        self.fraction = Linear(stack, n_cos, embedding, weights)
-        self.hidden = Linear(stack, embedding, hidden, weights)
-        self.head = Linear(stack, hidden, 1, head)
-        self.register_buffer("harmonics", math.pi * torch.arange(n_cos), persistent=False)
+        self.log = nn.Parameter(torch.zeros(*stack, 1))
 
-    def forward(
-        self,
-        observations: Float[Tensor, "S B s"],
-        actions: Float[Tensor, "S B a"],
-        taus: Float[Tensor, " N"] | Float[Tensor, "S N"],
-    ) -> Float[Tensor, "S C B N"]:
-        """Return each critic's quantiles at the fractions `taus`, the same for all rows of a seed."""
-        encoded = torch.cat(
-            [
-                self.state(observations.unsqueeze(-3)).relu(),
-                self.action(actions.unsqueeze(-3)).relu(),
-            ],
-            dim=-1,
-        )
-        encoded = self.encoder(encoded)
-        cosines = torch.cos(taus[..., None] * self.harmonics)
-        fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3)).relu()
-        rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)
-        stack = rows.shape[:-3]
-        quantiles = _ReluHead.apply(
-            rows.flatten(-3, -2).flatten(0, -3),
-            self.hidden.weight.flatten(0, -3),
-            self.hidden.bias.flatten(0, -3),
-            self.head.weight.squeeze(-1).flatten(0, -2),
-        )
-        return quantiles.unflatten(-1, rows.shape[-3:-1]).unflatten(0, stack) + self.head.bias
+    def forward(self) -> Float[Tensor, " *stack"]:
+        """Return the numbers, 10⁶ at most."""
+        return self.log.squeeze(-1).exp().clamp(max=1e6)

@@ -5,16 +5,28 @@ from torch import Tensor
 
 REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
 CRITIC_RATE_CAP = 1e-3
+POLICY_RATE_CAP = 3e-4
+
+
+def short_run_rate(rate: float, steps: int, cap: float) -> float:
+    """Return a learning rate for a run of `steps` updates, from one meant for 2M updates.
+
+    The released rates of RADAC's critic (5e-6 … 5e-5) and those of CQL's and CODAC's policies (3e-5) presuppose such
+    runs. Adam moves a parameter by about one rate a step, so the distance that a network can travel is rate × steps;
+    the rule keeps that product, rate · 2M / steps, up to the cap (beyond it training is unstable) and never lowers a
+    rate.
+    """
+    return max(rate, min(rate * REFERENCE_STEPS / steps, cap))
 
 
 def critic_rate(rate: float, steps: int) -> float:
-    """Return the critic's learning rate for a run of `steps` updates.
+    """Return the critic's learning rate for a run of `steps` updates, by `short_run_rate`."""
+    return short_run_rate(rate, steps, CRITIC_RATE_CAP)
 
-    The released rates (5e-6 … 5e-5) presuppose 2M updates. Adam moves a parameter by about one rate a step, so the
-    distance that a critic can travel is rate × steps; the rule keeps that product, rate · 2M / steps, up to the cap of
-    1e-3 (beyond it the critic is unstable) and never lowers a rate.
-    """
-    return max(rate, min(rate * REFERENCE_STEPS / steps, CRITIC_RATE_CAP))
+
+def policy_rate(rate: float, steps: int) -> float:
+    """Return the policy's learning rate for a run of `steps` updates, by `short_run_rate`."""
+    return short_run_rate(rate, steps, POLICY_RATE_CAP)
 
 
 def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from ramac_lib import training
 from ramac_lib.bandit import MODES, Bandit, dataset
+from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
 from ramac_lib.losses import quantile_huber
 from ramac_lib.machine import get_device
 from ramac_lib.methods import Method
 from ramac_lib.methods.ramac import RAMAC
-from ramac_lib.networks import IQNCritic, initialise
+from ramac_lib.networks import initialise
 from ramac_lib.noise import Noise
 from ramac_lib.optim import StackedAdam
 from ramac_lib.plots import interval

@@ -64,9 +64,11 @@ def load_data(config: RunConfig, progress: bool = True) -> Dataset:
 
 def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequence[int]) -> Method:
     """Return the method for a stack of the run's seeds."""
-    return get_method(config.method)(
+    method = get_method(config.method)(
         config.settings, data.observations.shape[1], data.actions.shape[1], seeds, config.steps, device
     )
+    method.fit_normalizer(torch.as_tensor(data.observations, device=device))
+    return method
 
 
 @dataclass

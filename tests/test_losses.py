@@ -6,9 +6,10 @@ import torch
 from scipy import stats
 
 from ramac_lib import risk
+from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
 from ramac_lib.losses import quantile_huber
-from ramac_lib.networks import IQNCritic, initialise
+from ramac_lib.networks import initialise
 
 N = 32
 # Scales of at least 10 κ: there Huber's smoothing no longer biases the quantiles (FACTS of quantile regression).

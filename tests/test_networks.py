@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ramac_lib.networks import MLP, IQNCritic, Linear, TimeEmbedding, initialise
+from ramac_lib.critics import IQNCritic
+from ramac_lib.networks import MLP, Linear, TimeEmbedding, initialise
 from ramac_lib.noise import Noise
 
 
@@ -82,7 +83,7 @@ def test_critic_by_hand(per_seed):
 
 def test_the_critics_own_backward_pass():
     """The hand-written gradient of relu(x W + b) · h against finite differences."""
-    from ramac_lib.networks import _ReluHead
+    from ramac_lib.critics import _ReluHead
 
     shapes = ((2, 5, 3), (2, 3, 4), (2, 1, 4), (2, 4))
     g = torch.Generator().manual_seed(0)

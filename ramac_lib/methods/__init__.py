@@ -2,15 +2,34 @@
 
 from ramac_lib.errors import unknown
 from ramac_lib.methods.base import Config, Method
-from ramac_lib.methods.bc import BCDiffusion, BCFlow
+from ramac_lib.methods.bc_cvae import BCCVAE
+from ramac_lib.methods.bc_diffusion import BCDiffusion
+from ramac_lib.methods.bc_flow import BCFlow
+from ramac_lib.methods.codac import CODAC
+from ramac_lib.methods.cql import CQL
+from ramac_lib.methods.cvae_ql import CVAEQL
+from ramac_lib.methods.diffusion_ql import DiffusionQL
+from ramac_lib.methods.flow_ql import FlowQL
+from ramac_lib.methods.oraac import ORAAC
+from ramac_lib.methods.oraac_diffusion import ORAACDiffusion
+from ramac_lib.methods.oraac_flow import ORAACFlow
 from ramac_lib.methods.radac import RADAC
 from ramac_lib.methods.rafmac import RAFMAC
 
 METHODS: dict[str, type[Method]] = {
     "radac": RADAC,
     "rafmac": RAFMAC,
+    "oraac": ORAAC,
+    "oraac-diffusion": ORAACDiffusion,
+    "oraac-flow": ORAACFlow,
+    "codac": CODAC,
+    "cql": CQL,
+    "diffusion-ql": DiffusionQL,
+    "flow-ql": FlowQL,
+    "cvae-ql": CVAEQL,
     "bc-diffusion": BCDiffusion,
     "bc-flow": BCFlow,
+    "bc-cvae": BCCVAE,
 }
 
 

@@ -28,11 +28,22 @@ class Config:
 
     batch_size: int = 256
     lr_actor: float = 3e-4
+    normalize: bool = False  # observations to mean 0 and standard deviation 1 over the data
 
     @classmethod
     def for_task(cls, task: str) -> "Config":
         """Return the settings for a task; the same for all unless the method's source says otherwise."""
         return cls()
+
+
+@dataclass(frozen=True)
+class CriticConfig(Config):
+    """What the config of every method with a critic has."""
+
+    discount: float = 0.99
+    lr_critic: float = 3e-4
+    target_rate: float = 0.005
+    bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
 
 class Method(nn.Module):
@@ -48,6 +59,8 @@ class Method(nn.Module):
     Config: ClassVar[type[Config]] = Config
     policy: Policy  # what is deployed
     step: Tensor
+    shift: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -70,6 +83,27 @@ class Method(nn.Module):
         self.optimizers: dict[str, StackedAdam] = {}
         self._init = Noise(seeds, "init")
         self.register_buffer("step", torch.zeros((), device=self.device))
+        self.updates = 0  # the same number as `step`, known without asking the device
+        self.register_buffer("shift", torch.zeros(*self.stack, 1, observation_dim, device=self.device))
+        self.register_buffer("scale", torch.ones(*self.stack, 1, observation_dim, device=self.device))
+
+    def fit_normalizer(self, observations: Float[Tensor, "N s"]) -> None:
+        """Take mean and standard deviation of the data's observations, if the config asks for it."""
+        if self.config.normalize:
+            self.shift.copy_(observations.mean(0))
+            self.scale.copy_(observations.std(0) + 1e-3)
+
+    def normalized(self, batch: Batch) -> Batch:
+        """Return the batch with observations as the networks see them."""
+        if not self.config.normalize:
+            return batch
+        states = [(x - self.shift) / self.scale for x in (batch.observations, batch.next_observations)]
+        return batch._replace(observations=states[0], next_observations=states[1])
+
+    def constant(self, name: str, values: Any) -> None:
+        """Keep an array on the device, beside the parameters but in no checkpoint."""
+        tensor = torch.as_tensor(values, dtype=torch.float32, device=self.device)
+        self.register_buffer(name, tensor, persistent=False)
 
     def new(self, network: Network) -> Network:
         """Move a network to the device and draw its initial parameters, each seed from its own stream."""
@@ -83,12 +117,39 @@ class Method(nn.Module):
 
     def update(self, batch: Batch) -> Metrics:
         """Make one update of every network; return what is worth logging, one number a seed, still on the device."""
+        metrics = self.learn(self.normalized(batch))
+        self.step += 1
+        self.updates += 1
+        return metrics
+
+    def learn(self, batch: Batch) -> Metrics:
+        """Make the method's own update, on a batch whose observations are as its networks see them."""
         raise NotImplementedError
 
     @torch.no_grad()
     def act(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return actions in [−1, 1] of the deployed policy."""
-        return self.policy.sample(noise.normal(*self.policy.noise_shape(observations.shape[1])), observations)
+        if self.config.normalize:
+            observations = (observations - self.shift) / self.scale
+        return self.choose(observations, noise)
+
+    def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
+        """Return the deployed policy's actions: one sample a row, unless the method deploys otherwise."""
+        return self.policy.sample(self.policy_noise(observations, noise), observations)
+
+    def policy_noise(self, observations: Float[Tensor, "S B s"], noise: Noise | None = None) -> Tensor:
+        """Draw the noise z of one action for each row (eq. 8), by default from the training's own stream."""
+        return (noise or self.noise).normal(*self.policy.noise_shape(observations.shape[1]))
+
+    def bc_loss(self, batch: Batch) -> Float[Tensor, " S"]:
+        """Return the policy's own cloning loss."""
+        draws = self.policy.bc_draws(self.noise, batch.actions.shape[1])
+        return self.policy.bc_loss(batch.observations, batch.actions, *draws)
+
+    def returns(self, batch: Batch, values: Float[Tensor, "S B *N"]) -> Float[Tensor, "S B *N"]:
+        """Return r + γ(1−d) · values, the one-step return that a critic is fitted to."""
+        last = (...,) + (None,) * (values.ndim - 2)
+        return batch.rewards[last] + self.config.discount * (1 - batch.terminals)[last] * values
 
     def seed_state(self, index: int) -> dict[str, Any]:
         """Return all that one seed needs to go on: parameters, optimisers, random state. On the CPU."""
@@ -110,6 +171,7 @@ class Method(nn.Module):
         """Continue from the seeds' states after `step` updates."""
         self.load_networks(states)
         self.step.fill_(step)
+        self.updates = step
         for name, optimizer in self.optimizers.items():
             optimizer.load_seed_states([s["optimizers"][name] for s in states])
         self.batches.load_state([s["batches"] for s in states])

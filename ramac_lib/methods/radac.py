@@ -13,9 +13,10 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base
+from ramac_lib.methods import base, presets
 from ramac_lib.methods.ramac import RAMAC, RAMACConfig
 from ramac_lib.policies.diffusion import DiffusionPolicy
+from ramac_lib.tasks import BANDIT
 
 WARMUP = 0.15  # the released 300k of 2M updates
 PER_TASK: dict[str, dict[str, Any]] = {
@@ -32,9 +33,9 @@ PER_TASK: dict[str, dict[str, Any]] = {
         "lr_critic": 5e-6, "eta": 0.02, "embedding": 32, "td_clip": 300.0, "grad_clip": 3.0, "eta_warmup": WARMUP,
     },
     # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
-    "risky-bandit": {
-        "lr_critic": 1e-3, "lr_actor": 1e-3, "eta": 0.3, "policy_steps": 20, "hidden": (128, 128, 128),
-        "n_fractions": 40, "short_run_rate": False, "bootstrap": False,
+    BANDIT: {
+        **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "policy_steps": presets.BANDIT_CHAIN, "eta": 0.3,
+        "short_run_rate": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {

@@ -10,9 +10,10 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base
+from ramac_lib.methods import base, presets
 from ramac_lib.methods.ramac import RAMAC, RAMACConfig
 from ramac_lib.policies.flow import FlowPolicy
+from ramac_lib.tasks import BANDIT
 
 PER_TASK: dict[str, dict[str, Any]] = {
     **{
@@ -21,9 +22,9 @@ PER_TASK: dict[str, dict[str, Any]] = {
         for quality, clip in (("medium-expert", 0.6), ("medium-replay", 0.8))
     },
     # Ours, as the paper's toy settings are lost; see RADAC's.
-    "risky-bandit": {
-        "lr_critic": 1e-3, "lr_actor": 1e-3, "eta": 0.3, "scale_by_value": False, "hidden": (128, 128, 128),
-        "embedding": 64, "n_fractions": 40, "short_run_rate": False, "bootstrap": False,
+    BANDIT: {
+        **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3, "scale_by_value": False,
+        "grad_clip": 5.0, "short_run_rate": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {

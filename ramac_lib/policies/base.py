@@ -23,12 +23,11 @@ class Policy(nn.Module):
         self,
         observations: Float[Tensor, "S B s"],
         actions: Float[Tensor, "S B a"],
-        times: Tensor,
-        noise: Float[Tensor, "S B a"],
+        *draws: Tensor,
     ) -> Float[Tensor, " S"]:
         """Return L_BC for each seed, given its draws."""
         raise NotImplementedError
 
-    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, Tensor]:
-        """Draw (times, noise) for `bc_loss`."""
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
+        """Make the random draws that `bc_loss` needs for `batch` rows."""
         raise NotImplementedError

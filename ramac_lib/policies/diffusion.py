@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.networks import TimedMLP
@@ -88,15 +88,18 @@ class DiffusionPolicy(Policy):
         self,
         observations: Float[Tensor, "S B s"],
         actions: Float[Tensor, "S B a"],
-        times: Int[Tensor, "S B"],
-        noise: Float[Tensor, "S B a"],
+        *draws: Tensor,
     ) -> Float[Tensor, " S"]:
-        """Return L_BC = E‖ε − ε_θ(√ᾱ_t a + √(1−ᾱ_t) ε, t, s)‖², averaged over rows and action dimensions."""
+        """Return L_BC = E‖ε − ε_θ(√ᾱ_t a + √(1−ᾱ_t) ε, t, s)‖², averaged over rows and action dimensions.
+
+        The draws are `bc_draws`' times t (S, B) and noise ε (S, B, a).
+        """
+        times, noise = draws
         noisy = self.sqrt_bar[times][..., None] * actions + self.sqrt_one_minus_bar[times][..., None] * noise
         embedded = self.noise_prediction.time(self.times)
         rows = torch.gather(embedded, 1, times[..., None].expand(-1, -1, embedded.shape[-1]))
         return (self.noise_prediction(noisy, rows, observations) - noise).square().mean(dim=(1, 2))
 
-    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, Tensor]:
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
         """Draw (times, noise) for `bc_loss` from a `Noise`."""
         return noise.integers(self.steps, batch), noise.normal(batch, self.action_dim)

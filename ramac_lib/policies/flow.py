@@ -50,14 +50,17 @@ class FlowPolicy(Policy):
         self,
         observations: Float[Tensor, "S B s"],
         actions: Float[Tensor, "S B a"],
-        times: Float[Tensor, "S B"],
-        noise: Float[Tensor, "S B a"],
+        *draws: Tensor,
     ) -> Float[Tensor, " S"]:
-        """Return the flow-matching loss E‖v_θ((1−t) z + t a, t, s) − (a − z)‖², averaged over rows and dimensions."""
+        """Return the flow-matching loss E‖v_θ((1−t) z + t a, t, s) − (a − z)‖², averaged over rows and dimensions.
+
+        The draws are `bc_draws`' times t (S, B) in [0, 1) and noise z (S, B, a).
+        """
+        times, noise = draws
         x = torch.lerp(noise, actions, times[..., None])
         velocity = self.velocity(x, self.velocity.time(times * self.steps), observations)
         return (velocity - (actions - noise)).square().mean(dim=(1, 2))
 
-    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, Tensor]:
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
         """Draw (times, noise) for `bc_loss` from a `Noise`."""
         return noise.uniform(batch), noise.normal(batch, self.action_dim)

@@ -51,7 +51,7 @@ def test_target_by_hand(name):
     keep_noise(method)
     targets, clipped = method.target_returns(data)
     same_noise(method)
-    actions = method.target_policy.sample(method.policy_noise(data), data.next_observations)
+    actions = method.target_policy.sample(method.policy_noise(data.observations), data.next_observations)
     values = method.target_critic(data.next_observations, actions, method.grid)
     lower = torch.minimum(values[:, 0], values[:, 1])
     expected = torch.empty_like(targets)
@@ -93,7 +93,7 @@ def test_online_and_ema_target_policies_differ_once_the_policy_moved():
         targets, _ = method.target_returns(batch())
         same_noise(method)
         data = batch()
-        actions = getattr(method, expected).sample(method.policy_noise(data), data.next_observations)
+        actions = getattr(method, expected).sample(method.policy_noise(data.observations), data.next_observations)
         values = method.target_critic(data.next_observations, actions, method.grid).amin(1)
         torch.testing.assert_close(targets, data.rewards[..., None] + 0.99 * (1 - data.terminals[..., None]) * values)
 
@@ -182,7 +182,7 @@ def test_policy_gradient_is_bc_plus_eta_risk(name):
     method.target_returns(data)  # consumes the same draws
     times, noise = method.policy.bc_draws(method.noise, B)
     bc = method.policy.bc_loss(data.observations, data.actions, times, noise)
-    actions = method.policy.sample(method.policy_noise(data), data.observations)
+    actions = method.policy.sample(method.policy_noise(data.observations), data.observations)
     quantiles = method.critic(data.observations, actions, method.grid)
     cvar = (torch.minimum(quantiles[:, 0], quantiles[:, 1]) * torch.tensor(method.config.weights())).sum(-1).mean(-1)
     loss = 1.5 * bc - 0.5 * cvar
@@ -195,7 +195,7 @@ def test_policy_gradient_is_bc_plus_eta_risk(name):
 @pytest.mark.parametrize("name", ["radac", "rafmac"])
 def test_the_risk_term_reaches_every_parameter_of_the_deployed_policy(name):
     method, data = make(name, policy_steps=5), batch()
-    noise = 0.3 * method.policy_noise(data)  # away from the clamps
+    noise = 0.3 * method.policy_noise(data.observations)  # away from the clamps
     loss, _ = method.risk_loss(data, method.policy.sample(noise, data.observations))
     for parameter, gradient in zip(
         method.policy.parameters(), torch.autograd.grad(loss.sum(), method.policy.parameters()), strict=True

@@ -1,0 +1,53 @@
+"""CVAE-QL: the RAMAC paper's risk-neutral control with a conditional VAE (sec. 4.3.1 (iii), figure 3).
+
+Objective: L_BC(θ) − η E[Q_i(s, ψ_θ(s, z))] / E|Q_j|, as DiffusionQL's, with ψ_θ the decoder and L_BC its negative ELBO:
+the mean squared error of the reconstruction and half the KL divergence of the posterior (BCQ, Fujimoto et al. 2019).
+
+No code was released. Our reading, numbered:
+
+1. the paper calls the decoder "autoregressive" and its loss an NLL; a decoder that maps a latent to the whole action is
+   what its figures show, and a squared error is the NLL of a Gaussian of fixed scale;
+2. latents are clamped to ±.5 when acting, as in BCQ and ORAAC;
+3. η = 1 with Q scaled as DiffusionQL scales it; one sample is deployed.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ramac_lib.methods import base, presets
+from ramac_lib.methods.qlearning import GenerativeQL, GenerativeQLConfig
+from ramac_lib.policies.cvae import CVAEPolicy
+from ramac_lib.tasks import BANDIT
+
+
+@dataclass(frozen=True)
+class CVAEQLConfig(GenerativeQLConfig):
+    """CVAE-QL's settings: DiffusionQL's, and the CVAE's."""
+
+    hidden: tuple[int, ...] = (750, 750)
+    activation: str = "relu"
+    latent_clamp: float | None = 0.5
+    kl_weight: float = 0.5
+
+    @classmethod
+    def for_task(cls, task: str) -> "CVAEQLConfig":
+        """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
+        return cls(**presets.BANDIT_POLICY, **presets.BANDIT_Q) if task == BANDIT else cls()
+
+
+class CVAEQL(GenerativeQL):
+    """Risk-neutral Q-learning with a conditional VAE."""
+
+    Config: ClassVar[type[base.Config]] = CVAEQLConfig
+
+    def build_policy(self) -> CVAEPolicy:
+        """Return the CVAE's policy."""
+        config: Any = self.config
+        return CVAEPolicy(
+            self.stack,
+            *self.dims,
+            hidden=config.hidden,
+            activation=config.activation,
+            latent_clamp=config.latent_clamp,
+            kl_weight=config.kl_weight,
+        )
