@@ -27,7 +27,7 @@ class ConservativeConfig(base.CriticConfig):
     activation: str = "relu"
     entropy: float | None = None  # the coefficient α; None: tuned to an entropy of −|A| nats
     n_actions: int = 10  # of each of the three laws in the penalty
-    deterministic: bool = True  # deploy tanh(μ(s))
+    deterministic: bool = True  # deploy tanh(μ(s)); training always samples
     bc_warmup: float = 0.0  # share of the run in which the policy clones instead of following the critic
 
 
@@ -40,13 +40,19 @@ class SoftActor:
         """Build the policy, the entropy coefficient and their optimisers."""
         config = self.config
         kinds = {"hidden": config.hidden, "activation": config.activation}
-        self.policy = self.new(GaussianPolicy(self.stack, *self.dims, **kinds, deterministic=config.deterministic))
+        self.policy = self.new(GaussianPolicy(self.stack, *self.dims, **kinds))
         rate = policy_rate(config.lr_actor, self.steps) if config.short_run_rate else config.lr_actor
         self.optimizers["policy"] = StackedAdam(self.policy, rate)
         self.target_entropy = -float(self.dims[1])
         if config.entropy is None:
             self.entropy_multiplier = Multiplier(self.stack).to(self.device)
             self.optimizers["entropy"] = StackedAdam(self.entropy_multiplier, rate)
+
+    def choose(self: Any, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
+        """Return the deployed actions: tanh(μ(s)), or one sample a row where the config says so."""
+        if self.config.deterministic:
+            return self.policy.mode(observations)
+        return self.policy.sample(self.policy_noise(observations, noise), observations)
 
     def entropy_coefficient(self: Any) -> Float[Tensor, " S"]:
         """Return α, without gradient."""

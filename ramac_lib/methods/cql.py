@@ -7,8 +7,11 @@ policy descends E[α log π(a|s) − min_k Q_k(s, a)], α tuned to an entropy of
 The defaults are those of a well-kept implementation that reaches the published scores (CORL: α_CQL = 10, three hidden
 layers, policy rate 3e-5, normalised observations, no entropy in the target, no Lagrange multiplier). Differences:
 
-1. layers start from PyTorch's default scale, not orthogonal;
-2. the policy's rate, meant for 1M updates and more, is raised in short runs by `schedules.policy_rate`.
+1. layers start from PyTorch's default scale; there the critics' are orthogonal, and every network's last layer is 100
+   times smaller;
+2. the policy's rate, meant for 1M updates and more, is raised in short runs by `schedules.policy_rate`;
+3. log σ(s) is the network's own output; there it has a learned scale and a learned offset that starts at −1;
+4. α, policy and critics are updated one after another, each seeing the one before; there all losses are taken first.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,11 @@ Differences from the official code:
 1. the division by E|Q|, an option there, is on, as its README advises where rewards have any scale;
 2. no settings for locomotion were published: α is one number for all tasks;
 3. its targets are moved with the critic before its update; here with the one after it;
-4. the squared distance is averaged over rows and action dimensions, as there, so α is the coefficient of its README.
+4. critics, flow and one-step policy are updated one after another, each seeing the one before; there by one gradient of
+   the sum of their losses;
+5. the flow's time enters through RAFMAC's sinusoidal embedding, there as a plain number.
+
+The squared distance is averaged over rows and action dimensions, as there, so α is the coefficient of its README.
 """
 
 from dataclasses import dataclass

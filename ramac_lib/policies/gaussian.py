@@ -23,7 +23,6 @@ class GaussianPolicy(Policy):
         observation_dim, action_dim: widths of an observation and an action.
         hidden: widths of the hidden layers.
         activation: between layers.
-        deterministic: `sample` returns tanh(μ(s)) whatever the noise, as is usual when such a policy is evaluated.
     """
 
     def __init__(
@@ -34,11 +33,9 @@ class GaussianPolicy(Policy):
         *,
         hidden: Sequence[int] = (256, 256),
         activation: str = "relu",
-        deterministic: bool = False,
     ) -> None:
         super().__init__()
         self.action_dim = action_dim
-        self.deterministic = deterministic
         self.mlp = MLP(stack, (observation_dim, *hidden, 2 * action_dim), activation)
 
     def noise_shape(self, batch: int) -> tuple[int, ...]:
@@ -51,9 +48,13 @@ class GaussianPolicy(Policy):
         return mean, log_std.clamp(*LOG_STD)
 
     def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
-        """Return one action a row; the policy's mode where it is deterministic."""
+        """Return one action a row."""
         mean, log_std = self.moments(observations)
-        return mean.tanh() if self.deterministic else (mean + log_std.exp() * noise).tanh()
+        return (mean + log_std.exp() * noise).tanh()
+
+    def mode(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return tanh(μ(s)), the action without noise that such a policy is usually evaluated with."""
+        return self.moments(observations)[0].tanh()
 
     def sample_with_log_prob(
         self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]
