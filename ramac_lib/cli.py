@@ -70,7 +70,8 @@ def train(
     """Train a method on a task, several seeds side by side; log, evaluate and save as it goes.
 
     Args:
-        method: radac, rafmac, bc-diffusion, bc-flow.
+        method: radac, rafmac, oraac, oraac-diffusion, oraac-flow, codac, cql, diffusion-ql, flow-ql, cvae-ql,
+            bc-diffusion, bc-flow, bc-cvae.
         task: {hopper,walker2d,halfcheetah}-{medium-expert,medium-replay} or risky-bandit.
         seeds: one run a seed; a seed's result does not depend on the others.
         steps: gradient updates; every schedule is a fraction of them.
@@ -148,6 +149,38 @@ def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
     _report(table, "report")
 
 
+def bandit(
+    methods: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    steps: int = 5000,
+    suites: tuple[str, ...] = ("methods", "axis", "stability"),
+    workers: int = 2,
+    cells: Path = Path("runs/bandit"),
+    out: Path = Path("data/results/bandit"),
+) -> None:
+    """Train every method on the Risky Bandit, several cells side by side; write what chapter 3 shows.
+
+    A run that was cut goes on with the cells it lacks.
+
+    Args:
+        methods: some of the methods (default: all).
+        seeds: one cell a method and seed.
+        steps: updates of a cell; the default is our reading of the paper's 1000 epochs.
+        suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants).
+        workers: cells trained at a time, one thread each.
+        cells: where the finished cells are kept.
+        out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.
+    """
+    from ramac_lib import toy_campaign
+
+    every = toy_campaign.cells(suites, methods or toy_campaign.ALL_METHODS, seeds, steps)
+    toy_campaign.run(every, cells, workers)
+    table = toy_campaign.gather(every, cells, out)
+    last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
+    shown = last.groupby(["suite", "method", "variant"], sort=False)[["centre", "gap", "ring", "ood", "cvar"]].mean()
+    print(shown.to_string(float_format="%.3f"))
+
+
 def book(
     profile: str = "quick",
     only: str | None = None,
@@ -169,6 +202,41 @@ def book(
     print(builder.build(profile=profile, only=only, source=source, device=device, force=force))
 
 
+def bench(
+    methods: tuple[str, ...] = (),
+    task: str = "halfcheetah-medium-expert",
+    seeds: tuple[int, ...] = (1, 5),
+    chunks: tuple[int, ...] = (),
+    seconds: float = 3.0,
+    threads: int | None = None,
+    device: str = "auto",
+    json: Path | None = None,
+) -> None:
+    """Measure updates a second of every method, and the share of what the machine's matrix products allow.
+
+    Args:
+        methods: some of the methods (default: all).
+        task: whose observations, actions and settings give the sizes; the transitions are random.
+        seeds: how many seeds are trained; a row of the table for each.
+        chunks: seeds in one stack, a row each (default: what training does: one on a CPU, all on CUDA).
+        seconds: how long each row is measured.
+        threads: of PyTorch on the CPU (default: PyTorch's own choice).
+        device: auto, cpu or cuda.
+        json: where to write the rows and what the machine is.
+    """
+    from ramac_lib import bench as measurement
+
+    table, machine = measurement.bench(
+        methods, task, seeds, chunks, seconds=seconds, threads=threads, device=device, json_path=json
+    )
+    widths = "observations of {}, actions of {}".format(*machine["widths"])
+    print(f"{task} ({widths}) on {machine['device']}, torch {machine['torch']}, {machine['date']}")
+    rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in machine["products"].items())
+    print(f"matrix products in float32, GFLOP/s: {rates}; the floor takes the best")
+    print("gflop: one update of one seed; floor_ms, ms: one update of every seed; share: floor_ms / ms")
+    print(table.to_string(index=False, formatters={"gflop": "{:.3g}".format}, float_format="%.3g"))
+
+
 def _report(table: Any, purpose: str) -> None:
     """Print mean and CVaR_0.1 of each group of episodes."""
     from ramac_lib.results import summary
@@ -182,7 +250,15 @@ def _interrupted(message: str) -> int:
     return 130
 
 
-COMMANDS: dict[str, Any] = {"data": data, "train": train, "evaluate": evaluate, "gather": gather, "book": book}
+COMMANDS: dict[str, Any] = {
+    "data": data,
+    "train": train,
+    "evaluate": evaluate,
+    "gather": gather,
+    "bandit": bandit,
+    "book": book,
+    "bench": bench,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

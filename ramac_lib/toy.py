@@ -67,15 +67,24 @@ def train(
     *,
     every: int | None = None,
     device: str = "auto",
+    bandit: Bandit | None = None,
+    count: int = 4000,
 ) -> SnapshotTrainer:
     """Train a method on the bandit's data and return it with its actions every `every` updates (default: at the end).
+
+    Args:
+        options: settings that depart from the method's own on the bandit.
+        bandit: whose data, where its constants are not the default.
+        count: actions drawn at each of those moments.
 
     Raises:
         RamacError: an unknown method or option.
     """
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = training.Schedule(eval_every=every or steps)
-    trainer = SnapshotTrainer(config, training.load_data(config, progress=False), get_device(device), schedule=schedule)
+    data = dataset(bandit=bandit) if bandit else training.load_data(config, progress=False)
+    trainer = SnapshotTrainer(config, data, get_device(device), schedule=schedule)
+    trainer.count = count
     trainer.run(progress=False)
     return trainer
 

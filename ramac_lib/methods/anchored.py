@@ -64,7 +64,7 @@ class AnchoredConfig(DistributionalConfig):
         """Return ORAAC's own settings for a task's environment, or the bandit's."""
         if task == BANDIT:
             sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32, "batch_size": 256}
-            rates = {"lr_actor": 1e-3, "lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
+            rates = {"lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
             return {**presets.BANDIT_QUANTILES, **sizes, **rates}
         return PER_ENV.get(task.split("-")[0], {})
 
@@ -135,6 +135,6 @@ class Anchored(Distributional):
             actions = self.policy.sample(self.policy_noise(batch.observations), batch.observations)
             value, _ = self.risk_value(batch.observations, actions)
             self.optimizers["residual"].step(-value)
-            base.follow(self.target_critic, self.critic, config.target_rate)
-            base.follow(self.target_residual, self.policy.residual, config.target_rate)
+            base.follow(self.target_critic, self.critic, self.target_rate)
+            base.follow(self.target_residual, self.policy.residual, self.target_rate)
         return metrics

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ramac_lib import schedules
 from ramac_lib.networks import initialise
 from ramac_lib.noise import Noise
 from ramac_lib.optim import StackedAdam
@@ -43,6 +44,7 @@ class CriticConfig(Config):
     discount: float = 0.99
     lr_critic: float = 3e-4
     target_rate: float = 0.005
+    short_run_rate: bool = True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.schedules`
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
 
@@ -145,6 +147,18 @@ class Method(nn.Module):
         """Return the policy's own cloning loss."""
         draws = self.policy.bc_draws(self.noise, batch.actions.shape[1])
         return self.policy.bc_loss(batch.observations, batch.actions, *draws)
+
+    @property
+    def critic_rate(self) -> float:
+        """The critic's learning rate, by the rule for short runs where the config says so."""
+        rate = self.config.lr_critic
+        return schedules.critic_rate(rate, self.steps) if self.config.short_run_rate else rate
+
+    @property
+    def target_rate(self) -> float:
+        """How far targets follow at an update, by the rule for short runs where the config says so."""
+        rate = self.config.target_rate
+        return schedules.target_rate(rate, self.steps) if self.config.short_run_rate else rate
 
     def returns(self, batch: Batch, values: Float[Tensor, "S B *N"]) -> Float[Tensor, "S B *N"]:
         """Return r + γ(1−d) · values, the one-step return that a critic is fitted to."""

@@ -56,7 +56,7 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
     def for_task(cls, task: str) -> "CODACConfig":
         """Return the official settings of each dataset; networks of the common size on the bandit."""
         if task == BANDIT:
-            own: dict[str, Any] = {"critic_hidden": 128, "short_run_rate": False, "deterministic": False}
+            own: dict[str, Any] = {"critic_hidden": 128, "deterministic": False}
             return cls(**presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, **own)
         return cls(**PER_TASK.get(task, {}))
 
@@ -113,13 +113,13 @@ class CODAC(SoftActor, Distributional):
         loss, penalty = loss / config.n_fractions, self.penalty(batch, quantiles)
         gap = penalty.detach() / config.conservative_weight
         if config.lagrange_threshold is not None:
-            excess = penalty - config.lagrange_threshold
-            self.optimizers["lagrange"].step(-(self.lagrange() * excess.detach()).mean(1))
-            penalty = self.lagrange().detach() * excess
+            excess, multiplier = penalty - config.lagrange_threshold, self.lagrange()
+            self.optimizers["lagrange"].step(-(multiplier * excess.detach()).mean(1))
+            penalty = multiplier.detach() * excess  # the multiplier before its step, as in the source
         norm = self.optimizers["critic"].step(loss + penalty)
         metrics = self.update_policy(batch)
-        base.follow(self.target_critic, self.critic, config.target_rate)
-        base.follow(self.target_policy, self.policy, config.target_rate)
+        base.follow(self.target_critic, self.critic, self.target_rate)
+        base.follow(self.target_policy, self.policy, self.target_rate)
         return metrics | {
             "critic_loss": loss.detach().mean(1),
             "conservative_gap": gap.mean(1),

@@ -22,7 +22,6 @@ class ConservativeConfig(base.CriticConfig):
     """Settings of soft actor-critic with a conservative penalty."""
 
     lr_actor: float = 3e-5
-    short_run_rate: bool = True  # of the policy: `schedules.policy_rate`
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
     entropy: float | None = None  # the coefficient α; None: tuned to an entropy of −|A| nats

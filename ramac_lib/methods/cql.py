@@ -39,7 +39,7 @@ class CQLConfig(ConservativeConfig, QLearningConfig):
     @classmethod
     def for_task(cls, task: str) -> "CQLConfig":
         """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q, "short_run_rate": False, "deterministic": False}
+        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q, "deterministic": False}
         return cls(**bandit) if task == BANDIT else cls()
 
 
@@ -71,5 +71,5 @@ class CQL(SoftActor, QLearning):
     def learn(self, batch: Batch) -> base.Metrics:
         """Make one update: policy and entropy, critics, targets."""
         metrics = self.update_policy(batch) | self.update_critic(batch)
-        base.follow(self.target_critic, self.critic, self.config.target_rate)
+        base.follow(self.target_critic, self.critic, self.target_rate)
         return metrics

@@ -15,7 +15,6 @@ from ramac_lib.losses import AXES, quantile_huber
 from ramac_lib.methods import base
 from ramac_lib.optim import StackedAdam
 from ramac_lib.replay import Batch
-from ramac_lib.schedules import critic_rate
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,6 @@ class DistributionalConfig(base.CriticConfig):
     kappa: float = 1.0
     quantile_axis: str = "prediction"
     pairing: str = "all"
-    short_run_rate: bool = False  # `schedules.short_run_rate`
     grad_clip: float | None = None
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -90,8 +88,7 @@ class Distributional(base.Method):
         config = self.config
         self.critic: Any = self.new(self.build_critic())
         self.target_critic: Any = self.target_of(self.critic)
-        rate = critic_rate(config.lr_critic, self.steps) if config.short_run_rate else config.lr_critic
-        self.optimizers["critic"] = StackedAdam(self.critic, rate, stack_rank=2, max_norm=config.grad_clip)
+        self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
         weights, taus = config.weights(), risk.grid(config.n_fractions)
         active = np.flatnonzero(weights)  # the policy's loss evaluates only the fractions that the measure weighs
         self.constant("grid", taus)

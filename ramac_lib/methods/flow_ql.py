@@ -90,7 +90,7 @@ class FlowQL(QLearning):
         self.optimizers["flow"].step(bc_loss)
         distance, q_loss = self.policy_loss(batch)
         norm = self.optimizers["policy"].step(config.bc_coefficient * distance + q_loss)
-        base.follow(self.target_critic, self.critic, config.target_rate)
+        base.follow(self.target_critic, self.critic, self.target_rate)
         return metrics | {
             "bc_loss": bc_loss.detach(),
             "distance": distance.detach(),

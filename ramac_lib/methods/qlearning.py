@@ -43,7 +43,7 @@ class QLearning(base.Method):
             )
         )
         self.target_critic = self.target_of(self.critic)
-        self.optimizers["critic"] = StackedAdam(self.critic, config.lr_critic, stack_rank=2, max_norm=config.grad_clip)
+        self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
 
     def next_policy(self) -> Policy:
         """Return the policy that chooses the target's next action: the one in training, unless a method says more."""
@@ -125,6 +125,6 @@ class GenerativeQL(QLearning):
         actions = self.policy.sample(self.policy_noise(batch.observations), batch.observations)
         q_loss = self.q_loss(batch, actions)
         norm = self.optimizers["policy"].step(bc_loss + self.config.eta * q_loss)
-        base.follow(self.target_critic, self.critic, self.config.target_rate)
-        base.follow(self.target_policy, self.policy, self.config.target_rate)
+        base.follow(self.target_critic, self.critic, self.target_rate)
+        base.follow(self.target_policy, self.policy, self.target_rate)
         return metrics | {"bc_loss": bc_loss.detach(), "q_loss": q_loss.detach(), "policy_grad_norm": norm}

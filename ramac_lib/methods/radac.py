@@ -35,7 +35,6 @@ PER_TASK: dict[str, dict[str, Any]] = {
     # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
     BANDIT: {
         **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "policy_steps": presets.BANDIT_CHAIN, "eta": 0.3,
-        "short_run_rate": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {

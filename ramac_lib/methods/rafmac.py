@@ -24,7 +24,7 @@ PER_TASK: dict[str, dict[str, Any]] = {
     # Ours, as the paper's toy settings are lost; see RADAC's.
     BANDIT: {
         **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3, "scale_by_value": False,
-        "grad_clip": 5.0, "short_run_rate": False,
+        "grad_clip": 5.0,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {

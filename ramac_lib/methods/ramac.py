@@ -25,7 +25,7 @@ from ramac_lib.networks import MLP
 from ramac_lib.optim import StackedAdam
 from ramac_lib.policies.base import Policy
 from ramac_lib.replay import Batch
-from ramac_lib.schedules import ramp
+from ramac_lib.schedules import ramp, risk_weight
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class RAMACConfig(DistributionalConfig):
     scale_by_value: bool = False  # divide L_risk by the batch mean of |Z|
     # The critic (eq. 7, 14).
     lr_critic: float = 1e-5
-    short_run_rate: bool = True
     td_clip: float | None = None  # bound on |target return|
     # The policy.
     hidden: tuple[int, ...] = (256, 256)
@@ -109,7 +108,9 @@ class RAMAC(Distributional):
 
     def eta(self) -> Tensor:
         """Return η at this step: 0 during the warm-up, then a ramp to its full value."""
-        return self.config.eta * ramp(self.step, self.steps, self.config.eta_warmup, self.config.eta_ramp)
+        config = self.config
+        eta = risk_weight(config.eta, self.steps) if config.short_run_rate else config.eta
+        return eta * ramp(self.step, self.steps, config.eta_warmup, config.eta_ramp)
 
     def risk_loss(self, batch: Batch, actions: Float[Tensor, "S B a"]) -> tuple[Tensor, Tensor]:
         """Return L_risk = −E ρ(Z(s, a)) (eq. 10), scaled where the config says so, and the measure's value."""
@@ -134,7 +135,7 @@ class RAMAC(Distributional):
         if self.config.risk_path == "one-step":
             value = self.update_one_step(batch)
 
-        base.follow(self.target_critic, self.critic, self.config.target_rate)
+        base.follow(self.target_critic, self.critic, self.target_rate)
         base.follow(self.target_policy, self.policy, self.policy_rate())
         return {
             "critic_loss": critic_loss.detach().mean(1),
@@ -150,10 +151,10 @@ class RAMAC(Distributional):
     def policy_rate(self) -> float | Tensor:
         """Return how far the target policy moves now; as released, only every `ema_every` steps after `ema_start`."""
         if self.config.ema_every == 1 and self.config.ema_start == 0:
-            return self.config.target_rate
+            return self.target_rate
         step = self.step + 1  # the update under way
         moves = (step % self.config.ema_every == 0) & (step >= self.config.ema_start)
-        return moves * self.config.target_rate
+        return moves * self.target_rate
 
     def update_one_step(self, batch: Batch) -> Tensor:
         """Update the released RAFMAC's separate network μ(s, z): ‖μ − ψ_θ‖² + η L_risk. It is never deployed."""

@@ -1,0 +1,266 @@
+"""Speed: updates a second of every method, and the share it reaches of what the machine's matrix products allow.
+
+The floor of an update is the time that its matrix products alone would take at the machine's best measured float32
+rate; the share reached is that floor over the measured time. What is left goes to elementwise passes, memory traffic,
+the optimiser, draws of noise and the interpreter.
+"""
+
+import contextlib
+import functools
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.errors import RamacError
+from ramac_lib.files import atomic
+from ramac_lib.machine import get_device, keep_freed_memory, provenance
+from ramac_lib.methods import METHODS, Method
+from ramac_lib.replay import Replay
+from ramac_lib.rollouts import make_env
+from ramac_lib.runs import RunConfig, make_config
+from ramac_lib.tasks import get_task
+from ramac_lib.training import build
+
+# (rows, inner, columns): one product of a critic's widest layer, and one large enough to be free of overhead.
+PRODUCTS = ((8192, 256, 256), (2048, 2048, 2048))
+COLUMNS = (
+    "method", "seeds", "chunk", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms", "share",
+)  # fmt: skip
+STEPS = 2_000_000  # the run whose beginning is timed: no schedule has switched anything off yet
+BLOCKS = 10  # timed blocks of updates that the given seconds are cut into
+
+
+def synthetic_data(task: str, size: int = 50_000) -> Dataset:
+    """Return random transitions of the task's real sizes, each an episode of its own; speed asks nothing more of data.
+
+    Raises:
+        RamacError: an unknown task.
+    """
+    env_id = get_task(task).env_id()
+    env = make_env(env_id)
+    widths = [int(np.prod(space.shape or ())) for space in (env.observation_space, env.action_space)]
+    env.close()
+    rng = np.random.default_rng(0)
+    observations, following = rng.standard_normal((2, size, widths[0]), dtype=np.float32)
+    return Dataset(
+        observations=observations,
+        actions=rng.uniform(-1, 1, (size, widths[1])).astype(np.float32),
+        rewards=rng.standard_normal(size, dtype=np.float32),
+        next_observations=following,
+        terminals=np.zeros(size, dtype=bool),
+        timeouts=np.ones(size, dtype=bool),
+        env_id=env_id,
+        name=f"synthetic {task}",
+    )
+
+
+# -- work -----------------------------------------------------------------------------------------------------------
+
+
+def _mv_flop(matrix: Sequence[int], vector: Sequence[int], *_: Any, **__: Any) -> int:
+    return 2 * math.prod(matrix)
+
+
+# PyTorch's counter has no formula for a matrix times a vector, which the critics' heads are made of.
+FORMULAS = {torch.ops.aten.mv: _mv_flop}
+
+
+def count_flop(function: Callable[[], Any]) -> int:
+    """Return the floating-point operations of all matrix products in a call, backward passes included.
+
+    A product of (m, k) and (k, n) counts 2mkn; elementwise work counts nothing.
+    """
+    with FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
+        function()
+    return counter.get_total_flops()
+
+
+def period(config: RunConfig) -> int:
+    """Return after how many updates a method's work repeats: ORAAC's residual moves at every second one."""
+    return getattr(config.settings, "policy_every", 1)
+
+
+def update_flop(config: RunConfig, data: Dataset) -> float:
+    """Return the operations of one update of one seed, the mean over the method's period; counted on the CPU."""
+    device = torch.device("cpu")
+    stack, replay = build(config, data, device, config.seeds[:1]), Replay(data, device)
+    return count_flop(lambda: advance([stack], replay, period(config))) / period(config)
+
+
+# -- time -----------------------------------------------------------------------------------------------------------
+
+
+def advance(stacks: Sequence[Method], replay: Replay, updates: int) -> None:
+    """Update stack after stack, as the training loop does between two rows of its log."""
+    for stack in stacks:
+        sums: dict[str, torch.Tensor] = {}
+        for _ in range(updates):
+            metrics = stack.update(replay.sample(stack.batches, stack.config.batch_size))
+            sums = {k: v + sums[k] if sums else v for k, v in metrics.items()}
+
+
+def seconds_of(function: Callable[[], Any], device: torch.device) -> float:
+    """Return the wall time of a call, in seconds, the device's queue emptied before and after."""
+    wait: Callable[[], Any] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    function()
+    wait()
+    return time.perf_counter() - start
+
+
+def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, repeat: int) -> None:
+    for _ in range(repeat):
+        torch.mm(a, b, out=out)
+
+
+def product_rates(device: torch.device, seconds: float = 0.3) -> dict[str, float]:
+    """Return the best rate of each of `PRODUCTS` in float32, in GFLOP/s; each is repeated for `seconds`."""
+    generator = torch.Generator(device).manual_seed(0)
+    rates = {}
+    for rows, inner, columns in PRODUCTS:
+        a, b = (torch.randn(shape, generator=generator, device=device) for shape in ((rows, inner), (inner, columns)))
+        out = torch.empty(rows, columns, device=device)
+        # On a GPU one product is shorter than its launch: several in a row, until they outlast it.
+        repeat = 50 if device.type == "cuda" else 1
+
+        multiply = functools.partial(_multiply, a, b, out, repeat)
+        multiply()
+        times: list[float] = []
+        while len(times) < 3 or sum(times) < seconds:
+            times.append(seconds_of(multiply, device))
+        rates[f"{rows}x{inner}x{columns}"] = 2 * rows * inner * columns * repeat / min(times) / 1e9
+    return rates
+
+
+def time_updates(
+    config: RunConfig, data: Dataset, device: torch.device, *, chunk: int, seconds: float, replay: Replay | None = None
+) -> float:
+    """Return the median wall time, in seconds, in which every seed of the run makes one update.
+
+    Args:
+        chunk: seeds of one stack; the stacks are worked through one after another.
+        seconds: how long to measure, beyond the warm-up.
+    """
+    replay = replay or Replay(data, device)
+    seeds, unit = config.seeds, period(config)
+    stacks = [build(config, data, device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
+    advance(stacks, replay, 2 * unit)  # allocations, kernels' choices, Adam's state
+    once = seconds_of(lambda: advance(stacks, replay, unit), device)
+    updates = unit * max(1, round(seconds / BLOCKS / once))
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        times.append(seconds_of(lambda: advance(stacks, replay, updates), device) / updates)
+    return statistics.median(times)
+
+
+# -- the table ------------------------------------------------------------------------------------------------------
+
+
+def default_chunk(seeds: int, device: torch.device) -> int:
+    """Return how many seeds the training loop puts in one stack: all on CUDA, one on a CPU."""
+    return seeds if device.type == "cuda" else 1
+
+
+def row(method: str, seeds: int, chunk: int, seconds: float, flop: float, rate: float) -> dict[str, Any]:
+    """Return a row of the table.
+
+    Args:
+        seconds: time in which every seed makes one update.
+        flop: operations of one update of one seed.
+        rate: the machine's, in GFLOP/s.
+    """
+    floor = seeds * flop / 1e9 / rate
+    values = (
+        method, seeds, chunk, 1 / seconds, seeds / seconds, flop / 1e9, 1e3 * floor, 1e3 * seconds, floor / seconds,
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def bench(
+    methods: Sequence[str] = (),
+    task: str = "halfcheetah-medium-expert",
+    seeds: Sequence[int] = (1, 5),
+    chunks: Sequence[int] = (),
+    *,
+    seconds: float = 3.0,
+    threads: int | None = None,
+    device: str = "auto",
+    json_path: Path | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Measure methods; return a row for each method, number of seeds and chunk, and what the machine is.
+
+    Args:
+        methods: all if none is named.
+        seeds: numbers of seeds.
+        chunks: seeds of one stack; if none is given, what the training loop does on this device.
+        seconds: how long each row is measured.
+        threads: PyTorch's threads on the CPU (as they are if None).
+        json_path: where to write both, if anywhere.
+
+    Raises:
+        RamacError: an unknown method, task or device, a number that is not positive, a path that cannot be written.
+    """
+    given = {"seeds": seeds, "chunks": chunks, "seconds": (seconds,), "threads": () if threads is None else (threads,)}
+    for name, values in given.items():
+        if not all(math.isfinite(v) and v > 0 for v in values):
+            raise RamacError(f"--{name} {' '.join(map(str, values))}: expected positive numbers")
+    if not seeds:
+        raise RamacError("--seeds: expected at least one number of seeds")
+    configs = [make_config(m, task, (0,), STEPS) for m in methods or METHODS]
+    if json_path is not None and json_path.is_dir():
+        raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
+    target = get_device(device)
+    if target.type == "cpu":
+        keep_freed_memory()
+    with _threads(threads):
+        data = synthetic_data(task)
+        replay = Replay(data, target)
+        rates = product_rates(target)
+        measured = []
+        for config in tqdm(configs, unit="method", disable=not progress):
+            flop = update_flop(config, data)
+            for count in seeds:
+                few = make_config(config.method, task, range(count), STEPS)
+                for chunk in sorted({min(c, count) for c in chunks or (default_chunk(count, target),)}):
+                    spent = time_updates(few, data, target, chunk=chunk, seconds=seconds, replay=replay)
+                    measured.append((config.method, count, chunk, spent, flop))
+            # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
+            rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
+        rate = max(rates.values())
+        machine = {
+            **provenance(target),
+            "threads": torch.get_num_threads(),
+            "task": task,
+            "widths": [data.observations.shape[1], data.actions.shape[1]],
+            "seconds": seconds,
+            "gflop_per_s": rate,
+            "products": rates,
+        }
+    table = pd.DataFrame([row(*values, rate) for values in measured], columns=list(COLUMNS))
+    if json_path is not None:
+        with atomic(json_path) as temporary:
+            temporary.write_text(json.dumps({"machine": machine, "rows": table.to_dict("records")}, indent=1) + "\n")
+    return table, machine
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
