@@ -21,6 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
+import ramac_lib.bandit  # noqa: F401  (registers the bandit's environment)
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
@@ -34,9 +35,7 @@ from ramac_lib.training import build
 
 # (rows, inner, columns): one product of a critic's widest layer, and one large enough to be free of overhead.
 PRODUCTS = ((8192, 256, 256), (2048, 2048, 2048))
-COLUMNS = (
-    "method", "seeds", "chunk", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms", "share",
-)  # fmt: skip
+COLUMNS = ("method", "seeds", "chunk", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms", "share")
 STEPS = 2_000_000  # the run whose beginning is timed: no schedule has switched anything off yet
 BLOCKS = 10  # timed blocks of updates that the given seconds are cut into
 
@@ -144,25 +143,22 @@ def product_rates(device: torch.device, seconds: float = 0.3) -> dict[str, float
     return rates
 
 
-def time_updates(
-    config: RunConfig, data: Dataset, device: torch.device, *, chunk: int, seconds: float, replay: Replay | None = None
-) -> float:
+def time_updates(config: RunConfig, data: Dataset, device: torch.device, *, chunk: int, seconds: float) -> float:
     """Return the median wall time, in seconds, in which every seed of the run makes one update.
 
     Args:
         chunk: seeds of one stack; the stacks are worked through one after another.
         seconds: how long to measure, beyond the warm-up.
     """
-    replay = replay or Replay(data, device)
-    seeds, unit = config.seeds, period(config)
+    replay, seeds, unit = Replay(data, device), config.seeds, period(config)
     stacks = [build(config, data, device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
     advance(stacks, replay, 2 * unit)  # allocations, kernels' choices, Adam's state
     once = seconds_of(lambda: advance(stacks, replay, unit), device)
     updates = unit * max(1, round(seconds / BLOCKS / once))
     times: list[float] = []
     while len(times) < 3 or sum(times) < seconds:
-        times.append(seconds_of(lambda: advance(stacks, replay, updates), device) / updates)
-    return statistics.median(times)
+        times.append(seconds_of(lambda: advance(stacks, replay, updates), device))
+    return statistics.median(times) / updates
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
@@ -174,17 +170,13 @@ def default_chunk(seeds: int, device: torch.device) -> int:
 
 
 def row(method: str, seeds: int, chunk: int, seconds: float, flop: float, rate: float) -> dict[str, Any]:
-    """Return a row of the table.
+    """Return a row of the table from the time in which every seed makes one update, and a floor of `flop` a seed.
 
-    Args:
-        seconds: time in which every seed makes one update.
-        flop: operations of one update of one seed.
-        rate: the machine's, in GFLOP/s.
+    `rate` is the machine's, in GFLOP/s.
     """
-    floor = seeds * flop / 1e9 / rate
-    values = (
-        method, seeds, chunk, 1 / seconds, seeds / seconds, flop / 1e9, 1e3 * floor, 1e3 * seconds, floor / seconds,
-    )  # fmt: skip
+    gflop = flop / 1e9
+    floor = seeds * gflop / rate
+    values = (method, seeds, chunk, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -204,8 +196,7 @@ def bench(
 
     Args:
         methods: all if none is named.
-        seeds: numbers of seeds.
-        chunks: seeds of one stack; if none is given, what the training loop does on this device.
+        seeds, chunks: numbers of seeds, and of seeds in one stack (if none: the training loop's choice).
         seconds: how long each row is measured.
         threads: PyTorch's threads on the CPU (as they are if None).
         json_path: where to write both, if anywhere.
@@ -227,7 +218,6 @@ def bench(
         keep_freed_memory()
     with _threads(threads):
         data = synthetic_data(task)
-        replay = Replay(data, target)
         rates = product_rates(target)
         measured = []
         for config in tqdm(configs, unit="method", disable=not progress):
@@ -235,20 +225,14 @@ def bench(
             for count in seeds:
                 few = make_config(config.method, task, range(count), STEPS)
                 for chunk in sorted({min(c, count) for c in chunks or (default_chunk(count, target),)}):
-                    spent = time_updates(few, data, target, chunk=chunk, seconds=seconds, replay=replay)
+                    spent = time_updates(few, data, target, chunk=chunk, seconds=seconds)
                     measured.append((config.method, count, chunk, spent, flop))
             # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
             rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
         rate = max(rates.values())
-        machine = {
-            **provenance(target),
-            "threads": torch.get_num_threads(),
-            "task": task,
-            "widths": [data.observations.shape[1], data.actions.shape[1]],
-            "seconds": seconds,
-            "gflop_per_s": rate,
-            "products": rates,
-        }
+        widths = [data.observations.shape[1], data.actions.shape[1]]
+        machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
+        machine |= {"seconds": seconds, "gflop_per_s": rate, "products": rates}
     table = pd.DataFrame([row(*values, rate) for values in measured], columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:
