@@ -1,0 +1,301 @@
+"""Each term of CODAC against a value computed another way: densities by torch.distributions, sums by loops."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import distributions
+
+from ramac_lib import risk
+from ramac_lib.methods import get_method
+from ramac_lib.replay import Batch
+
+S, B, OBS, ACT, N, ACTIONS = 2, 5, 3, 2, 8, 3
+SMALL = {
+    "hidden": (16, 16), "critic_hidden": 16, "n_cos": 8, "n_fractions": N, "batch_size": B, "n_actions": ACTIONS,
+}  # fmt: skip
+
+
+def make(task="hopper-medium-expert", steps=1000, seeds=(0, 1), **options):
+    """A method whose networks and targets all differ."""
+    cls = get_method("codac")
+    config = dataclasses.replace(cls.Config.for_task(task), **{**SMALL, **options})
+    method = cls(config, OBS, ACT, seeds, steps)
+    g = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for network in (method.critic, method.target_critic, method.policy, method.target_policy):
+            for parameter in network.parameters():
+                parameter += 0.3 * torch.randn(parameter.shape, generator=g)
+    return method
+
+
+def batch(seed=0):
+    g = torch.Generator().manual_seed(seed)
+    return Batch(
+        torch.randn(S, B, OBS, generator=g),
+        2 * torch.rand(S, B, ACT, generator=g) - 1,
+        10 * torch.randn(S, B, generator=g),
+        torch.randn(S, B, OBS, generator=g),
+        (torch.rand(S, B, generator=g) < 0.4).float(),
+    )
+
+
+def intercept(method):
+    """Record the optimisers' losses, with their graphs, in place of their steps."""
+    seen = {}
+    for name, optimizer in method.optimizers.items():
+
+        def step(loss, name=name):
+            seen[name] = loss
+            return torch.zeros_like(loss)
+
+        optimizer.step = step
+    return seen
+
+
+def drawn(policy, noise, states):
+    """Actions tanh(μ + σ z) and their log density, by torch's own transformed distribution."""
+    mean, log_std = policy.mlp(states).chunk(2, dim=-1)
+    normal = distributions.Normal(mean, log_std.exp())
+    law = distributions.TransformedDistribution(normal, distributions.TanhTransform(cache_size=1))
+    actions = torch.tanh(mean + log_std.exp() * noise)
+    return actions, law.log_prob(actions).sum(-1)
+
+
+def assert_same_gradients(loss, expected, parameters):
+    mine = torch.autograd.grad(loss.sum(), parameters, retain_graph=True)
+    for a, b in zip(mine, torch.autograd.grad(expected.sum(), parameters), strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-3, atol=1e-5)
+
+
+# -- the critics ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entropy", [0.2, None])
+def test_target_by_hand(entropy):
+    """r + γ(1−d)(min_k Z̄_k − α log π̄), α fixed or the tuned coefficient, a' of the target policy."""
+    method, data = make(entropy=entropy), batch()
+    coefficients = [0.2, 0.2]
+    if entropy is None:
+        coefficients = [0.5, 3.0]
+        with torch.no_grad():
+            method.entropy_multiplier.log.copy_(torch.tensor(coefficients).log()[:, None])
+    state = method.noise.state()
+    targets = method.target_returns(data)
+    method.noise.load_state(state)
+    with torch.no_grad():
+        actions, log_prob = drawn(method.target_policy, method.noise.normal(B, ACT), data.next_observations)
+        values = method.target_critic(data.next_observations, actions, method.grid)
+    for i in range(S):
+        for row in range(B):
+            for k in range(N):
+                soft = min(values[i, 0, row, k], values[i, 1, row, k]) - coefficients[i] * log_prob[i, row]
+                goes_on = 1 - int(data.terminals[i, row])
+                expected = float(data.rewards[i, row]) + 0.99 * goes_on * float(soft)
+                assert targets[i, row, k].item() == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert not targets.requires_grad
+
+
+def test_without_bootstrap_the_target_is_the_reward():
+    method, data = make(bootstrap=False), batch()
+    torch.testing.assert_close(method.target_returns(data), data.rewards[..., None].expand(S, B, N))
+
+
+def by_loops(method, data):
+    """The critics' quantile-Huber loss and ω · gap, from the draws that an update makes next."""
+    method.target_returns(data)  # the target's draws come first
+    targets = torch.randn(S, B, N, generator=torch.Generator().manual_seed(5))
+    quantiles = method.critic(data.observations, data.actions, method.grid)
+    uniform = 2 * method.noise.uniform(B, ACTIONS, ACT) - 1
+    groups = [(uniform, torch.full((S, B, ACTIONS), -ACT * math.log(2)))]
+    for states in (data.next_observations, data.observations):
+        noise = method.noise.normal(B * ACTIONS, ACT).unflatten(1, (B, ACTIONS))
+        each = [drawn(method.policy, noise[:, :, j], states) for j in range(ACTIONS)]
+        groups.append(tuple(torch.stack(part, dim=2) for part in zip(*each, strict=True)))
+    fraction = method.noise.uniform(1)
+    losses, penalties = torch.zeros(S, 2), []
+    for i in range(S):
+        for c in range(2):
+            gap = -quantiles[i, c].mean()
+            for row in range(B):
+                for k, tau in enumerate(risk.grid(N)):
+                    delta = (targets[i, row] - quantiles[i, c, row, k]).detach()
+                    huber = torch.where(delta.abs() <= 1, 0.5 * delta**2, delta.abs() - 0.5)
+                    losses[i, c] += ((tau - (delta < 0).float()).abs() * huber).mean() / N / B
+                terms = []
+                for actions, densities in groups:
+                    for j in range(ACTIONS):
+                        action = actions[:, row, j].detach()[:, None]
+                        value = method.critic(data.observations[:, row, None], action, fraction)[i, c, 0, 0]
+                        terms.append(value - densities[i, row, j].detach())
+                gap = gap + torch.stack(terms).exp().sum().log() / B
+            penalties.append(method.config.conservative_weight * gap)
+    return targets, losses, torch.stack(penalties).reshape(S, 2)
+
+
+@pytest.mark.parametrize("threshold", [None, 4.0])
+def test_critic_loss_and_penalty_by_loops(threshold):
+    """Eq. 7 / N + ω · gap; with the multiplier β, β (ω · gap − ζ), and no gradient from β's loss to the critics."""
+    method, data = make(lagrange_threshold=threshold, conservative_weight=2.0), batch()
+    if threshold is not None:
+        with torch.no_grad():
+            method.lagrange.log.copy_(torch.tensor([2.5, 0.5]).log()[:, None, None])
+    state = method.noise.state()
+    targets, losses, penalty = by_loops(method, data)
+    method.noise.load_state(state)
+    original = method.target_returns
+    method.target_returns = lambda b: (original(b), targets)[1]  # the same draws, known targets
+    seen = intercept(method)
+    metrics = method.update(data)
+    gap = penalty.detach() / 2
+    torch.testing.assert_close(metrics["conservative_gap"], gap.mean(1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(metrics["critic_loss"], losses.mean(1), rtol=1e-4, atol=1e-4)
+    if threshold is not None:
+        factor = torch.tensor([[2.5], [0.5]])
+        excess = 2 * gap - threshold
+        torch.testing.assert_close(seen["lagrange"], -(factor * excess).mean(1), rtol=1e-4, atol=1e-4)
+        critics = list(method.critic.parameters())
+        grads = torch.autograd.grad(seen["lagrange"].sum(), critics, allow_unused=True, retain_graph=True)
+        assert grads == (None,) * len(critics)
+        assert torch.autograd.grad(
+            seen["critic"].sum(), [method.lagrange.log], allow_unused=True, retain_graph=True
+        ) == (None,)
+        penalty = factor * (penalty - threshold)
+    torch.testing.assert_close(seen["critic"].detach(), losses + penalty.detach(), rtol=1e-4, atol=1e-3)
+    fit, _ = method.critic_loss(data, targets)
+    assert_same_gradients(seen["critic"], fit / N + penalty, list(method.critic.parameters()))
+
+
+def test_the_proposals_are_no_path_for_gradients():
+    method = make()
+    seen = intercept(method)
+    method.update(batch())
+    policy = list(method.policy.parameters())
+    assert torch.autograd.grad(seen["critic"].sum(), policy, allow_unused=True) == (None,) * len(policy)
+
+
+@pytest.mark.parametrize(("threshold", "grows"), [(-1e3, True), (1e3, False)])
+def test_the_multiplier_grows_where_the_gap_exceeds_its_threshold(threshold, grows):
+    method = make(lagrange_threshold=threshold)
+    assert method.lagrange().tolist() == [[1.0], [1.0]]
+    method.update(batch())
+    assert ((method.lagrange() > 1) == grows).all()
+
+
+def test_critic_rate_is_the_sources_whatever_the_runs_length():
+    """The rule for short runs raises the policy's 3e-5, up to 3e-4; the critics' 3e-4 is there already."""
+    for steps in (1_000, 100_000, 2_000_000):
+        method = make(steps=steps)
+        assert method.optimizers["critic"].adam.param_groups[0]["lr"] == 3e-4
+    assert make(steps=2_000_000).optimizers["policy"].adam.param_groups[0]["lr"] == 3e-5
+    assert make(steps=1_000).optimizers["policy"].adam.param_groups[0]["lr"] == 3e-4
+
+
+# -- the policy -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", risk.MEASURES)
+def test_policy_loss_by_hand(measure):
+    """α log π − E min_k Σ_i w_i Z_k(τ_i), gradient into the policy alone."""
+    method, data = make(risk=measure), batch()
+    seen = intercept(method)
+    noise = torch.randn(S, B, ACT, generator=torch.Generator().manual_seed(2))
+    method.policy_noise = lambda *_: noise
+    method.update_policy(data)
+    actions, log_prob = drawn(method.policy, noise, data.observations)
+    quantiles = method.critic(data.observations, actions, method.grid)
+    weights = torch.tensor(risk.weights(measure, N), dtype=torch.float32)
+    one, two = (quantiles[:, c] @ weights for c in range(2))
+    expected = 0.2 * log_prob.mean(1) - torch.minimum(one, two).mean(1)
+    torch.testing.assert_close(seen["policy"], expected, rtol=1e-4, atol=1e-4)
+    critics = list(method.critic.parameters())
+    grads = torch.autograd.grad(seen["policy"].sum(), critics, allow_unused=True, retain_graph=True)
+    assert grads == (None,) * len(critics)
+    assert_same_gradients(seen["policy"], expected, list(method.policy.parameters()))
+
+
+def test_the_minimum_is_of_the_measures_not_of_the_quantiles():
+    """Two laws that cross: the lesser mean is −1, the mean of the lesser quantiles would be below."""
+    method = make(risk="neutral")
+    laws = torch.stack([torch.linspace(-10, 10, N), torch.full((N,), -1.0)])
+    method.critic.forward = lambda s, a, taus: laws[:, None].expand(S, 2, B, N)
+    assert method.policy_value(batch(), batch().actions).tolist() == pytest.approx([-1, -1])
+    assert laws.amin(0).mean() < -2
+
+
+@pytest.mark.parametrize("measure", risk.MEASURES)
+@pytest.mark.parametrize("fractions", ["grid", "random"])
+def test_the_measure_of_a_constant_is_the_constant(measure, fractions):
+    """The official weights, min(g', 5) times the bins' widths, make half of it with CVaR_0.1; ours do not."""
+    method = make(risk=measure, fractions=fractions, n_fractions=20)
+    method.critic.forward = lambda s, a, taus: torch.full((S, 2, B, taus.shape[-1]), -8.0)
+    assert method.policy_value(batch(), batch().actions).tolist() == pytest.approx([-8, -8], rel=1e-5)
+    density = np.where(risk.grid(20) < 0.1, 10.0, 0.0)
+    assert (np.minimum(density, 5) / 20).sum() == pytest.approx(0.5)
+    assert (density / 20).sum() == pytest.approx(1.0)
+
+
+def test_cvar_reads_the_lowest_tenth():
+    method = make(n_fractions=20)
+    method.critic.forward = lambda s, a, taus: (100 * taus).expand(S, 2, B, -1)
+    assert method.policy_value(batch(), batch().actions).tolist() == pytest.approx([5, 5])  # ∫₀^.1 100 u du / .1
+
+
+def test_random_fractions_draw_from_the_distorted_law():
+    method = make(fractions="random", n_fractions=20_000)
+    method.critic.forward = lambda s, a, taus: (100 * taus)[:, None, None].expand(S, 2, B, -1)
+    assert method.policy_value(batch(), batch().actions).tolist() == pytest.approx([5, 5], abs=0.1)
+
+
+def test_the_policy_clones_within_its_warmup():
+    method, data = make(steps=10, bc_warmup=0.2), batch()
+    seen = intercept(method)
+    noise = torch.randn(S, B, ACT, generator=torch.Generator().manual_seed(2))
+    method.policy_noise = lambda *_: noise
+    for updates, clones in ((0, True), (1, True), (2, False)):
+        method.updates = updates
+        method.update_policy(data)
+        _, log_prob = drawn(method.policy, noise, data.observations)
+        mean, log_std = method.policy.mlp(data.observations).chunk(2, dim=-1)
+        law = distributions.TransformedDistribution(
+            distributions.Normal(mean, log_std.exp()), distributions.TanhTransform()
+        )
+        likelihood = law.log_prob(data.actions).sum(-1).mean(1)
+        expected = 0.2 * log_prob.mean(1) - likelihood
+        assert torch.allclose(seen["policy"], expected, rtol=1e-4, atol=1e-4) == clones
+
+
+# -- targets and settings ---------------------------------------------------------------------------------------------
+
+
+def test_targets_start_as_copies_and_follow():
+    cls = get_method("codac")
+    method = cls(dataclasses.replace(cls.Config(), **SMALL, target_rate=0.1), OBS, ACT, (0, 1), 1000)
+    pairs = ((method.target_critic, method.critic), (method.target_policy, method.policy))
+    before = []
+    for target, network in pairs:
+        before.append([p.clone() for p in target.parameters()])
+        assert all(torch.equal(a, b) for a, b in zip(target.parameters(), network.parameters(), strict=True))
+    method.update(batch())
+    for old, (target, network) in zip(before, pairs, strict=True):
+        for a, b, c in zip(old, target.parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(b, 0.9 * a + 0.1 * c.detach())
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("halfcheetah-medium-expert", (0.1, None, 0.2, 3e-4)),
+        ("halfcheetah-medium-replay", (1.0, 10.0, None, 3e-5)),
+        ("hopper-medium-expert", (10.0, 10.0, 0.2, 3e-5)),
+        ("hopper-medium-replay", (1.0, 10.0, None, 3e-5)),
+        ("walker2d-medium-expert", (10.0, 10.0, 0.2, 3e-5)),
+        ("walker2d-medium-replay", (1.0, 10.0, None, 3e-6)),
+    ],
+)
+def test_the_official_settings_of_each_dataset(task, expected):
+    config = get_method("codac").Config.for_task(task)
+    assert (config.conservative_weight, config.lagrange_threshold, config.entropy, config.lr_actor) == expected
+    assert (config.n_actions, config.lr_critic, config.n_cos, config.n_fractions) == (10, 3e-4, 64, 32)
