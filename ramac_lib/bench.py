@@ -30,6 +30,7 @@ from ramac_lib.methods import METHODS, Method
 from ramac_lib.replay import Replay
 from ramac_lib.rollouts import make_env
 from ramac_lib.runs import RunConfig, make_config
+from ramac_lib.tally import Tally
 from ramac_lib.tasks import get_task
 from ramac_lib.training import build
 
@@ -103,10 +104,9 @@ def update_flop(config: RunConfig, data: Dataset) -> float:
 def advance(stacks: Sequence[Method], replay: Replay, updates: int) -> None:
     """Update stack after stack, as the training loop does between two rows of its log."""
     for stack in stacks:
-        sums: dict[str, torch.Tensor] = {}
-        for _ in range(updates):
-            metrics = stack.update(replay.sample(stack.batches, stack.config.batch_size))
-            sums = {k: v + sums[k] if sums else v for k, v in metrics.items()}
+        tally = Tally()
+        for update in range(updates):
+            tally.add(stack.update(replay.sample(stack.batches, stack.config.batch_size)), update)
 
 
 def seconds_of(function: Callable[[], Any], device: torch.device) -> float:

@@ -1,7 +1,6 @@
 """The only training loop: any method, any number of seeds, resumable to the same bits."""
 
 import contextlib
-import math
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ramac_lib.methods import Method, get_method
 from ramac_lib.replay import Replay
 from ramac_lib.results import label
 from ramac_lib.runs import RunConfig, RunDirectory
+from ramac_lib.tally import Tally
 from ramac_lib.tasks import BANDIT, get_task
 
 REPORT = 1  # tells the episodes of a report from those of the training curve
@@ -150,28 +150,23 @@ class Trainer:
                     self.save()
                     raise Interrupted(f"stopped after {stop} of {steps} updates")
 
-    def _advance(self, stack: Method, stop: int) -> dict[str, torch.Tensor]:
-        """Update one stack up to `stop`; return its metrics' means, still on the device."""
-        sums: dict[str, torch.Tensor] = {}
-        for _ in range(self.step, stop):
-            metrics = stack.update(self.replay.sample(stack.batches, self.config.settings.batch_size))
-            sums = {k: v + sums[k] if sums else v for k, v in metrics.items()}
-        return {k: v / (stop - self.step) for k, v in sums.items()}
+    def _advance(self, stack: Method, stop: int) -> Tally:
+        """Update one stack up to `stop`; return its metrics, still on the device."""
+        tally = Tally()
+        for update in range(self.step + 1, stop + 1):
+            tally.add(stack.update(self.replay.sample(stack.batches, self.config.settings.batch_size)), update)
+        return tally
 
-    def _log(self, means: Sequence[dict[str, torch.Tensor]], stop: int, bar: Any) -> None:
+    def _log(self, tallies: Sequence[Tally], stop: int, bar: Any) -> None:
         rows = []
-        for stack, mean in zip(self.stacks, means, strict=True):
-            columns = {k: v.tolist() for k, v in mean.items()}  # the only wait for the device
-            for i, seed in enumerate(stack.seeds):
-                row = {k: v[i] for k, v in columns.items()}
-                for name, value in row.items():
-                    if not math.isfinite(value):
-                        kept = "none was saved yet" if self._saved_step is None else f"that of step {self._saved_step}"
-                        raise RamacError(
-                            f"{name} of seed {seed} is {value} between updates {self.step + 1} and {stop}; "
-                            f"training stopped, the last good checkpoint is kept ({kept})"
-                        )
-                rows.append({"step": stop, "seed": seed, **row})
+        for stack, tally in zip(self.stacks, tallies, strict=True):
+            if fault := tally.fault():
+                kept = "none was saved yet" if self._saved_step is None else f"that of step {self._saved_step}"
+                raise RamacError(
+                    f"{fault.metric} of seed {stack.seeds[fault.index]} is not finite at update {fault.update}; "
+                    f"training stopped, the last good checkpoint is kept ({kept})"
+                )
+            rows += [{"step": stop, "seed": s, **m} for s, m in zip(stack.seeds, tally.means(), strict=True)]
         self.metrics = pd.concat([self.metrics, pd.DataFrame(rows)], ignore_index=True)
         bar.set_postfix({k: f"{v:.3g}" for k, v in rows[-1].items() if k in ("bc_loss", "risk", "critic_loss")})
 

@@ -1,5 +1,6 @@
 """The loop: logs, checkpoints, kill and resume to the same bits, bad input, Ctrl-C."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 
 from ramac_lib import training
 from ramac_lib.errors import RamacError
+from ramac_lib.methods import get_method
 from ramac_lib.runs import RunDirectory, make_config
 
 SMALL = {
@@ -138,17 +140,40 @@ def test_ctrl_c_leaves_a_resumable_run(hopper_file, tmp_path, monkeypatch):
     assert (tmp_path / "a/metrics.csv").read_bytes() == (tmp_path / "b/metrics.csv").read_bytes()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(hopper_file, tmp_path, monkeypatch):
-    original = training.Trainer._advance
+@pytest.mark.parametrize(
+    ("method", "function", "term"),
+    [
+        ("radac", "critic_loss", "critic_loss"),
+        ("radac", "bc_loss", "bc_loss"),
+        ("radac", "risk_value", "risk"),
+        ("diffusion-ql", "q_loss", "q_loss"),
+        ("codac", "penalty", "conservative_gap"),
+        ("oraac", "risk_value", "risk"),
+        ("bc-flow", "bc_loss", "bc_loss"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
+    hopper_file, tmp_path, monkeypatch, method, function, term
+):
+    """One term of one seed turns NaN at update 22, and with it all that is computed afterwards."""
+    cls = get_method(method)
+    original = getattr(cls, function)
 
-    def poison(self, stack, stop):
-        means = original(self, stack, stop)
-        return {**means, "critic_loss": means["critic_loss"] * float("nan")} if stop > 20 else means
+    def poison(self, *args):
+        result = original(self, *args)
+        if self.updates != 21 or self.seeds != (1,):
+            return result
+        return tuple(r * math.nan for r in result) if isinstance(result, tuple) else result * math.nan
 
-    monkeypatch.setattr(training.Trainer, "_advance", poison)
-    with pytest.raises(RamacError, match=r"critic_loss of seed 0 is nan between updates 21 and 25.*step 20"):
-        training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
-    assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 20
+    monkeypatch.setattr(cls, function, poison)
+    expected = rf"^{term} of seed 1 is not finite at update 22; .* is kept \(that of step 20\)$"
+    with pytest.raises(RamacError, match=expected):
+        training.train(config(hopper_file, method), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
+    checkpoint = RunDirectory(tmp_path / "run").load_checkpoint()
+    assert checkpoint["step"] == 20
+    tensors = [t for seed in checkpoint["seeds"].values() for t in seed["networks"].values()]
+    assert all(torch.isfinite(t).all() for t in tensors)
+    assert pd.read_csv(tmp_path / "run/metrics.csv")["step"].max() == 20
 
 
 def test_a_directory_belongs_to_one_config(hopper_file, tmp_path):

@@ -9,10 +9,13 @@ Differences from ORAAC's official code:
 1. its transitions run across episode ends; ours do not;
 2. its evaluation decodes z = 0; here the deployed policy draws its anchor, as in training;
 3. it freezes the prior when its loss is flat; here after `prior_until`, a fraction of the run;
-4. on tasks with a critic of 256 units its configs ship Wang's measure for the cheetah: here CVaR everywhere, as in its
-   paper, and in RAMAC's comparison;
-5. the Huber threshold κ = 1 is on raw returns, as there; a critic's loss is a mean over target fractions and a sum over
-   predicted ones (eq. 7).
+4. its configs for the cheetah ship Wang's measure (w = −.75); here CVaR_0.1 everywhere, as in its paper and in RAMAC's
+   comparison;
+5. its critic's loss is a mean over predicted fractions too; here a sum (eq. 7), which Adam does not tell apart;
+6. its critic starts from N(0, 0.1²) and a head of U(±3e-4); here from PyTorch's default scale, unless
+   ``critic_init="released"``;
+7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
+8. rates are raised in short runs: `ramac_lib.schedules`.
 """
 
 from dataclasses import dataclass
@@ -126,15 +129,16 @@ class Anchored(Distributional):
         critic_loss, quantiles = self.critic_loss(batch, self.target_returns(batch))
         critic_norm = self.optimizers["critic"].step(critic_loss)
         metrics = {
-            "critic_loss": critic_loss.detach().mean(1),
             "bc_loss": bc_loss.detach(),
+            "critic_loss": critic_loss.detach().mean(1),
             "value": quantiles.detach().mean(dim=(1, 2, 3)),
             "critic_grad_norm": critic_norm.mean(1),
         }
         if (self.updates + 1) % config.policy_every == 0:
             actions = self.policy.sample(self.policy_noise(batch.observations), batch.observations)
             value, _ = self.risk_value(batch.observations, actions)
-            self.optimizers["residual"].step(-value)
+            metrics["risk"] = value.detach()
+            metrics["policy_grad_norm"] = self.optimizers["residual"].step(-value)
             base.follow(self.target_critic, self.critic, self.target_rate)
             base.follow(self.target_residual, self.policy.residual, self.target_rate)
         return metrics

@@ -1,6 +1,6 @@
 """CODAC (Ma et al. 2021, "Conservative Offline Distributional Reinforcement Learning"), risk-averse: CODAC-C.
 
-Objective (its eq. 5 and Algorithm 1): two quantile critics descend the quantile-Huber loss (eq. 7) on targets
+Objective (its eq. 5 and Algorithm 1): two quantile critics descend the quantile-Huber loss (eq. 7 / N) on targets
 r + γ(1−d)(min_k Z̄_k(s', a'; τ') − α log π̄(a'|s')), a' of a target policy, plus ω · gap with the gap
 E log Σ_a exp(Z(s, a; τ) − log μ(a)) − E_D Z(s, a) at one random fraction an update, over the actions and densities of
 CQL's penalty; with a Lagrange multiplier β ≥ 0 the penalty is β (ω · gap − ζ). The policy descends
@@ -13,8 +13,9 @@ Differences from the official code, whose per-task settings are kept:
    random fractions, by drawing from the distorted law;
 3. its target entropy is −3 whatever the task; here −|A|;
 4. its fractions are midpoints of random increments, drawn for each row, and its targets are weighted by them; here all
-   rows of a seed share the fractions, as in RADAC, and targets weigh the same;
-5. the policy's rate, meant for 1M updates, is raised in short runs by `schedules.policy_rate`.
+   rows of a seed share the fractions (the penalty's too), as in RADAC, and targets weigh the same;
+5. its policy's layers start from Xavier's scale without biases; here from PyTorch's default scale;
+6. rates, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`.
 """
 
 from dataclasses import dataclass
@@ -120,9 +121,10 @@ class CODAC(SoftActor, Distributional):
         metrics = self.update_policy(batch)
         base.follow(self.target_critic, self.critic, self.target_rate)
         base.follow(self.target_policy, self.policy, self.target_rate)
-        return metrics | {
+        return {
             "critic_loss": loss.detach().mean(1),
             "conservative_gap": gap.mean(1),
             "value": quantiles.detach().mean(dim=(1, 2, 3)),
             "critic_grad_norm": norm.mean(1),
+            **metrics,
         }
