@@ -14,7 +14,7 @@ class Fault(NamedTuple):
 
     update: int
     metric: str
-    index: int  # of the seed in its stack
+    member: int  # the seed's place in its stack
 
 
 class Tally:

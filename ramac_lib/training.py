@@ -163,7 +163,7 @@ class Trainer:
             if fault := tally.fault():
                 kept = "none was saved yet" if self._saved_step is None else f"that of step {self._saved_step}"
                 raise RamacError(
-                    f"{fault.metric} of seed {stack.seeds[fault.index]} is not finite at update {fault.update}; "
+                    f"{fault.metric} of seed {stack.seeds[fault.member]} is not finite at update {fault.update}; "
                     f"training stopped, the last good checkpoint is kept ({kept})"
                 )
             rows += [{"step": stop, "seed": s, **m} for s, m in zip(stack.seeds, tally.means(), strict=True)]
