@@ -70,6 +70,7 @@ def test_critic_loss_is_the_error_and_the_penalty_by_loops():
     actions = actions.unflatten(1, (B, 6))
     own = method.critic(data.observations, data.actions).tolist()
     by_hand = torch.zeros(S, 2)
+    slopes = torch.autograd.grad(loss.sum(), list(method.critic.parameters()))
     for row in range(B):
         others = [method.critic(data.observations[:, row : row + 1], actions[:, row, k : k + 1]) for k in range(6)]
         for i in range(S):
@@ -78,6 +79,12 @@ def test_critic_loss_is_the_error_and_the_penalty_by_loops():
                 error = (own[i][c][row] - targets[i, row].item()) ** 2
                 by_hand[i, c] += (error + 3 * (math.log(total) - own[i][c][row])) / B
     torch.testing.assert_close(loss.detach(), by_hand, rtol=1e-4, atol=1e-4)
+    # Its gradient raises the data's values by α as well as lowering the others'.
+    states = data.observations.repeat_interleave(6, 1)
+    others = method.critic(states, actions.flatten(1, 2)).unflatten(2, (B, 6)) - densities[:, None]
+    own = method.critic(data.observations, data.actions)
+    again = ((own - targets[:, None]).square() + 3 * (others.exp().sum(3).log() - own)).mean(2)
+    assert_gradients(slopes, again, method.critic)
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, -2.5])

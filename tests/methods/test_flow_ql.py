@@ -56,6 +56,13 @@ def test_trains_its_flow_by_flow_matching_alone():
     assert_gradients(seen["flow"][1], loss, method.flow)
 
 
+def test_the_one_step_policys_loss_reaches_neither_flow_nor_critics():
+    method, data = make("flow-ql"), batch()
+    sum(method.policy_loss(data)).sum().backward()
+    assert all(p.grad is not None for p in method.policy.parameters())
+    assert all(p.grad is None for network in (method.flow, method.critic) for p in network.parameters())
+
+
 def test_the_flow_is_the_same_to_the_bit_whatever_the_critics_say():
     plain, other = make("flow-ql"), make("flow-ql", bc_coefficient=0.1)
     scramble(other.critic, 9, 1.0)
