@@ -9,7 +9,7 @@ layers, policy rate 3e-5, normalised observations, no entropy in the target, no 
 
 1. layers start from PyTorch's default scale; there the critics' are orthogonal, and every network's last layer is 100
    times smaller;
-2. the policy's rate, meant for 1M updates and more, is raised in short runs by `schedules.policy_rate`;
+2. the rates of policy and targets, meant for 1M updates and more, are raised in short runs (`ramac_lib.schedules`);
 3. log σ(s) is the network's own output; there it has a learned scale and a learned offset that starts at −1;
 4. α, policy and critics are updated one after another, each seeing the one before; there all losses are taken first.
 """

@@ -11,7 +11,8 @@ Differences from the official code:
 2. its EMA actor moves every 5 steps after the first 1000; here a target moves at every step;
 3. it selects checkpoints by their cloning loss (with an indexing slip); here the last one is deployed;
 4. the score network is RADAC's (256-256, SiLU), not 3 × 256 with Mish, so that the two differ in nothing else;
-5. gradient norms are clipped for each critic by itself; there for the two together.
+5. gradient norms are clipped for each critic by itself; there for the two together;
+6. the targets' rate, meant for 2M updates, is raised in short runs (`ramac_lib.schedules`).
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,8 @@ Differences from the official code:
 3. its targets are moved with the critic before its update; here with the one after it;
 4. critics, flow and one-step policy are updated one after another, each seeing the one before; there by one gradient of
    the sum of their losses;
-5. the flow's time enters through RAFMAC's sinusoidal embedding, there as a plain number.
+5. the flow's time enters through RAFMAC's sinusoidal embedding, there as a plain number;
+6. the targets' rate is raised in short runs (`ramac_lib.schedules`).
 
 The squared distance is averaged over rows and action dimensions, as there, so α is the coefficient of its README.
 """
