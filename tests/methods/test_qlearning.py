@@ -136,6 +136,14 @@ def test_targets_follow_at_their_rate(name):
             torch.testing.assert_close(c, 0.9 * a + 0.1 * b.detach())
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_targets_follow_faster_in_short_runs(name):
+    """2M updates at .005 are 10,000 time constants: kept by 1M updates at .01, and by 1,000 up to the cap of .05."""
+    for steps, rate in ((2_000_000, 0.005), (1_000_000, 0.01), (1_000, 0.05)):
+        assert make(name, steps=steps).target_rate == pytest.approx(rate)
+    assert make(name, steps=1_000, short_run_rate=False).target_rate == 0.005
+
+
 # -- acting by 50 candidates ------------------------------------------------------------------------------------------
 
 
