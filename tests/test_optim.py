@@ -61,7 +61,7 @@ def test_state_moves_from_seed_to_seed():
 def test_critic_rate_keeps_rate_times_steps_up_to_the_cap():
     assert critic_rate(1e-5, 2_000_000) == 1e-5
     assert critic_rate(1e-5, 1_000_000) == pytest.approx(2e-5)
-    assert critic_rate(1e-5, 3_000) == 1e-3
+    assert critic_rate(1e-5, 3_000) == 3e-4
     assert critic_rate(5e-3, 3_000) == 5e-3  # never lowered
     assert critic_rate(1e-5, 4_000_000) == 1e-5
 
