@@ -4,6 +4,7 @@ Chapters 1 and 3 run these. What a critic says and what a policy does are compar
 number here needs rollouts.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -112,9 +113,15 @@ def summary(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, str]) -> p
     """
     rows = {}
     for name, table in tables.items():
-        mean, error = interval(table[list(columns)].to_numpy())
-        rows[name] = [f"{m:.2f}±{e:.2f}" if len(table) > 1 else f"{m:.2f}" for m, e in zip(mean, error, strict=True)]
+        rows[name] = [estimate(table[column].to_numpy()) for column in columns]
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns.values()))
+
+
+def estimate(values: Float[Array, " seeds"]) -> str:
+    """Return mean ± standard error as short text, .85±.02; a single seed has no error."""
+    mean, error = interval(values)
+    text = f"{mean:.2f}±{error:.2f}" if len(values) > 1 else f"{mean:.2f}"
+    return re.sub(r"(?<!\d)0(?=\.)", "", text)
 
 
 def verdict(passed: Sequence[bool], partly: Sequence[bool] = ()) -> str:

@@ -130,8 +130,10 @@ def test_a_law_is_learned_on_the_papers_axis_and_its_median_on_the_released_one(
 def test_summary_and_verdict():
     table = toy.evaluate(np.stack([toy.probes("ring", 10), toy.probes("centre", 10)]), (0, 1))
     text = toy.summary({"both": table, "one": table.iloc[:1]}, {"ring": "mass on the ring"})
-    assert text.loc["both", "mass on the ring"] == "0.50±0.50"
+    assert text.loc["both", "mass on the ring"] == ".50±.50"
     assert text.loc["one", "mass on the ring"] == "1.00"
+    assert toy.estimate(np.array([10.5, 10.5, 9.0])) == "10.00±.50"
+    assert toy.estimate(np.array([-0.5, -0.5])) == "-.50±.00"
     assert toy.verdict([True, True]) == "holds"
     assert toy.verdict([True, False]) == toy.verdict([False, False], [False, True]) == "holds in part"
     assert toy.verdict([False, False], [False, False]) == "does not hold"
