@@ -1,50 +1,26 @@
 """Each term of ORAAC, ORAAC-Diffusion and ORAAC-Flow against a value computed another way."""
 
 import copy
-import dataclasses
 
 import numpy as np
 import pytest
 import torch
+from helpers import batch, parameters, scramble
+from quantile_helpers import B, K, N, S, intercept, reaches
+from quantile_helpers import make as plain
 
 from ramac_lib import risk
 from ramac_lib.methods import get_method
-from ramac_lib.replay import Batch
 
 NAMES = ("oraac", "oraac-diffusion", "oraac-flow")
-S, B, OBS, ACT, N, K = 2, 6, 3, 2, 8, 4
-SMALL = {
-    "hidden": (16, 16), "residual_hidden": (16, 12), "critic_hidden": 16, "critic_encoder": 12, "embedding": 8,
-    "n_cos": 8, "n_fractions": N, "n_risk_fractions": K, "batch_size": B,
-}  # fmt: skip
 
 
-def make(name="oraac", steps=1000, seeds=(0, 1), **options):
+def make(name="oraac", **options):
     """A method whose networks and targets all differ."""
-    cls = get_method(name)
-    config = dataclasses.replace(cls.Config.for_task("hopper-medium-expert"), **{**SMALL, **options})
-    method = cls(config, OBS, ACT, seeds, steps)
-    g = torch.Generator().manual_seed(9)
-    with torch.no_grad():
-        for network in (method.policy.residual, method.target_residual, method.critic, method.target_critic):
-            for parameter in network.parameters():
-                parameter += 0.3 * torch.randn(parameter.shape[1:], generator=g)  # alike for all seeds
+    method = plain(name, **options)
+    for k, network in enumerate((method.policy.residual, method.target_residual, method.critic, method.target_critic)):
+        scramble(network, k)
     return method
-
-
-def batch(seed=0, rows=B):
-    g = torch.Generator().manual_seed(seed)
-    return Batch(
-        torch.randn(S, rows, OBS, generator=g),
-        2 * torch.rand(S, rows, ACT, generator=g) - 1,
-        10 * torch.randn(S, rows, generator=g),
-        torch.randn(S, rows, OBS, generator=g),
-        (torch.rand(S, rows, generator=g) < 0.4).float(),
-    )
-
-
-def parameters(network):
-    return [p.detach().clone() for p in network.parameters()]
 
 
 def moved(before, network):
@@ -65,19 +41,6 @@ def residual_action(network, anchors, states, radius=0.25):
             last = network.layers[-1]
             actions[i, row] = (anchors[i, row] + radius * torch.tanh(x @ last.weight[i] + last.bias[i, 0])).clamp(-1, 1)
     return actions
-
-
-def intercept(method, *names):
-    """Record the named optimisers' losses, with their graphs, in place of their steps."""
-    seen = {}
-    for name in names:
-
-        def step(loss, name=name):
-            seen[name] = loss
-            return torch.zeros_like(loss)
-
-        method.optimizers[name].step = step
-    return seen
 
 
 # -- the critic (eq. 3, 7) --------------------------------------------------------------------------------------------
@@ -140,7 +103,7 @@ def test_the_one_critics_loss_by_loops(name):
 @pytest.mark.parametrize("measure", risk.MEASURES)
 def test_the_residuals_loss_is_minus_the_measure(fractions, measure):
     method, data = make(fractions=fractions, risk=measure, policy_every=1), batch()
-    seen = intercept(method, "prior", "critic", "residual")
+    seen = intercept(method)
     state = method.noise.state()
     method.update(data)
     method.noise.load_state(state)
@@ -156,19 +119,19 @@ def test_the_residuals_loss_is_minus_the_measure(fractions, measure):
         bent, weights = np.broadcast_to(risk.grid(N), (S, N)), risk.weights(measure, N)
     values = method.critic(data.observations, actions, torch.tensor(bent, dtype=torch.float32))[:, 0]
     expected = -(values.detach().double().numpy() @ weights).mean(axis=1)
-    assert seen["residual"].tolist() == pytest.approx(expected.tolist(), rel=2e-3, abs=1e-4)
+    assert seen["residual"].tolist() == pytest.approx(expected.tolist(), rel=2e-3, abs=5e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_residuals_gradient_goes_to_the_residual_alone(name):
     method, data = make(name, policy_every=1), batch()
-    seen = intercept(method, "prior", "critic", "residual")
+    seen = intercept(method)
     method.update(data)
     loss = seen["residual"].sum()
     for gradient in torch.autograd.grad(loss, list(method.policy.residual.parameters()), retain_graph=True):
         assert gradient.abs().flatten(1).sum(1).min() > 0  # for each seed
-    others = [*method.policy.prior.parameters(), *method.critic.parameters()]
-    assert torch.autograd.grad(loss, others, allow_unused=True) == (None,) * len(others)
+    assert not reaches(loss, method.policy.prior)
+    assert not reaches(loss, method.critic)
     assert all(p.requires_grad for p in method.critic.parameters())
 
 
@@ -206,10 +169,10 @@ def test_the_prior_is_a_clone_whatever_the_critic_says(name):
         alone.bc_loss(data.observations, data.actions, *alone.bc_draws(method.noise, B)).sum().backward()
         adam.step()
         method.noise.load_state(after)
-    for mine, plain, theirs in zip(
+    for mine, cloned, theirs in zip(
         method.policy.prior.parameters(), alone.parameters(), other.policy.prior.parameters(), strict=True
     ):
-        torch.testing.assert_close(mine, plain, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(mine, cloned, rtol=1e-3, atol=1e-5)
         assert torch.equal(mine, theirs)
     assert moved(parameters(other.critic), method.critic)
 

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from ramac_lib import risk
-from ramac_lib.errors import RamacError
 from ramac_lib.losses import quantile_huber
 from ramac_lib.methods import get_method
 from ramac_lib.replay import Batch
 
 S, B, OBS, ACT = 2, 6, 3, 2
-SMALL = {"hidden": (16, 16), "critic_hidden": 16, "embedding": 8, "n_cos": 8, "n_fractions": 8, "batch_size": B}
+SMALL = {
+    "hidden": (16, 16), "critic_hidden": 16, "embedding": 8, "n_cos": 8, "n_fractions": 8, "batch_size": B,
+    "short_run_rate": False,
+}  # fmt: skip
 
 
 def make(name="radac", steps=1000, seeds=(0, 1), **options):
@@ -112,7 +114,7 @@ def test_critic_loss_by_loops():
             for row in range(B):
                 for k, tau in enumerate(risk.grid(8)):
                     for target in targets[i, row]:
-                        delta = float(target - quantiles[i, c, row, k])
+                        delta = float((target - quantiles[i, c, row, k]).detach())
                         huber = 0.5 * delta**2 if abs(delta) <= 1 else abs(delta) - 0.5
                         total += abs(tau - (delta < 0)) * huber / 8
             assert loss[i, c].item() == pytest.approx(total / B, rel=1e-4)
@@ -234,6 +236,8 @@ def test_eta_waits_then_ramps():
         method.step.fill_(step)
         seen.append(float(method.eta()))
     assert seen == pytest.approx([0, 0, 0, 1.0, 2.0, 2.0])
+    short = make(steps=100, eta=2.0, eta_warmup=0.0, eta_ramp=0.0, short_run_rate=True)
+    assert float(short.eta()) == pytest.approx(2.0 * 100 / 100_000)  # `schedules.risk_weight`
     jump = make(steps=100, eta=2.0, eta_warmup=0.15, eta_ramp=0.0)  # as released
     jump.step.fill_(14)
     before = float(jump.eta())
@@ -241,7 +245,7 @@ def test_eta_waits_then_ramps():
     assert (before, float(jump.eta())) == (0.0, 2.0)
 
 
-# -- targets, the seed axis, the state --------------------------------------------------------------------------------
+# -- targets ----------------------------------------------------------------------------------------------------------
 
 
 def test_targets_follow_at_their_rate():
@@ -263,53 +267,11 @@ def test_released_target_policy_moves_every_fifth_step_after_its_start():
     assert [k + 1 for k, m in enumerate(moved) if m] == [10, 15]
 
 
-@pytest.mark.parametrize("name", ["radac", "rafmac", "bc-diffusion", "bc-flow"])
-def test_a_seed_learns_the_same_alone_and_in_company(name):
-    def config(cls):
-        known = {f.name for f in dataclasses.fields(cls.Config)}
-        return dataclasses.replace(cls.Config(), **{k: v for k, v in SMALL.items() if k in known})
-
-    cls = get_method(name)
-    both, alone = cls(config(cls), OBS, ACT, (3, 7), 100), cls(config(cls), OBS, ACT, (7,), 100)
-    for k in range(5):
-        data = batch(k)
-        both.update(data)
-        alone.update(Batch(*(column[1:] for column in data)))
-    for a, b in zip(both.policy.parameters(), alone.policy.parameters(), strict=True):
-        torch.testing.assert_close(a[1:], b, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["radac", "rafmac", "bc-diffusion"])
-def test_state_round_trip_goes_on_to_the_same_bits(name):
-    cls = get_method(name)
-    straight, first, second = (cls(cls.Config(), OBS, ACT, (0, 1), 100) for _ in range(3))
-    for k in range(6):
-        straight.update(batch(k))
-    for k in range(3):
-        first.update(batch(k))
-    second.load_seed_states([first.seed_state(i) for i in range(2)], 3)
-    for k in range(3, 6):
-        second.update(batch(k))
-    for (key, a), b in zip(straight.state_dict().items(), second.state_dict().values(), strict=True):
-        assert torch.equal(a, b), key
-
-
-def test_metrics_hold_one_finite_number_a_seed():
-    metrics = make().update(batch())
-    assert {"critic_loss", "bc_loss", "risk", "critic_gap", "clipped_share"} <= set(metrics)
-    assert all(v.shape == (S,) and torch.isfinite(v).all() for v in metrics.values())
+def test_the_critics_gap_and_the_clipped_share_are_told():
+    assert {"critic_gap", "clipped_share"} <= set(make().update(batch()))
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
-
-
-def test_bad_settings_are_refused_with_the_known_ones():
-    with pytest.raises(RamacError, match="unknown value of fractions 'grids': choose one of grid, random"):
-        make(fractions="grids")
-    with pytest.raises(RamacError, match="alpha"):
-        make(alpha=1.5)
-    with pytest.raises(RamacError, match="cvar, wang, cpw, power, neutral"):
-        make(risk="var")
 
 
 def test_effective_alpha_of_the_default_grid_is_exact():

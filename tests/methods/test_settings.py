@@ -1,0 +1,145 @@
+"""The settings of all thirteen methods: measures, tasks, options, released values; what their modules say."""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import batch
+from quantile_helpers import ACT, OBS, make
+
+from ramac_lib import methods, risk, runs
+from ramac_lib.errors import RamacError
+from ramac_lib.methods import METHODS, anchored, get_method, ramac
+from ramac_lib.tasks import TASKS
+
+RISKY = [name for name, cls in METHODS.items() if hasattr(cls.Config(), "risk")]
+IQN = [name for name in RISKY if name != "codac"]  # CODAC has a network of its own
+# Methods whose module leaves its source and its differences to the module that it shares with its relatives.
+SHARED = {"radac": ramac, "rafmac": ramac, "oraac": anchored, "oraac-diffusion": anchored, "oraac-flow": anchored}
+LONGER = {"base.py", "ramac.py"}  # what every method is, and the framework of two
+
+
+def source(name):
+    return importlib.import_module(f"ramac_lib.methods.{name.replace('-', '_')}")
+
+
+@pytest.mark.parametrize("measure", risk.MEASURES)
+@pytest.mark.parametrize("name", RISKY)
+def test_every_measure_is_accepted_and_matters(name, measure):
+    def policy(**options):
+        method = make(name, steps=1, **{"short_run_rate": False, **options})  # any warm-up is over after the first
+        for k in range(2):
+            metrics = method.update(batch(k))
+        assert all(torch.isfinite(v).all() for v in metrics.values())
+        return torch.cat([p.detach().flatten() for p in method.policy.parameters()])
+
+    neutral = policy(risk="neutral")
+    assert torch.equal(policy(risk=measure), neutral) == (measure == "neutral")
+    assert torch.equal(policy(risk="cvar", alpha=1.0, fractions="grid"), policy(risk="neutral", fractions="grid"))
+
+
+@pytest.mark.parametrize("name", RISKY)
+def test_an_unknown_measure_and_a_wrong_alpha_are_refused(name):
+    with pytest.raises(RamacError, match="unknown risk measure 'var': choose one of cvar, wang, cpw, power, neutral"):
+        make(name, risk="var")
+    for alpha in (0.0, 1.5, float("nan")):
+        with pytest.raises(RamacError, match=r"alpha is .*; expected a number in \(0, 1\]"):
+            make(name, alpha=alpha)
+    with pytest.raises(RamacError, match="unknown value of fractions 'grids': choose one of grid, random"):
+        make(name, fractions="grids")
+
+
+def test_an_unknown_method_lists_the_known_ones():
+    with pytest.raises(RamacError, match="unknown method 'sac': choose one of " + ", ".join(METHODS)):
+        get_method("sac")
+    assert sorted(METHODS) == sorted([
+        "radac", "rafmac", "cql", "codac", "oraac", "oraac-diffusion", "oraac-flow", "diffusion-ql", "flow-ql",
+        "cvae-ql", "bc-cvae", "bc-diffusion", "bc-flow",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", METHODS)
+def test_each_tasks_settings_build_a_method_and_survive_json(name, task):
+    config = runs.make_config(name, task, (0,), 10)
+    assert type(config.settings) is get_method(name).Config
+    again = runs.config_from_json(json.loads(json.dumps(config.to_json())))
+    assert again == config
+    assert again.hash == config.hash
+    for field in dataclasses.fields(config.settings):
+        assert type(getattr(again.settings, field.name)) is type(getattr(config.settings, field.name)), field.name
+    get_method(name)(config.settings, OBS, ACT, (0,), 10)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_setting_is_an_option(name):
+    """Each field's text parses back to its value, so that ``--set`` reaches it."""
+    settings = get_method(name).Config()
+    texts = {f.name: str(getattr(settings, f.name)).strip("()") for f in dataclasses.fields(settings)}
+    assert runs.with_options(settings, texts) == settings
+
+
+@pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if cls.Config.RELEASED])
+def test_released_settings_are_settings_and_learn(name):
+    cls = get_method(name)
+    assert set(cls.Config.RELEASED) <= {f.name for f in dataclasses.fields(cls.Config)}
+    metrics = make(name, **cls.Config.RELEASED).update(batch())
+    assert all(torch.isfinite(v).all() for v in metrics.values())
+
+
+@pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if hasattr(cls.Config(), "target_rate")])
+def test_rates_of_short_runs(name):
+    """At 2M updates they are the config's; in shorter runs rate × steps is kept up to a cap, and no rate is lowered."""
+
+    def rates(steps, **options):
+        method = make(name, steps=steps, **options)
+        return method.optimizers["critic"].adam.param_groups[0]["lr"], method.target_rate
+
+    config = make(name).config
+    own = (config.lr_critic, config.target_rate)
+    assert rates(2_000_000) == rates(4_000_000) == rates(1_000, short_run_rate=False) == pytest.approx(own)
+    for steps in (1_600_000, 1_000):
+        expected = (max(rate, min(rate * 2_000_000 / steps, cap)) for rate, cap in zip(own, (3e-4, 0.05), strict=True))
+        assert rates(steps) == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize("name", IQN)
+def test_the_released_initial_scale_reaches_the_critic(name):
+    plain, released = make(name, small=False), make(name, small=False, critic_init="released")
+    for critic in (released.critic, released.target_critic):
+        assert 1e-4 < critic.head.weight.abs().max() <= 3e-4
+        assert critic.hidden.weight.std().item() == pytest.approx(0.1, rel=0.1)
+        assert not critic.hidden.bias.any()
+    assert plain.critic.head.weight.abs().max() > 0.01
+
+
+# -- the files --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_module_names_its_source(name):
+    text = inspect.getdoc(source(name)) + (inspect.getdoc(SHARED[name]) if name in SHARED else "")
+    assert re.search(r"\b(19|20)\d\d\b|eq\. \d|RAMAC", text)  # a paper's year, or the RAMAC paper's own equation
+    assert re.search(r"[Oo]bjective|eq\. 11|Algorithm 1", text)
+    if name in SHARED:  # and says where the rest is
+        assert SHARED[name].__name__ in inspect.getdoc(source(name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_differences_are_numbered_without_a_gap(name):
+    text = (inspect.getdoc(SHARED[name]) + "\n" if name in SHARED else "") + inspect.getdoc(source(name))
+    numbers = [int(n) for n in re.findall(r"^(\d+)\. ", text, flags=re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    if not name.startswith("bc-"):
+        assert numbers, "a method with a source or a reading of its own says where it differs"
+
+
+@pytest.mark.parametrize("path", sorted(Path(methods.__file__).parent.glob("*.py")), ids=lambda p: p.name)
+def test_a_method_is_short(path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= (250 if path.name in LONGER else 150)
