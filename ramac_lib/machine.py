@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 import platform
 import sys
+from typing import Any
 
 import torch
 
@@ -37,6 +38,17 @@ def provenance(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in packages},
     }
+
+
+def use_fast_products() -> None:
+    """Let oneDNN make float32 matrix products on a CPU, where that changes no result beyond rounding.
+
+    PyTorch asks MKL unless reduced precision is allowed; on AMD's processors oneDNN is about twice as fast at the same
+    float32 error. Where the processor has AMX the permission would really round to bfloat16, so there it is not given.
+    """
+    if torch.backends.mkldnn.is_available() and not torch.cpu._is_amx_tile_supported():
+        matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        matmul.fp32_precision = "bf16"
 
 
 def keep_freed_memory() -> None:

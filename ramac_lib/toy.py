@@ -113,13 +113,13 @@ def summary(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, str]) -> p
     """
     rows = {}
     for name, table in tables.items():
-        rows[name] = [estimate(table[column].to_numpy()) for column in columns]
+        rows[name] = [estimate(table[column]) for column in columns]
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns.values()))
 
 
-def estimate(values: Float[Array, " seeds"]) -> str:
+def estimate(values: Float[Array, " seeds"] | pd.Series) -> str:
     """Return mean ± standard error as short text, .85±.02; a single seed has no error."""
-    mean, error = interval(values)
+    mean, error = interval(np.asarray(values, dtype=float))
     text = f"{mean:.2f}±{error:.2f}" if len(values) > 1 else f"{mean:.2f}"
     return re.sub(r"(?<!\d)0(?=\.)", "", text)
 

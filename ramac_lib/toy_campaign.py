@@ -7,11 +7,13 @@ so that a run which was cut goes on with the cells it lacks; `gather` makes the 
 import dataclasses
 import hashlib
 import json
+import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from ramac_lib.machine import provenance
 from ramac_lib.methods import METHODS, get_method
 
 EPOCH = 5  # updates in an epoch: our reading of the paper's 1000 epochs, whose length it does not say
-COUNTED, SHOWN = 20_000, 1_000  # actions behind the numbers, and those kept for the figures
+COUNTED, SHOWN = 20_000, 1_000  # actions behind the final numbers; those kept for figures and counted on the way
 FIGURE_6 = 20  # moments of training kept of every cell
 # One constant changed at a time. N = 40 makes the grid exact for each of these trap probabilities.
 STABILITY: dict[str, dict[str, float]] = {
@@ -116,9 +118,12 @@ def run_cell(cell: Cell, folder: Path) -> float:
         every=cell.steps // FIGURE_6,
         device="cpu",
         bandit=cell.bandit,
-        count=COUNTED,
+        count=SHOWN,
     )
-    rows = [{"step": step, **cell.bandit.evaluate(actions[0])} for step, actions in sorted(trainer.snapshots.items())]
+    (stack,) = trainer.stacks
+    counted = {step: actions[0] for step, actions in sorted(trainer.snapshots.items())}
+    counted[trainer.step] = toy.draw_actions(stack, COUNTED)[0]
+    rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
     seconds = time.monotonic() - began
     shown = np.stack([a[0, :SHOWN] for _, a in sorted(trainer.snapshots.items())]).astype(np.float16)
     facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu"))}
@@ -126,6 +131,18 @@ def run_cell(cell: Cell, folder: Path) -> float:
     with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
     return seconds
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the campaign is killed, which cannot tell it so."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = True) -> None:
@@ -140,7 +157,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     failed: list[tuple[Cell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
-    with bar, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with bar, ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
         try:
             for job in as_completed(jobs):

@@ -2,8 +2,8 @@
 
 The rules were fixed before the campaign was run. Each reads its sentence plainly and puts numbers to the words: a mode
 is *kept* where it has at least half of the data's share (centre .1, ring .4), a mass in the gap is *substantial* from
-`LEAK` on, *most* is `MOST`, *almost all* `ALMOST_ALL`. Numbers are masses of regions (`bandit.REGIONS`) counted over
-20,000 actions, unless a rule says otherwise; moments are the last stored up to the epoch named.
+`LEAK` on, *most* is `MOST`, *almost all* `ALMOST_ALL`. Numbers are masses of regions (`bandit.REGIONS`), counted over
+1,000 actions during training and 20,000 at its end; moments are the last stored up to the epoch named.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,14 @@ Judge = Callable[[Evidence], Finding]
 
 ALMOST_ALL = 0.9
 CONCENTRATED = 0.8  # as much as the data have on the ring
-CHANGE = 0.01  # of a mass: three standard errors of one counted over 20,000 actions
+CHANGE = 0.03  # of a mass: three standard errors of one of .1 counted over 1,000 actions
+TRACE = 0.01  # of a mass at the end
 SPREAD = 0.2  # between seeds: more is not the same pattern
 EARLY = 100  # epochs
+FIGURE_3 = (
+    "bc-cvae", "bc-diffusion", "bc-flow", "cvae-ql", "diffusion-ql", "flow-ql", "cql", "codac", "oraac",
+    "oraac-diffusion", "oraac-flow", "rafmac", "radac",
+)  # fmt: skip
 FIGURE_7 = ("cvae-ql", "diffusion-ql", "flow-ql", "oraac", "oraac-diffusion", "oraac-flow", "radac", "rafmac")
 CLONES = ("bc-cvae", "bc-diffusion", "bc-flow")
 
@@ -89,7 +94,7 @@ def _most_faithful(e: Evidence) -> Finding:
 def _flow_clone(e: Evidence) -> Finding:
     end, width = e.at("bc-flow"), e.width("bc-flow")
     sharp, less = (width <= 1.5) & e.kept("bc-flow", "ring"), end["centre"] <= 0.9 * e.share("centre")
-    outward = end["outside"].between(CHANGE, LEAK)
+    outward = end["outside"].between(TRACE, LEAK)
     shown = {"width": width, "centre": end["centre"], "outside": end["outside"]}
     return Finding(shown, sharp & less & outward, sharp | less | outward)
 
@@ -200,11 +205,11 @@ CLAIMS = (
     ),
     Claim(
         "m", "6", "by 200 epochs it starts vacating the ring",
-        "ring a tenth lower than its largest before, which was ≥ .1; in part: lower", _vacates,
+        "ring lower by .03 and a tenth than its largest before, which was ≥ .1; in part: lower by .03", _vacates,
     ),
     Claim(
         "n", "6", "between 400 and 800 the ring thins and probability shifts inward",
-        "ring falls and centre grows by ≥ .01; in part: either", _inward,
+        "ring falls and centre grows by ≥ .03; in part: either", _inward,
     ),
     Claim("o", "6", "by roughly 950 most mass is at the centre", "centre ≥ .5", _by_950),
     Claim(

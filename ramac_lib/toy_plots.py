@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from pandas.io.formats.style import Styler
 from PIL import Image
 
 from ramac_lib.bandit import Bandit
@@ -70,7 +71,7 @@ def panels(
 
 def tile(axes: Axes, actions: Float[Array, "n 2"], colour: str, title: str = "", size: float = 1.5) -> None:
     """Draw actions over the support without ticks, for grids of many policies; the square is the box [-1, 1]²."""
-    axes.scatter(actions[:, 0], actions[:, 1], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True)
+    axes.scatter(actions[:, 0], actions[:, 1], s=size, color=colour, alpha=0.6, linewidths=0, rasterized=True)
     draw_support(axes)
     axes.grid(False)
     axes.spines[:].set_visible(True)
@@ -143,11 +144,31 @@ def animation(
         for region, shade in REGION_COLOURS.items():
             right.plot(table["epoch"].iloc[k], table[region].iloc[k], "o", color=shade, markersize=4)
         canvas.draw()
-        images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(48))
+        images.append(
+            Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(128, Image.Quantize.MAXCOVERAGE)
+        )
     durations = [milliseconds] * (len(images) - 1) + [5 * milliseconds]
     buffer = io.BytesIO()
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
     return buffer.getvalue()
+
+
+def wrapped(table: pd.DataFrame, name: str, left: Sequence[str] = ()) -> Styler:
+    """Return a narrow table for the page: headings and sentences break into lines, cells stand close.
+
+    Args:
+        table: numbers are shown with two decimals.
+        name: unique on its page; a fixed one keeps the page's bytes.
+        left: the columns of text.
+    """
+    headings = ", ".join(f"th.col_heading.col{table.columns.get_loc(column)}" for column in left)
+    styles: Any = [
+        {"selector": "th, td", "props": "padding: .3rem .35rem; vertical-align: top"},
+        {"selector": "thead th", "props": "white-space: normal; vertical-align: bottom"},
+        {"selector": headings or "none", "props": "text-align: left"},
+    ]
+    styler = table.style.format(precision=2).set_table_styles(styles).set_uuid(name)
+    return styler.set_properties(subset=list(left), **{"white-space": "normal", "text-align": "left"})
 
 
 def draw_path(axes: Axes, points: Float[Array, "steps+1 n 2"], colours: Sequence[Any]) -> None:

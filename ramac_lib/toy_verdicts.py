@@ -123,7 +123,7 @@ def judge(evidence: Evidence, claims: Sequence[Claim]) -> pd.DataFrame:
     rows = []
     for claim in claims:
         shown, passed, partly = claim.judge(evidence)
-        found = ", ".join(f"{name} {toy.estimate(values.to_numpy(dtype=float))}" for name, values in shown.items())
+        found = ", ".join(f"{name} {toy.estimate(values)}" for name, values in shown.items())
         verdict = toy.verdict([bool(p) for p in passed], [bool(p) for p in partly])
         rows.append(
             {"": claim.key, "fig.": claim.figure, "sentence": claim.sentence, "found": found, "verdict": verdict}
@@ -178,11 +178,11 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def breaks(table: pd.DataFrame) -> str:
-    """Return where the pattern of `stability`'s table holds and breaks, as a sentence or two."""
-    held = [name for name in table.index if not table.loc[name, "breaks"]]
-    broken = [f"{name} ({table.loc[name, 'breaks']})" for name in table.index if table.loc[name, "breaks"]]
-    if not broken:
-        return f"The pattern holds at each of the {len(table)} choices."
-    if not held:
-        return f"The pattern breaks at each of the {len(table)} choices: {'; '.join(broken)}."
-    return f"The pattern holds at {', '.join(held)}. It breaks at {'; '.join(broken)}."
+    """Return where the pattern of `stability`'s table holds and what of it breaks where, in a sentence or more."""
+    whole = [name for name in table.index if not table.loc[name, "breaks"]]
+    text = f"The pattern holds at {len(whole)} of {len(table)} choices of the constants."
+    for label in PATTERN:
+        where = [str(name) for name in table.index if label in str(table.loc[name, "breaks"]).split(", ")]
+        if where:
+            text += f" {label} breaks at {', '.join(where) if len(where) < len(table) else 'each'}."
+    return text

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from ramac_lib import datasets, evaluation, hazards
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device, keep_freed_memory, provenance
+from ramac_lib.machine import get_device, keep_freed_memory, provenance, use_fast_products
 from ramac_lib.methods import Method, get_method
 from ramac_lib.replay import Replay
 from ramac_lib.results import label
@@ -85,6 +85,7 @@ class Trainer:
     def __post_init__(self) -> None:
         if self.device.type == "cpu":
             keep_freed_memory()
+            use_fast_products()
         # On a CPU five seeds in one product spill the cache, so each seed is worked through by itself.
         seeds = self.config.seeds
         chunks = [seeds] if self.device.type == "cuda" else [(s,) for s in seeds]

@@ -100,3 +100,13 @@ def test_an_animation_plays_every_moment_and_stays_at_the_last():
             durations.append(image.info["duration"])
     assert durations == [200] * 9 + [1000]
     assert data == toy_plots.animation(frames, table, "#D55E00", milliseconds=200, dpi=40)
+
+
+def test_a_wrapped_table_breaks_its_sentences_and_keeps_its_bytes():
+    table = pd.DataFrame({"words": ["a sentence"], "mass": [0.123]})
+    pages = [toy_plots.wrapped(table, "one", ["words"]).to_html() for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert "0.12<" in pages[0]
+    assert "#T_one_row0_col0 {\n  white-space: normal" in pages[0]
+    assert "#T_one_row0_col1 {" not in pages[0]
+    assert "#T_one th.col_heading.col0 {\n  text-align: left" in pages[0]

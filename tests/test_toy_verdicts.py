@@ -11,7 +11,7 @@ from ramac_lib.bandit import REGIONS, Bandit
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS
 from ramac_lib.toy_campaign import STABILITY
-from ramac_lib.toy_claims import CLAIMS, CLONES, FIGURE_7
+from ramac_lib.toy_claims import CLAIMS, CLONES, FIGURE_3, FIGURE_7
 from ramac_lib.toy_verdicts import Claim, Evidence, Finding
 
 SEEDS = (0, 1, 2)
@@ -155,7 +155,8 @@ def test_a_table_of_verdicts_shows_the_numbers():
 
 
 def test_every_method_of_a_sentence_is_one_of_the_library():
-    assert {*FIGURE_7, *CLONES} < set(METHODS)
+    assert {*FIGURE_7, *CLONES} < set(FIGURE_3) == set(METHODS)
+    assert len(FIGURE_3) == len(METHODS)
 
 
 def stable(radac_at_base=0.9, gap=0.3):
@@ -176,10 +177,11 @@ def test_stability_names_what_breaks_and_where():
     assert table.loc["base", ["DQL ring+", "ORAAC gap", "RADAC centre"]].to_list() == pytest.approx([0.7, 0.3, 0.9])
     assert table.loc["base", "ring mean"] == pytest.approx(1.3)
     assert table.loc["penalty 20", "ring CVaR"] == pytest.approx((2.6 - 20 + 2.6) / 2)
-    assert toy_verdicts.breaks(table) == "The pattern holds at each of the 7 choices."
+    assert toy_verdicts.breaks(table) == "The pattern holds at 7 of 7 choices of the constants."
     broken = toy_verdicts.stability(stable(radac_at_base=0.1))
-    assert toy_verdicts.breaks(broken).endswith("gap 10 %. It breaks at base (RADAC centre).")
-    all_broken = toy_verdicts.breaks(toy_verdicts.stability(stable(gap=0.0)))
-    assert all_broken.startswith("The pattern breaks at each of the 7 choices: base (ORAAC gap);")
+    assert toy_verdicts.breaks(broken).endswith("6 of 7 choices of the constants. RADAC centre breaks at base.")
+    all_broken = toy_verdicts.breaks(toy_verdicts.stability(stable(radac_at_base=0.1, gap=0.0)))
+    assert "0 of 7" in all_broken
+    assert all_broken.endswith("RADAC centre breaks at base. ORAAC gap breaks at each.")
     with pytest.raises(RamacError, match="no oraac at 'base'"):
         toy_verdicts.stability(stable().query("method != 'oraac'"))
