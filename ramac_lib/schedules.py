@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
-CRITIC_RATE_CAP = 3e-4
 POLICY_RATE_CAP = 3e-4
 TARGET_RATE_CAP = 0.05
-FULL_WEIGHT_STEPS = 100_000
+FULL_WEIGHT_STEPS = 25_000
+LEAST_WARMUP = 2_500
 
 
 def short_run_rate(rate: float, steps: int, cap: float) -> float:
@@ -19,11 +19,6 @@ def short_run_rate(rate: float, steps: int, cap: float) -> float:
     rate.
     """
     return max(rate, min(rate * REFERENCE_STEPS / steps, cap))
-
-
-def critic_rate(rate: float, steps: int) -> float:
-    """Return the critic's learning rate for a run of `steps` updates, by `short_run_rate`."""
-    return short_run_rate(rate, steps, CRITIC_RATE_CAP)
 
 
 def policy_rate(rate: float, steps: int) -> float:
@@ -42,12 +37,20 @@ def target_rate(rate: float, steps: int) -> float:
 
 
 def risk_weight(eta: float, steps: int) -> float:
-    """Return the weight η of the risk term for a run of `steps` updates: η · min(1, steps / 100,000).
+    """Return the weight η of the risk term for a run of `steps` updates: η · min(1, steps / 25,000).
 
     The lowest fractions learn last: a quantile-regression residual above fraction τ pulls with weight τ. After 5,000
     updates the gradient of CVaR_0.1 does not yet tell good actions from bad ones where that of the mean does.
     """
     return eta * min(1.0, steps / FULL_WEIGHT_STEPS)
+
+
+def warmup(fraction: float, steps: int) -> float:
+    """Return the share of a run of `steps` updates before the risk term begins: 2,500 updates at least, half at most.
+
+    The released 300k of 2M updates are a share of .15; in a short run that is too few for a critic to be of use.
+    """
+    return max(fraction, min(0.5, LEAST_WARMUP / steps)) if steps < REFERENCE_STEPS else fraction
 
 
 def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:

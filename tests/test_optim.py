@@ -6,7 +6,7 @@ import torch
 from ramac_lib.networks import MLP, initialise
 from ramac_lib.noise import Noise
 from ramac_lib.optim import StackedAdam
-from ramac_lib.schedules import critic_rate, ramp
+from ramac_lib.schedules import ramp, risk_weight, short_run_rate, target_rate, warmup
 
 
 def make(seeds=(0, 1)):
@@ -59,11 +59,19 @@ def test_state_moves_from_seed_to_seed():
 
 
 def test_critic_rate_keeps_rate_times_steps_up_to_the_cap():
-    assert critic_rate(1e-5, 2_000_000) == 1e-5
-    assert critic_rate(1e-5, 1_000_000) == pytest.approx(2e-5)
-    assert critic_rate(1e-5, 3_000) == 3e-4
-    assert critic_rate(5e-3, 3_000) == 5e-3  # never lowered
-    assert critic_rate(1e-5, 4_000_000) == 1e-5
+    assert short_run_rate(1e-5, 2_000_000, 1e-3) == 1e-5
+    assert short_run_rate(1e-5, 1_000_000, 1e-3) == pytest.approx(2e-5)
+    assert short_run_rate(1e-5, 3_000, 1e-3) == 1e-3
+    assert short_run_rate(5e-3, 3_000, 1e-3) == 5e-3  # never lowered
+    assert short_run_rate(1e-5, 4_000_000, 1e-3) == 1e-5
+    assert target_rate(0.005, 2_000_000) == 0.005
+    assert target_rate(0.005, 5_000) == 0.05
+
+
+def test_the_risk_term_of_a_short_run():
+    assert [risk_weight(0.05, n) for n in (5_000, 25_000, 2_000_000)] == pytest.approx([0.01, 0.05, 0.05])
+    assert [warmup(0.15, n) for n in (3_000, 10_000, 50_000, 2_000_000)] == pytest.approx([0.5, 0.25, 0.15, 0.15])
+    assert warmup(0.0, 2_000_000) == 0.0
 
 
 def test_ramp():

@@ -44,6 +44,7 @@ class CriticConfig(Config):
     discount: float = 0.99
     lr_critic: float = 3e-4
     target_rate: float = 0.005
+    lr_critic_cap: float = 3e-4  # up to which a short run raises lr_critic
     short_run_rate: bool = True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.schedules`
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
@@ -152,7 +153,8 @@ class Method(nn.Module):
     def critic_rate(self) -> float:
         """The critic's learning rate, by the rule for short runs where the config says so."""
         rate = self.config.lr_critic
-        return schedules.critic_rate(rate, self.steps) if self.config.short_run_rate else rate
+        cap = self.config.lr_critic_cap
+        return schedules.short_run_rate(rate, self.steps, cap) if self.config.short_run_rate else rate
 
     @property
     def target_rate(self) -> float:

@@ -8,7 +8,8 @@ No code was released. Our reading, numbered:
 1. the paper calls the decoder "autoregressive" and its loss an NLL; a decoder that maps a latent to the whole action is
    what its figures show, and a squared error is the NLL of a Gaussian of fixed scale;
 2. latents are clamped to ±.5 wherever an action is sampled, as in BCQ and ORAAC;
-3. η = 1 with Q scaled as DiffusionQL scales it; one sample is deployed.
+3. in runs shorter than 2M updates the targets' rate is raised by the rule of `ramac_lib.schedules`;
+4. η = 1 with Q scaled as DiffusionQL scales it; one sample is deployed.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
    is less than one fraction wide;
 6. the target policy follows from the first step on, not every 5 steps after 1000;
 7. the critic starts from PyTorch's default scale, not from N(0, 0.1²) and a head near zero;
-8. in runs shorter than 2M updates the critic's rate is raised by `schedules.critic_rate`.
+8. in runs shorter than 2M updates the critic's and the targets' rates are raised, η is lowered and its warm-up is
+   lengthened, by the rules of `ramac_lib.schedules`.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,8 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 
 4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps;
 5. the released η of 1000 was never exercised on the deployed network, so here the risk term is divided by mean |Z|, as
-   released, and η is of the order of one.
+   released, and η is of the order of one;
+6. in runs shorter than 2M updates the rules of `ramac_lib.schedules` hold, as for RADAC.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from ramac_lib.networks import MLP
 from ramac_lib.optim import StackedAdam
 from ramac_lib.policies.base import Policy
 from ramac_lib.replay import Batch
-from ramac_lib.schedules import ramp, risk_weight
+from ramac_lib.schedules import ramp, risk_weight, warmup
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class RAMACConfig(DistributionalConfig):
     scale_by_value: bool = False  # divide L_risk by the batch mean of |Z|
     # The critic (eq. 7, 14).
     lr_critic: float = 1e-5
+    lr_critic_cap: float = 1e-3  # at 3e-4 the lowest fractions of a short run are learned too late
     td_clip: float | None = None  # bound on |target return|
     # The policy.
     hidden: tuple[int, ...] = (256, 256)
@@ -109,8 +110,10 @@ class RAMAC(Distributional):
     def eta(self) -> Tensor:
         """Return η at this step: 0 during the warm-up, then a ramp to its full value."""
         config = self.config
-        eta = risk_weight(config.eta, self.steps) if config.short_run_rate else config.eta
-        return eta * ramp(self.step, self.steps, config.eta_warmup, config.eta_ramp)
+        eta, start = config.eta, config.eta_warmup
+        if config.short_run_rate:
+            eta, start = risk_weight(eta, self.steps), warmup(start, self.steps)
+        return eta * ramp(self.step, self.steps, start, config.eta_ramp)
 
     def risk_loss(self, batch: Batch, actions: Float[Tensor, "S B a"]) -> tuple[Tensor, Tensor]:
         """Return L_risk = −E ρ(Z(s, a)) (eq. 10), scaled where the config says so, and the measure's value."""
