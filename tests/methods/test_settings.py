@@ -104,7 +104,8 @@ def test_rates_of_short_runs(name):
     own = (config.lr_critic, config.target_rate)
     assert rates(2_000_000) == rates(4_000_000) == rates(1_000, short_run_rate=False) == pytest.approx(own)
     for steps in (1_600_000, 1_000):
-        expected = (max(rate, min(rate * 2_000_000 / steps, cap)) for rate, cap in zip(own, (config.lr_critic_cap, 0.05), strict=True))
+        caps = zip(own, (config.lr_critic_cap, 0.05), strict=True)
+        expected = (max(rate, min(rate * 2_000_000 / steps, cap)) for rate, cap in caps)
         assert rates(steps) == pytest.approx(tuple(expected))
 
 
