@@ -6,9 +6,9 @@ from the box of ±.5 that BCQ and ORAAC clamp them to.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.bc import BehaviourCloning
 from ramac_lib.policies.cvae import CVAEPolicy
 from ramac_lib.tasks import BANDIT
@@ -37,12 +37,4 @@ class BCCVAE(BehaviourCloning):
 
     def build_policy(self) -> CVAEPolicy:
         """Return the CVAE's policy."""
-        config: Any = self.config
-        return CVAEPolicy(
-            self.stack,
-            *self.dims,
-            hidden=config.hidden,
-            activation=config.activation,
-            latent_clamp=config.latent_clamp,
-            kl_weight=config.kl_weight,
-        )
+        return generators.cvae(self)

@@ -4,9 +4,9 @@ No code was released for the paper's figure 5; settings are the policy's part of
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.bc import BehaviourCloning
 from ramac_lib.policies.diffusion import DiffusionPolicy
 from ramac_lib.tasks import BANDIT
@@ -34,7 +34,4 @@ class BCDiffusion(BehaviourCloning):
 
     def build_policy(self) -> DiffusionPolicy:
         """Return RADAC's policy."""
-        config: Any = self.config
-        return DiffusionPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.diffusion(self)

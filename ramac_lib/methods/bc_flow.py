@@ -4,9 +4,9 @@ No code was released for the paper's figure 5; settings are the policy's part of
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.bc import BehaviourCloning
 from ramac_lib.policies.flow import FlowPolicy
 from ramac_lib.tasks import BANDIT
@@ -34,7 +34,4 @@ class BCFlow(BehaviourCloning):
 
     def build_policy(self) -> FlowPolicy:
         """Return RAFMAC's policy."""
-        config: Any = self.config
-        return FlowPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.flow(self)

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.critics import QuantileMLP
+from ramac_lib.errors import RamacError
 from ramac_lib.methods import base, presets
 from ramac_lib.methods.conservative import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
 from ramac_lib.methods.distributional import Distributional, DistributionalConfig
@@ -52,6 +53,14 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
     lr_critic: float = 3e-4
     lr_lagrange: float = 3e-4
     n_cos: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("embedding", "critic_init", "actor_critics"):
+            if getattr(self, name) != getattr(DistributionalConfig, name):
+                raise RamacError(
+                    f"option {name} is {getattr(self, name)}, but CODAC's critics are its own and have none"
+                )
 
     @classmethod
     def for_task(cls, task: str) -> "CODACConfig":

@@ -13,9 +13,9 @@ No code was released. Our reading, numbered:
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.qlearning import GenerativeQL, GenerativeQLConfig
 from ramac_lib.policies.cvae import CVAEPolicy
 from ramac_lib.tasks import BANDIT
@@ -43,12 +43,4 @@ class CVAEQL(GenerativeQL):
 
     def build_policy(self) -> CVAEPolicy:
         """Return the CVAE's policy."""
-        config: Any = self.config
-        return CVAEPolicy(
-            self.stack,
-            *self.dims,
-            hidden=config.hidden,
-            activation=config.activation,
-            latent_clamp=config.latent_clamp,
-            kl_weight=config.kl_weight,
-        )
+        return generators.cvae(self)

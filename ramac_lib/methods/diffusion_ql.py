@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.qlearning import GenerativeQL, GenerativeQLConfig
 from ramac_lib.noise import Noise
 from ramac_lib.policies.diffusion import DiffusionPolicy
@@ -58,10 +58,7 @@ class DiffusionQL(GenerativeQL):
 
     def build_policy(self) -> DiffusionPolicy:
         """Return RADAC's diffusion policy (eq. 5)."""
-        config: Any = self.config
-        return DiffusionPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.diffusion(self)
 
     def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return, of each row's candidates, one drawn with probability softmax(min_k Q̄_k(s, a))."""

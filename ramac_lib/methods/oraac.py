@@ -7,7 +7,7 @@ the reconstruction and half the KL divergence, latents are clamped to ±.5 when 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base
+from ramac_lib.methods import base, generators
 from ramac_lib.methods.anchored import Anchored, AnchoredConfig
 from ramac_lib.policies.cvae import CVAEPolicy
 from ramac_lib.tasks import BANDIT
@@ -36,12 +36,4 @@ class ORAAC(Anchored):
 
     def build_prior(self) -> CVAEPolicy:
         """Return the CVAE."""
-        config: Any = self.config
-        return CVAEPolicy(
-            self.stack,
-            *self.dims,
-            hidden=config.hidden,
-            activation=config.activation,
-            latent_clamp=config.latent_clamp,
-            kl_weight=config.kl_weight,
-        )
+        return generators.cvae(self)

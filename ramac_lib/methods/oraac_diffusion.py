@@ -7,7 +7,7 @@ diffusion policy with BC-diffusion's loss and rate, all else is ORAAC.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.anchored import Anchored, AnchoredConfig
 from ramac_lib.policies.diffusion import DiffusionPolicy
 from ramac_lib.tasks import BANDIT
@@ -36,7 +36,4 @@ class ORAACDiffusion(Anchored):
 
     def build_prior(self) -> DiffusionPolicy:
         """Return RADAC's policy."""
-        config: Any = self.config
-        return DiffusionPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.diffusion(self)

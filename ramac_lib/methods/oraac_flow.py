@@ -7,7 +7,7 @@ flow policy with BC-flow's loss and rate, all else is ORAAC.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base
+from ramac_lib.methods import base, generators
 from ramac_lib.methods.anchored import Anchored, AnchoredConfig
 from ramac_lib.policies.flow import FlowPolicy
 from ramac_lib.tasks import BANDIT
@@ -36,7 +36,4 @@ class ORAACFlow(Anchored):
 
     def build_prior(self) -> FlowPolicy:
         """Return RAFMAC's policy."""
-        config: Any = self.config
-        return FlowPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.flow(self)

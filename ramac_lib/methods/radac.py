@@ -14,7 +14,7 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.ramac import RAMAC, RAMACConfig
 from ramac_lib.policies.diffusion import DiffusionPolicy
 from ramac_lib.tasks import BANDIT
@@ -63,7 +63,4 @@ class RADAC(RAMAC):
 
     def build_policy(self) -> DiffusionPolicy:
         """Return the diffusion policy of eq. 5 and 8."""
-        config = self.config
-        return DiffusionPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.diffusion(self)

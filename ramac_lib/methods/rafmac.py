@@ -11,7 +11,7 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base, presets
+from ramac_lib.methods import base, generators, presets
 from ramac_lib.methods.ramac import RAMAC, RAMACConfig
 from ramac_lib.policies.flow import FlowPolicy
 from ramac_lib.tasks import BANDIT
@@ -60,7 +60,4 @@ class RAFMAC(RAMAC):
 
     def build_policy(self) -> FlowPolicy:
         """Return the flow policy of eq. 6 and 8."""
-        config = self.config
-        return FlowPolicy(
-            self.stack, *self.dims, steps=config.policy_steps, hidden=config.hidden, activation=config.activation
-        )
+        return generators.flow(self)

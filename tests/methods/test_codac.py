@@ -1,5 +1,6 @@
 """Each term of CODAC against a value computed another way: densities by torch.distributions, sums by loops."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from quantile_helpers import ACT, SMALL, B, N, S, drawn, intercept, reaches
 from quantile_helpers import make as plain
 
 from ramac_lib import risk
+from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 
 ACTIONS = SMALL["n_actions"]
@@ -177,3 +179,9 @@ def test_the_official_settings_of_each_dataset(task, expected):
     config = get_method("codac").Config.for_task(task)
     assert (config.conservative_weight, config.lagrange_threshold, config.entropy, config.lr_actor) == expected
     assert (config.n_actions, config.lr_critic, config.n_cos, config.n_fractions) == (10, 3e-4, 64, 32)
+
+
+@pytest.mark.parametrize(("name", "value"), [("embedding", 8), ("critic_init", "released"), ("actor_critics", "mean")])
+def test_options_of_the_other_critics_are_refused(name, value):
+    with pytest.raises(RamacError, match=f"option {name} is {value}, but CODAC's critics are its own and have none"):
+        dataclasses.replace(get_method("codac").Config(), **{name: value})
