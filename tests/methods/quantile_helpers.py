@@ -19,7 +19,7 @@ def make(name, steps=1000, seeds=(0, 1), task="hopper-medium-expert", small=True
     cls = get_method(name)
     config = cls.Config.for_task(task)
     names = {field.name for field in dataclasses.fields(config)}
-    sizes = {k: v for k, v in SMALL.items() if k in names}
+    sizes = {k: v for k, v in SMALL.items() if k in names and (name, k) != ("codac", "embedding")}
     if "critic_hidden" in names:
         sizes["critic_hidden"] = (16, 16) if isinstance(config.critic_hidden, tuple) else 16
     return cls(dataclasses.replace(config, **{**(sizes if small else {}), **options}), OBS, ACT, seeds, steps)
