@@ -25,7 +25,7 @@ import ramac_lib.bandit  # noqa: F401  (registers the bandit's environment)
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
-from ramac_lib.machine import get_device, keep_freed_memory, provenance
+from ramac_lib.machine import get_device, keep_freed_memory, provenance, use_fast_products
 from ramac_lib.methods import METHODS, Method
 from ramac_lib.replay import Replay
 from ramac_lib.rollouts import make_env
@@ -216,6 +216,7 @@ def bench(
     target = get_device(device)
     if target.type == "cpu":
         keep_freed_memory()
+        use_fast_products()
     with _threads(threads):
         data = synthetic_data(task)
         rates = product_rates(target)

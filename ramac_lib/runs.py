@@ -21,7 +21,7 @@ from ramac_lib.hazards import get_hazard
 from ramac_lib.methods import Config, get_method
 from ramac_lib.tasks import BANDIT, get_task
 
-FORMAT = 1  # of a checkpoint and of config.json
+FORMAT = 2  # of a checkpoint and of config.json; 2 since methods keep the normalizer of their observations
 
 
 @dataclass(frozen=True)
@@ -245,18 +245,19 @@ class RunDirectory:
         """Return what `save_checkpoint` wrote (no code in the file is run).
 
         Raises:
-            RamacError: there is none, it is damaged, of another run, or of a newer version.
+            RamacError: there is none, it is damaged, of another run, or of another version.
         """
         path = self.checkpoint_file
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            newer, same = checkpoint["format"] > FORMAT, checkpoint["hash"] == self.read_facts()["hash"]
+            written, same = checkpoint["format"], checkpoint["hash"] == self.read_facts()["hash"]
         except FileNotFoundError:
             raise RamacError(f"{path}: there is no checkpoint yet") from None
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
             raise RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew") from None
-        if newer:
-            raise RamacError(f"{path}: written by a newer version (format {checkpoint['format']}; this reads {FORMAT})")
+        if written != FORMAT:
+            age = "a newer" if written > FORMAT else "an older"
+            raise RamacError(f"{path}: written by {age} version (format {written}; this reads {FORMAT})")
         if not same:
             raise RamacError(f"{path}: the checkpoint is of another run")
         return checkpoint

@@ -197,7 +197,7 @@ def test_a_finished_run_resumes_to_itself(hopper_file, tmp_path):
     assert len(again.evaluations) == len(first.evaluations)
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "newer", "other", "code"])
+@pytest.mark.parametrize("damage", ["cut", "garbage", "newer", "older", "other", "code"])
 def test_damaged_checkpoints_are_refused(hopper_file, tmp_path, damage):
     training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
     directory = RunDirectory(tmp_path / "run")
@@ -209,11 +209,13 @@ def test_damaged_checkpoints_are_refused(hopper_file, tmp_path, damage):
         file.write_bytes(b"not a checkpoint")
     elif damage == "newer":
         torch.save({**checkpoint, "format": 99}, file)
+    elif damage == "older":
+        torch.save({**checkpoint, "format": 1}, file)
     elif damage == "other":
         torch.save({**checkpoint, "hash": "0" * 12}, file)
     else:  # a pickle that would run code is never executed
         torch.save({**checkpoint, "seeds": subprocess.Popen}, file)
-    expected = {"newer": "newer version", "other": "of another run"}.get(damage, "damaged")
+    expected = {"newer": "newer version", "older": "older version", "other": "of another run"}.get(damage, "damaged")
     with pytest.raises(RamacError, match=expected):
         training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", resume=True)
 
