@@ -31,7 +31,7 @@ def target_rate(rate: float, steps: int) -> float:
 
     Values spread backwards by about one step of the environment in 1/rate updates. At .005 a run of 5,000 updates has
     seen 25 of them: its critic looks 25 steps ahead, and on Hopper, where episodes fall after some 200, its gradient
-    in the action points the wrong way (measured by moving a policy's actions along it).
+    in the action pointed the wrong way (`diagnostics.push_test`: one seed, 20 episodes a row; to be repeated on more).
     """
     return short_run_rate(rate, steps, TARGET_RATE_CAP)
 
@@ -40,7 +40,8 @@ def risk_weight(eta: float, steps: int) -> float:
     """Return the weight η of the risk term for a run of `steps` updates: η · min(1, steps / 25,000).
 
     The lowest fractions learn last: a quantile-regression residual above fraction τ pulls with weight τ. After 5,000
-    updates the gradient of CVaR_0.1 does not yet tell good actions from bad ones where that of the mean does.
+    updates on Hopper the gradient of CVaR_0.1 did not tell good actions from bad ones where that of the mean did
+    (`diagnostics.push_test`: one seed, 20 episodes a row). The number of 25,000 was chosen on seeds 100 to 103.
     """
     return eta * min(1.0, steps / FULL_WEIGHT_STEPS)
 
