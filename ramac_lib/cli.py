@@ -171,11 +171,11 @@ def bandit(
         cells: where the finished cells are kept.
         out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.
     """
-    from ramac_lib import toy_campaign
+    from ramac_lib.toy import campaign
 
-    every = toy_campaign.cells(suites, methods or toy_campaign.ALL_METHODS, seeds, steps)
-    toy_campaign.run(every, cells, workers)
-    table = toy_campaign.gather(every, cells, out)
+    every = campaign.cells(suites, methods or campaign.ALL_METHODS, seeds, steps)
+    campaign.run(every, cells, workers)
+    table = campaign.gather(every, cells, out)
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
     shown = last.groupby(["suite", "method", "variant"], sort=False)[["centre", "gap", "ring", "ood", "cvar"]].mean()
     print(shown.to_string(float_format="%.3f"))

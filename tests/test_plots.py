@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ramac_lib import plots, toy_plots
+from ramac_lib import plots
+from ramac_lib.toy import plots as toy_plots
 
 
 def test_ordered_colours_grow_lighter():

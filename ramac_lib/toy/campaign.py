@@ -22,12 +22,12 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from ramac_lib import toy
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError, unknown
 from ramac_lib.files import atomic
 from ramac_lib.machine import provenance
 from ramac_lib.methods import METHODS, get_method
+from ramac_lib.toy.training import draw_actions, train
 
 EPOCH = 5  # updates in an epoch: our reading of the paper's 1000 epochs, whose length it does not say
 COUNTED, SHOWN = 20_000, 1_000  # actions behind the final numbers; those kept for figures and counted on the way
@@ -110,7 +110,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
     """Train a cell, write its file and return the seconds it took."""
     torch.set_num_threads(1)
     began = time.monotonic()
-    trainer = toy.train(
+    trainer = train(
         cell.method,
         [cell.seed],
         cell.steps,
@@ -122,7 +122,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
     )
     (stack,) = trainer.stacks
     counted = {step: actions[0] for step, actions in sorted(trainer.snapshots.items())}
-    counted[trainer.step] = toy.draw_actions(stack, COUNTED)[0]
+    counted[trainer.step] = draw_actions(stack, COUNTED)[0]
     rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
     seconds = time.monotonic() - began
     shown = np.stack([a[0, :SHOWN] for _, a in sorted(trainer.snapshots.items())]).astype(np.float16)

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ramac_lib import toy_verdicts
 from ramac_lib.bandit import REGIONS, Bandit
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS
-from ramac_lib.toy_campaign import STABILITY
-from ramac_lib.toy_claims import CLAIMS, CLONES, FIGURE_3, FIGURE_7
-from ramac_lib.toy_verdicts import Claim, Evidence, Finding
+from ramac_lib.toy import verdicts
+from ramac_lib.toy.campaign import STABILITY
+from ramac_lib.toy.claims import CLAIMS, CLONES, FIGURE_3, FIGURE_7
+from ramac_lib.toy.verdicts import Claim, Evidence, Finding
 
 SEEDS = (0, 1, 2)
 MOMENTS = [250 * k for k in range(1, 21)]
@@ -72,18 +72,18 @@ def world(ends, way=WAY, width=1.0, far=0.5, seeds=SEEDS):
     return Evidence(pd.DataFrame(rows), actions)
 
 
-def verdicts(evidence):
-    table = toy_verdicts.judge(evidence, CLAIMS)
+def judged(evidence):
+    table = verdicts.judge(evidence, CLAIMS)
     return dict(zip(table[""], table["verdict"], strict=True))
 
 
 def test_in_the_papers_own_world_every_sentence_holds():
-    found = verdicts(world(PAPER))
+    found = judged(world(PAPER))
     assert found == dict.fromkeys(found, "holds")
 
 
 def test_where_all_do_as_the_data_the_sentences_about_change_and_leaks_do_not_hold():
-    found = verdicts(world(dict.fromkeys(PAPER, BEHAVIOUR), way={50: BEHAVIOUR}, far=0.0))
+    found = judged(world(dict.fromkeys(PAPER, BEHAVIOUR), way={50: BEHAVIOUR}, far=0.0))
     false = [key for key, verdict in found.items() if verdict == "does not hold"]
     assert false == ["c", "d", "e", "f", "g", "i", "m", "n", "o", "r", "s"]
     # r: they stay on the ring, at no higher risk than RADAC.
@@ -100,7 +100,7 @@ def test_where_all_is_turned_round_the_others_do_not_hold_either():
         "bc-diffusion": (0.0, 1.0, 0.0, 0.0),
         "bc-flow": (0.9, 0.1, 0.0, 0.0),
     }
-    found = verdicts(world(ends, way={50: (0.0, 1.0, 0.0, 0.0)}))
+    found = judged(world(ends, way={50: (0.0, 1.0, 0.0, 0.0)}))
     for key in "abhjklprst":
         assert found[key] == "does not hold", key
 
@@ -109,7 +109,7 @@ def test_seeds_that_differ_are_no_pattern_and_make_a_verdict_partial():
     evidence = world(PAPER)
     table = evidence.table.copy()
     table.loc[table["seed"] == 1, list(REGIONS)] = (0.0, 1.0, 0.0, 0.0)
-    found = verdicts(replace(evidence, table=table))
+    found = judged(replace(evidence, table=table))
     assert found["q"] == "does not hold"
     assert found["s"] == found["g"] == found["t"] == "holds in part"
     assert found["d"] == "holds"
@@ -149,9 +149,9 @@ def test_widths_and_distances_are_those_of_the_behaviour_law():
 def test_a_table_of_verdicts_shows_the_numbers():
     values = pd.Series([0.5, 0.7], index=[0, 1])
     claim = Claim("a", "3", "sentence", "rule", lambda e: Finding({"gap": values}, values > 0.6, []))
-    row = toy_verdicts.judge(world({"radac": BEHAVIOUR}), [claim]).iloc[0]
+    row = verdicts.judge(world({"radac": BEHAVIOUR}), [claim]).iloc[0]
     assert row.to_list() == ["a", "3", "sentence", "gap .60±.10", "holds in part"]
-    assert toy_verdicts.rules(CLAIMS)[""].is_unique
+    assert verdicts.rules(CLAIMS)[""].is_unique
 
 
 def test_every_method_of_a_sentence_is_one_of_the_library():
@@ -172,16 +172,16 @@ def stable(radac_at_base=0.9, gap=0.3):
 
 
 def test_stability_names_what_breaks_and_where():
-    table = toy_verdicts.stability(stable())
+    table = verdicts.stability(stable())
     assert list(table.index) == list(STABILITY)
     assert table.loc["base", ["DQL ring+", "ORAAC gap", "RADAC centre"]].to_list() == pytest.approx([0.7, 0.3, 0.9])
     assert table.loc["base", "ring mean"] == pytest.approx(1.3)
     assert table.loc["penalty 20", "ring CVaR"] == pytest.approx((2.6 - 20 + 2.6) / 2)
-    assert toy_verdicts.breaks(table) == "The pattern holds at 7 of 7 choices of the constants."
-    broken = toy_verdicts.stability(stable(radac_at_base=0.1))
-    assert toy_verdicts.breaks(broken).endswith("6 of 7 choices of the constants. RADAC centre breaks at base.")
-    all_broken = toy_verdicts.breaks(toy_verdicts.stability(stable(radac_at_base=0.1, gap=0.0)))
+    assert verdicts.breaks(table) == "The pattern holds at 7 of 7 choices of the constants."
+    broken = verdicts.stability(stable(radac_at_base=0.1))
+    assert verdicts.breaks(broken).endswith("6 of 7 choices of the constants. RADAC centre breaks at base.")
+    all_broken = verdicts.breaks(verdicts.stability(stable(radac_at_base=0.1, gap=0.0)))
     assert "0 of 7" in all_broken
     assert all_broken.endswith("RADAC centre breaks at base. ORAAC gap breaks at each.")
     with pytest.raises(RamacError, match="no oraac at 'base'"):
-        toy_verdicts.stability(stable().query("method != 'oraac'"))
+        verdicts.stability(stable().query("method != 'oraac'"))

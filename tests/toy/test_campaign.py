@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from ramac_lib import toy_campaign
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS
+from ramac_lib.toy import campaign
 
 
 def test_suites_hold_every_method_and_seed_once():
-    cells = toy_campaign.cells(toy_campaign.SUITES, toy_campaign.ALL_METHODS, (0, 1, 2, 3, 4), 5000)
+    cells = campaign.cells(campaign.SUITES, campaign.ALL_METHODS, (0, 1, 2, 3, 4), 5000)
     main = [c for c in cells if c.suite == "methods"]
     assert {(c.method, c.seed) for c in main} == {(m, s) for m in METHODS for s in range(5)}
     assert len(main) == 65
@@ -22,7 +22,7 @@ def test_suites_hold_every_method_and_seed_once():
 
 def test_stability_changes_one_thing_at_a_time_on_an_exact_grid():
     base = Bandit()
-    for name, constants in toy_campaign.STABILITY.items():
+    for name, constants in campaign.STABILITY.items():
         bandit = Bandit(**constants)
         assert (bandit.trap_probability * 40) % 1 == pytest.approx(0), name
         gap = (bandit.ring_reward - bandit.centre_reward) / bandit.trap_penalty
@@ -48,39 +48,39 @@ def test_stability_changes_one_thing_at_a_time_on_an_exact_grid():
 def test_bad_input_is_refused(wrong, message):
     good = {"suites": ("methods",), "methods": ("bc-flow",), "seeds": (0,), "steps": 40}
     with pytest.raises(RamacError, match=message):
-        toy_campaign.cells(**{**good, **wrong})
+        campaign.cells(**{**good, **wrong})
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(toy_campaign, "COUNTED", 500)
-    monkeypatch.setattr(toy_campaign, "SHOWN", 50)
-    return toy_campaign.cells(("methods",), ("bc-flow", "bc-cvae"), (0, 1), 40)
+    monkeypatch.setattr(campaign, "COUNTED", 500)
+    monkeypatch.setattr(campaign, "SHOWN", 50)
+    return campaign.cells(("methods",), ("bc-flow", "bc-cvae"), (0, 1), 40)
 
 
 def test_a_cut_campaign_goes_on_with_what_it_lacks(small, tmp_path):
     for cell in small:
-        toy_campaign.run_cell(cell, tmp_path / "straight")
+        campaign.run_cell(cell, tmp_path / "straight")
     for cell in small[:2]:
-        toy_campaign.run_cell(cell, tmp_path / "cut")
+        campaign.run_cell(cell, tmp_path / "cut")
     with pytest.raises(RamacError, match="has not been run yet"):
-        toy_campaign.gather(small, tmp_path / "cut", tmp_path / "cut_out")
+        campaign.gather(small, tmp_path / "cut", tmp_path / "cut_out")
     assert not (tmp_path / "cut_out.csv").exists()
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "cut").iterdir()}
     for cell in small[2:]:
-        toy_campaign.run_cell(cell, tmp_path / "cut")
+        campaign.run_cell(cell, tmp_path / "cut")
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "cut").iterdir()}
     assert {k: after[k] for k in before} == before
-    tables = [toy_campaign.gather(small, tmp_path / n, tmp_path / f"{n}_out") for n in ("straight", "cut")]
+    tables = [campaign.gather(small, tmp_path / n, tmp_path / f"{n}_out") for n in ("straight", "cut")]
     assert tables[0].equals(tables[1])
     assert len(tables[0]) == len(small) * 20
 
 
 def test_tables_hold_what_the_cells_did(small, tmp_path):
     for cell in small:
-        toy_campaign.run_cell(cell, tmp_path)
-    toy_campaign.gather(small, tmp_path, tmp_path / "out")
-    table, facts, actions = toy_campaign.load(tmp_path / "out")
+        campaign.run_cell(cell, tmp_path)
+    campaign.gather(small, tmp_path, tmp_path / "out")
+    table, facts, actions = campaign.load(tmp_path / "out")
     assert list(table.columns[:5]) == ["suite", "method", "variant", "seed", "step"]
     masses = table[["centre", "gap", "ring", "outside"]].sum(axis=1)
     np.testing.assert_allclose(masses, 1, atol=1e-5)
@@ -95,15 +95,15 @@ def test_tables_hold_what_the_cells_did(small, tmp_path):
 
 def test_no_table_says_which_command_makes_it(tmp_path):
     with pytest.raises(RamacError, match="not there; make it with `ramac bandit`"):
-        toy_campaign.load(tmp_path / "nothing")
+        campaign.load(tmp_path / "nothing")
 
 
 @pytest.mark.slow
 def test_worker_processes_make_the_same_cells(small, tmp_path):
     """Spawned workers see the module's own counts, so only the first actions are compared."""
-    toy_campaign.run(small[:2], tmp_path / "pool", workers=2, progress=False)
+    campaign.run(small[:2], tmp_path / "pool", workers=2, progress=False)
     for cell in small[:2]:
-        toy_campaign.run_cell(cell, tmp_path / "here")
+        campaign.run_cell(cell, tmp_path / "here")
         with np.load(tmp_path / "pool" / f"{cell.key}.npz") as a, np.load(tmp_path / "here" / f"{cell.key}.npz") as b:
             assert json.loads(str(a["facts"]))["cell"] == json.loads(str(b["facts"]))["cell"]
             assert a["shown"].shape == (20, 1000, 2)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ramac_lib.bandit import REGIONS
-from ramac_lib.toy_verdicts import LEAK, MOST, Claim, Evidence, Finding
+from ramac_lib.toy.verdicts import LEAK, MOST, Claim, Evidence, Finding
 
 Judge = Callable[[Evidence], Finding]
 

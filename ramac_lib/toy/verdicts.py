@@ -1,8 +1,8 @@
 """What the bandit's campaign says of a sentence: the evidence, by seed, and verdicts by rules that are stated first.
 
-The paper's sentences and their rules are in `ramac_lib.toy_claims`. A sentence holds where every seed passes its rule;
+The paper's sentences and their rules are in `ramac_lib.toy.claims`. A sentence holds where every seed passes its rule;
 it holds in part where some do, or where the part of it that the rule names is true; else it does not hold
-(`toy.verdict`).
+(`ramac_lib.toy.tables.verdict`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,10 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
-from ramac_lib import toy
 from ramac_lib.bandit import CUT, REGIONS, Bandit
 from ramac_lib.errors import RamacError
-from ramac_lib.toy_campaign import STABILITY
+from ramac_lib.toy.campaign import STABILITY
+from ramac_lib.toy.tables import estimate, verdict
 
 Array = np.ndarray
 
@@ -31,7 +31,7 @@ class Evidence:
     """The campaign's suite "methods": each method's exact numbers at every moment, and actions to measure widths on.
 
     Args:
-        table: of `toy_campaign.load`.
+        table: of `campaign.load`.
         actions: method → (seeds, n, 2) at the end of training.
         bandit: whose behaviour law is the measure of "kept".
     """
@@ -123,11 +123,9 @@ def judge(evidence: Evidence, claims: Sequence[Claim]) -> pd.DataFrame:
     rows = []
     for claim in claims:
         shown, passed, partly = claim.judge(evidence)
-        found = ", ".join(f"{name} {toy.estimate(values)}" for name, values in shown.items())
-        verdict = toy.verdict([bool(p) for p in passed], [bool(p) for p in partly])
-        rows.append(
-            {"": claim.key, "fig.": claim.figure, "sentence": claim.sentence, "found": found, "verdict": verdict}
-        )
+        found = ", ".join(f"{name} {estimate(values)}" for name, values in shown.items())
+        said = verdict([bool(p) for p in passed], [bool(p) for p in partly])
+        rows.append({"": claim.key, "fig.": claim.figure, "sentence": claim.sentence, "found": found, "verdict": said})
     return pd.DataFrame(rows)
 
 
