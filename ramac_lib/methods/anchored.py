@@ -15,7 +15,7 @@ Differences from ORAAC's official code:
 6. its critic starts from N(0, 0.1²) and a head of U(±3e-4); here from PyTorch's default scale, unless
    ``critic_init="released"``;
 7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
-8. rates are raised in short runs: `ramac_lib.schedules`.
+8. in short runs rates are raised and the prior learns longer: `ramac_lib.schedules`.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib import schedules
 from ramac_lib.critics import IQNCritic
 from ramac_lib.methods import base, presets
 from ramac_lib.methods.distributional import Distributional, DistributionalConfig
@@ -110,6 +111,12 @@ class Anchored(Distributional):
             init=config.critic_init,
         )
 
+    @property
+    def prior_until(self) -> float:
+        """The share of the run in which the prior learns, by the rule for short runs where the config says so."""
+        share = self.config.prior_until
+        return schedules.cloning(share, self.steps) if self.config.short_run_rate else share
+
     @torch.no_grad()
     def target_returns(self, batch: Batch) -> Float[Tensor, "S B N"]:
         """Return r + γ(1−d) Z̄(s', a'; τ') with a' of the current prior and the target residual."""
@@ -123,8 +130,10 @@ class Anchored(Distributional):
     def learn(self, batch: Batch) -> base.Metrics:
         """Make one update: prior, critic, and every second time residual and targets."""
         config = self.config
-        bc_loss = self.bc_loss(batch)
-        if self.updates < config.prior_until * self.steps:
+        learns = self.updates < self.prior_until * self.steps
+        with torch.set_grad_enabled(learns):
+            bc_loss = self.bc_loss(batch)
+        if learns:
             self.optimizers["prior"].step(bc_loss)
         critic_loss, quantiles = self.critic_loss(batch, self.target_returns(batch))
         critic_norm = self.optimizers["critic"].step(critic_loss)

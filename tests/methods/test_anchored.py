@@ -178,13 +178,18 @@ def test_the_prior_is_a_clone_whatever_the_critic_says(name):
 
 
 def test_the_prior_is_frozen_after_its_share_of_the_run():
-    method, seen = make(steps=10, prior_until=0.3), []
+    method, seen = make(steps=10, prior_until=0.3, short_run_rate=False), []
     for k in range(6):
         before = parameters(method.policy.prior)
         metrics = method.update(batch(k))
         seen.append(moved(before, method.policy.prior))
         assert (metrics["bc_loss"] > 0).all()  # still told
     assert seen == [True, True, True, False, False, False]
+
+
+def test_in_a_short_run_the_prior_learns_for_25000_updates():
+    for steps, share in ((5_000, 1.0), (25_000, 1.0), (100_000, 0.3), (50_000, 0.5), (2_000_000, 0.3)):
+        assert make(steps=steps, prior_until=0.3).prior_until == share
 
 
 # -- the targets ------------------------------------------------------------------------------------------------------
