@@ -149,6 +149,30 @@ def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
     _report(table, "report")
 
 
+def push(
+    runs: Positional[tuple[Path, ...]],
+    /,
+    policy: Path,
+    out: Path,
+    episodes: int = 40,
+    device: str = "auto",
+) -> None:
+    """Ask runs' critics which way returns are: move a policy's actions along their gradient and against it.
+
+    Args:
+        runs: directories of runs whose critics are asked.
+        policy: the run whose policy acts, of the same task and seeds, BC-diffusion's for example.
+        out: where to, e.g. data/results/push.
+        episodes: for each move, shared evenly by the seeds.
+        device: auto, cpu or cuda.
+    """
+    from ramac_lib import diagnostics
+
+    table = diagnostics.push_runs(runs, policy, out, episodes, device)
+    shown = table.groupby(["critics", "alpha", "size"], sort=False)[["return", "length"]].mean()
+    print(shown.to_string(float_format="%.1f"))
+
+
 def bandit(
     methods: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
@@ -255,6 +279,7 @@ COMMANDS: dict[str, Any] = {
     "train": train,
     "evaluate": evaluate,
     "gather": gather,
+    "push": push,
     "bandit": bandit,
     "book": book,
     "bench": bench,

@@ -1,11 +1,14 @@
 """The push test, on the bandit, whose laws say which way is up."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from ramac_lib import diagnostics, toy
-from ramac_lib.bandit import ENV_ID
+from ramac_lib import cli, diagnostics, toy
+from ramac_lib.bandit import ENV_ID, dataset
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 
@@ -50,10 +53,53 @@ def test_a_trained_critic_points_to_the_safe_mode():
     assert inward < 0.75 < outward
 
 
+def test_plain_critics_are_asked_for_their_mean():
+    method = get_method("diffusion-ql")(get_method("diffusion-ql").Config.for_task("risky-bandit"), 1, 2, (0,), 10)
+    method.critic.forward = lambda observations, actions: torch.stack([actions[..., 0], actions[..., 0] + 1], dim=1)
+    actions = torch.zeros(1, 3, 2)
+    moved = diagnostics.nudged(method, torch.zeros(1, 3, 1), actions, 1.0, 0.2)
+    torch.testing.assert_close(moved, torch.tensor([0.2, 0.0]).expand(1, 3, 2))
+    with pytest.raises(RamacError, match="DiffusionQL has plain critics; there is no CVaR"):
+        diagnostics.nudged(method, torch.zeros(1, 3, 1), actions, 0.1, 0.2)
+
+
+def test_critics_see_states_at_their_own_scale():
+    config = replace(get_method("cql").Config.for_task("risky-bandit"), normalize=True)
+    method = get_method("cql")(config, 1, 2, (0,), 10)
+    method.fit_normalizer(torch.tensor([[10.0], [14.0]]))
+    method.critic.forward = lambda observations, actions: (observations[..., 0] * actions[..., 0])[:, None]
+    states = torch.tensor([[[11.0], [13.0]]])  # below and above the mean of 12
+    moved = diagnostics.nudged(method, states, torch.zeros(1, 2, 2), 1.0, 0.2)
+    torch.testing.assert_close(moved, torch.tensor([[[-0.2, 0.0], [0.2, 0.0]]]))
+
+
 def test_rows_and_refusals(linear):
-    table = diagnostics.push_test(linear, ENV_ID, None, 1, 5)
-    assert table["size"].tolist() == [0.0, 0.1, -0.1, 0.1, -0.1]
-    assert table["length"].tolist() == [1.0] * 5
     clone = get_method("bc-flow")(get_method("bc-flow").Config.for_task("risky-bandit"), 1, 2, (0,), 10)
-    with pytest.raises(RamacError, match="has no quantile critics"):
-        diagnostics.push_test(clone, ENV_ID, None, 1, 5)
+    table = diagnostics.push_test(linear, clone, ENV_ID, None, 1, 5)
+    moves = table.drop_duplicates(["alpha", "size"])
+    assert moves[["alpha", "size"]].to_numpy().tolist() == [[1, 0], [1, 0.1], [1, -0.1], [0.1, 0.1], [0.1, -0.1]]
+    assert len(table) == 25
+    assert (table["length"] == 1).all()
+    with pytest.raises(RamacError, match="BCFlow has no critics"):
+        diagnostics.push_test(clone, clone, ENV_ID, None, 1, 5)
+    other = get_method("bc-flow")(get_method("bc-flow").Config.for_task("risky-bandit"), 1, 2, (1,), 10)
+    with pytest.raises(RamacError, match=r"seeds \(0,\), the policy \(1,\)"):
+        diagnostics.push_test(linear, other, ENV_ID, None, 1, 5)
+
+
+def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("ramac_lib.training.load_data", lambda config, progress: dataset(500))
+    for method, task in (("radac", "risky-bandit"), ("diffusion-ql", "risky-bandit"), ("bc-flow", "risky-bandit")):
+        cli.main(["train", "--method", method, "--task", task, "--steps", "2", "--episodes", "0",
+                  "--out", str(tmp_path / method)])  # fmt: skip
+    runs = [str(tmp_path / name) for name in ("radac", "diffusion-ql")]
+    rest = ["--policy", str(tmp_path / "bc-flow"), "--out", str(tmp_path / "push")]
+    cli.main(["push", *runs, *rest, "--episodes", "3"])
+    table = pd.read_csv(tmp_path / "push.csv")
+    assert table.groupby("critics").size().to_dict() == {"radac": 15, "diffusion-ql": 9}
+    assert set(table["policy"]) == {"bc-flow"}
+    capsys.readouterr()
+    for wrong in (["push", str(tmp_path / "nothing"), *rest], ["push", runs[0], *rest, "--episodes", "0"]):
+        with pytest.raises(SystemExit, match="1"):
+            cli.main(wrong)
+        assert capsys.readouterr().err.startswith("ramac: ")

@@ -98,10 +98,12 @@ class Method(nn.Module):
 
     def normalized(self, batch: Batch) -> Batch:
         """Return the batch with observations as the networks see them."""
-        if not self.config.normalize:
-            return batch
-        states = [(x - self.shift) / self.scale for x in (batch.observations, batch.next_observations)]
+        states = self.scaled(batch.observations), self.scaled(batch.next_observations)
         return batch._replace(observations=states[0], next_observations=states[1])
+
+    def scaled(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B s"]:
+        """Return observations as the networks see them."""
+        return (observations - self.shift) / self.scale if self.config.normalize else observations
 
     def constant(self, name: str, values: Any) -> None:
         """Keep an array on the device, beside the parameters but in no checkpoint."""
@@ -132,9 +134,7 @@ class Method(nn.Module):
     @torch.no_grad()
     def act(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return actions in [−1, 1] of the deployed policy."""
-        if self.config.normalize:
-            observations = (observations - self.shift) / self.scale
-        return self.choose(observations, noise)
+        return self.choose(self.scaled(observations), noise)
 
     def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return the deployed policy's actions: one sample a row, unless the method deploys otherwise."""
