@@ -268,11 +268,11 @@ class RunDirectory:
             table.to_csv(temporary, index=False)
 
     def read_table(self, name: str, up_to_step: int | None = None) -> pd.DataFrame:
-        """Return a CSV (empty if there is none), without rows of later steps than the checkpoint's."""
-        path = self.path / name
-        if not path.exists():
+        """Return a CSV (an empty table if there is none or it has no rows), without rows of later steps than the checkpoint's."""
+        try:
+            table = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""])
+        except (FileNotFoundError, pd.errors.EmptyDataError):  # a run without evaluations writes an empty table
             return pd.DataFrame()
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
 
 

@@ -47,6 +47,15 @@ def test_train_evaluate_and_resume(capsys, hopper_file, tmp_path):
     assert run(capsys, *train(hopper_file, folder, "--seeds", 0, 1, "--resume", *TINY))[0] == 0
 
 
+def test_a_run_without_evaluations_can_be_resumed_and_evaluated(capsys, hopper_file, tmp_path):
+    folder = tmp_path / "run"
+    call = (*train(hopper_file, folder, *TINY), "--episodes", 0)
+    assert run(capsys, *call)[0] == 0
+    assert run(capsys, *call, "--resume")[0] == 0
+    assert run(capsys, "evaluate", folder, "--episodes", 2, "--horizon", 5, "--device", "cpu")[0] == 0
+    assert len(pd.read_csv(folder / "evaluations.csv")) == 2
+
+
 def test_bandit_from_the_command_line(capsys, tmp_path):
     code, _, _ = run(
         capsys, "train", "--method", "rafmac", "--task", "risky-bandit", "--size", 500, "--steps", 4,
