@@ -268,7 +268,7 @@ class RunDirectory:
             table.to_csv(temporary, index=False)
 
     def read_table(self, name: str, up_to_step: int | None = None) -> pd.DataFrame:
-        """Return a CSV (an empty table if there is none or it has no rows), without rows of later steps than the checkpoint's."""
+        """Return a CSV, empty if it is not there or has no rows, without rows of later steps than the checkpoint's."""
         try:
             table = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""])
         except (FileNotFoundError, pd.errors.EmptyDataError):  # a run without evaluations writes an empty table

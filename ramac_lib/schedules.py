@@ -48,7 +48,7 @@ def risk_weight(eta: float, steps: int) -> float:
 
 
 def warmup(fraction: float, steps: int) -> float:
-    """Return the share of a run of `steps` updates before the risk term begins: 2,500 updates at least, half at most.
+    """Return the share of a run of `steps` updates in which the policy only clones: 2,500 at least, half at most.
 
     The released 300k of 2M updates are a share of .15; in a short run that is too few for a critic to be of use.
     """

@@ -15,7 +15,8 @@ Differences from the official code, whose per-task settings are kept:
 4. its fractions are midpoints of random increments, drawn for each row, and its targets are weighted by them; here all
    rows of a seed share the fractions (the penalty's too), as in RADAC, and targets weigh the same;
 5. its policy's layers start from Xavier's scale without biases; here from PyTorch's default scale;
-6. rates, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`.
+6. rates, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`;
+7. the policy first clones, as in the code of CQL's authors, by the rule of `schedules.warmup`.
 """
 
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
     def for_task(cls, task: str) -> "CODACConfig":
         """Return the official settings of each dataset; networks of the common size on the bandit."""
         if task == BANDIT:
-            own: dict[str, Any] = {"critic_hidden": 128, "deterministic": False}
+            own: dict[str, Any] = {"critic_hidden": 128, "deterministic": False, "bc_warmup": 0.0}
             return cls(**presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, **own)
         return cls(**PER_TASK.get(task, {}))
 

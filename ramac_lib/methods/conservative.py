@@ -14,7 +14,7 @@ from ramac_lib.noise import Noise
 from ramac_lib.optim import StackedAdam
 from ramac_lib.policies.gaussian import GaussianPolicy
 from ramac_lib.replay import Batch
-from ramac_lib.schedules import policy_rate
+from ramac_lib.schedules import policy_rate, warmup
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ConservativeConfig(base.CriticConfig):
     entropy: float | None = None  # the coefficient α; None: tuned to an entropy of −|A| nats
     n_actions: int = 10  # of each of the three laws in the penalty
     deterministic: bool = True  # deploy tanh(μ(s)); training always samples
-    bc_warmup: float = 0.0  # share of the run in which the policy clones instead of following the critic
+    bc_warmup: float = 0.02  # share of the run in which the policy clones instead of following the critic
 
 
 class SoftActor:
@@ -46,6 +46,12 @@ class SoftActor:
         if config.entropy is None:
             self.entropy_multiplier = Multiplier(self.stack).to(self.device)
             self.optimizers["entropy"] = StackedAdam(self.entropy_multiplier, rate)
+
+    @property
+    def bc_warmup(self: Any) -> float:
+        """The share of the run in which the policy clones, by the rule for short runs where the config says so."""
+        share = self.config.bc_warmup
+        return warmup(share, self.steps) if self.config.short_run_rate else share
 
     def choose(self: Any, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return the deployed actions: tanh(μ(s)), or one sample a row where the config says so."""
@@ -70,7 +76,7 @@ class SoftActor:
         noise = self.policy_noise(batch.observations)
         actions, log_prob = self.policy.sample_with_log_prob(noise, batch.observations)
         self.update_entropy(log_prob)
-        if self.updates < self.config.bc_warmup * self.steps:
+        if self.updates < self.bc_warmup * self.steps:
             value = self.policy.log_prob(batch.observations, batch.actions).mean(1)
         else:
             value = self.policy_value(batch, actions)

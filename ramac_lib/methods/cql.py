@@ -11,7 +11,8 @@ layers, policy rate 3e-5, normalised observations, no entropy in the target, no 
    times smaller;
 2. the rates of policy and targets, meant for 1M updates and more, are raised in short runs (`ramac_lib.schedules`);
 3. log σ(s) is the network's own output; there it has a learned scale and a learned offset that starts at −1;
-4. α, policy and critics are updated one after another, each seeing the one before; there all losses are taken first.
+4. the policy first clones, as in the authors' own code (for 40k updates), by the rule of `schedules.warmup`; there not;
+5. α, policy and critics are updated one after another, each seeing the one before; there all losses are taken first.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class CQLConfig(ConservativeConfig, QLearningConfig):
     @classmethod
     def for_task(cls, task: str) -> "CQLConfig":
         """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q, "deterministic": False}
+        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q, "deterministic": False, "bc_warmup": 0.0}
         return cls(**bandit) if task == BANDIT else cls()
 
 

@@ -22,6 +22,7 @@ def make(**options):
 def test_policy_loss_by_hand(measure):
     """α log π − E min_k Σ_i w_i Z_k(τ_i), gradient into the policy alone."""
     method, data = make(risk=measure), batch()
+    method.updates = method.steps  # past its warm-up
     seen = intercept(method)
     noise = torch.randn(S, B, ACT, generator=torch.Generator().manual_seed(2))
     method.policy_noise = lambda *_: noise
@@ -72,7 +73,7 @@ def test_random_fractions_draw_from_the_distorted_law():
 
 
 def test_the_policy_clones_within_its_warmup():
-    method, data = make(steps=10, bc_warmup=0.2), batch()
+    method, data = make(steps=10, bc_warmup=0.2, short_run_rate=False), batch()
     seen = intercept(method)
     noise = torch.randn(S, B, ACT, generator=torch.Generator().manual_seed(2))
     method.policy_noise = lambda *_: noise
@@ -84,3 +85,4 @@ def test_the_policy_clones_within_its_warmup():
         likelihood = law.log_prob(data.actions).sum(-1).mean(1)
         expected = 0.2 * log_prob.mean(1) - likelihood
         assert torch.allclose(seen["policy"], expected, rtol=1e-4, atol=1e-4) == clones
+    assert make(steps=5_000).bc_warmup == 0.5  # longer in a short run

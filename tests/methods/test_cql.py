@@ -130,6 +130,7 @@ def test_policy_loss_by_hand(entropy):
         with torch.no_grad():
             method.entropy_multiplier.log.copy_(torch.tensor([[0.5], [-1.0]]))
     alpha = torch.tensor([math.exp(0.5), math.exp(-1.0)]) if entropy is None else torch.tensor([0.3, 0.3])
+    method.updates = method.steps  # past its warm-up
     seen, state = intercept(method), method.noise.state()
     metrics = method.update(data)
     method.noise.load_state(state)
@@ -165,7 +166,7 @@ def test_entropy_coefficient_rises_where_entropy_is_too_low():
 
 
 def test_the_policy_clones_within_its_warmup():
-    method, data = make("cql", steps=10, bc_warmup=0.2, entropy=0.1), batch()
+    method, data = make("cql", steps=10, bc_warmup=0.2, entropy=0.1, short_run_rate=False), batch()
     seen = intercept(method)
     for k in range(3):
         state = method.noise.state()
@@ -177,6 +178,10 @@ def test_the_policy_clones_within_its_warmup():
         else:
             value = method.critic(data.observations, actions).amin(1)
         torch.testing.assert_close(seen["policy"][0], (0.1 * log_prob - value).mean(1).detach())
+
+
+def test_the_warmup_is_longer_in_short_runs():
+    assert [make("cql", steps=n).bc_warmup for n in (5_000, 50_000, 2_000_000)] == [0.5, 0.05, 0.02]
 
 
 def test_deployed_is_the_mode_unless_told_otherwise():
