@@ -96,7 +96,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
         "methods": [Cell("methods", m, "", s, steps) for s in seeds for m in methods],
         "axis": [Cell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
         "stability": [
-            Cell("stability", m, name, s, 3 * steps // 10, {"n_fractions": "40"} if m == "radac" else {}, constants)
+            Cell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
             for s in seeds[:2]
             for name, constants in STABILITY.items()
             for m in STABILITY_METHODS
