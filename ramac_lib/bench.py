@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 import ramac_lib.bandit  # noqa: F401  (registers the bandit's environment)
+from ramac_lib.breakdown import breakdown
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
@@ -89,6 +90,14 @@ def count_flop(function: Callable[[], Any]) -> int:
 def period(config: RunConfig) -> int:
     """Return after how many updates a method's work repeats: ORAAC's residual moves at every second one."""
     return getattr(config.settings, "policy_every", 1)
+
+
+def time_goes(config: RunConfig, data: Dataset) -> dict[str, float]:
+    """Return the shares of one seed's update that `breakdown` tells apart; on the CPU."""
+    device, unit = torch.device("cpu"), period(config)
+    stack, replay = build(config, data, device, config.seeds[:1]), Replay(data, device)
+    advance([stack], replay, 2 * unit)
+    return breakdown(lambda: advance([stack], replay, 4 * unit))
 
 
 def update_flop(config: RunConfig, data: Dataset) -> float:
@@ -220,9 +229,11 @@ def bench(
     with _threads(threads):
         data = synthetic_data(task)
         rates = product_rates(target)
-        measured = []
+        measured, goes = [], {}
         for config in tqdm(configs, unit="method", disable=not progress):
             flop = update_flop(config, data)
+            if target.type == "cpu":
+                goes[config.method] = time_goes(config, data)
             for count in seeds:
                 few = make_config(config.method, task, range(count), STEPS)
                 for chunk in sorted({min(c, count) for c in chunks or (default_chunk(count, target),)}):
@@ -233,7 +244,7 @@ def bench(
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
-        machine |= {"seconds": seconds, "gflop_per_s": rate, "products": rates}
+        machine |= {"seconds": seconds, "gflop_per_s": rate, "products": rates, "goes": goes}
     table = pd.DataFrame([row(*values, rate) for values in measured], columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:

@@ -259,6 +259,10 @@ def bench(
     print(f"matrix products in float32, GFLOP/s: {rates}; the floor takes the best")
     print("gflop: one update of one seed; floor_ms, ms: one update of every seed; share: floor_ms / ms")
     print(table.to_string(index=False, formatters={"gflop": "{:.3g}".format}, float_format="%.3g"))
+    if machine["goes"]:
+        print("where an update's time goes, in %: products, passes over memory, optimiser, draws, interpreter")
+        for name, shares in machine["goes"].items():
+            print(f"{name:<16} " + ", ".join(f"{kind} {100 * share:.0f}" for kind, share in shares.items()))
 
 
 def _report(table: Any, purpose: str) -> None:
