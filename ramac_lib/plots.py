@@ -30,9 +30,9 @@ STYLES = {
     "oraac-flow": Style("ORAAC-Flow", "#44AA99", ":", "p"),
     "cql": Style("CQL", "#CC79A7", "-", "P"),
     "codac": Style("CODAC", "#882255", "--", "X"),
-    "bc-diffusion": Style("BC-diffusion", "#555555", "-", "h"),
-    "bc-flow": Style("BC-flow", "#888888", "--", "H"),
-    "bc-cvae": Style("BC-CVAE", "#AAAAAA", ":", "*"),
+    "bc-diffusion": Style("BC-diffusion", "#444444", "-", "h"),
+    "bc-flow": Style("BC-flow", "#707070", "--", "H"),
+    "bc-cvae": Style("BC-CVAE", "#9A9A9A", ":", "*"),
     "behaviour": Style("behaviour", "#000000", "-", "."),
 }
 SAFE, VIOLATION, TRUTH = "#0072B2", "#D55E00", "#000000"
