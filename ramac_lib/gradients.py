@@ -8,7 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib import risk
+from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
+from ramac_lib.networks import initialise
+from ramac_lib.noise import Noise
 from ramac_lib.policies.base import Policy
 from ramac_lib.policies.diffusion import DiffusionPolicy
 from ramac_lib.policies.flow import FlowPolicy
@@ -77,6 +81,44 @@ def check_gradient(
     return Check(gradient, difference)
 
 
+def check_chain(policy: Policy, *, seed: int = 0, rows: int = 64, n_fractions: int = 32, step: float = 1e-5) -> Check:
+    """Check the gradient of −CVaR_0.1 (eq. 10) in a policy's parameters, through the critic and every step of eq. 8.
+
+    The policy is changed to double precision and freshly initialised, as is the double critic that judges its actions;
+    states and noise are normal.
+
+    Args:
+        policy: of one seed, for states of any dimension d ≥ 1 as it was built with.
+        seed: of all draws.
+        rows: states.
+        n_fractions: of the critic's grid (eq. 14).
+        step: of the differences.
+
+    Raises:
+        RamacError: what `check_gradient` and `along_the_chain` refuse.
+    """
+    network: Any = _network(policy)
+    dims = network.mlp.layers[0].weight.shape[-2] - policy.action_dim - network.time.mlp.layers[-1].bias.shape[-1]
+    critic = IQNCritic((1,), dims, policy.action_dim)
+    for module in (policy, critic):
+        initialise(module, Noise([seed], "init").generators)
+        module.double()
+    noise = Noise([seed], "training").normal(*policy.noise_shape(rows)).double()
+    states = Noise([seed], "environment").normal(rows, dims).double()
+    taus, weights = (torch.as_tensor(x) for x in (risk.grid(n_fractions), risk.weights("cvar", n_fractions)))
+
+    def loss() -> Tensor:
+        return -(critic(states, policy.sample(noise, states), taus).amin(dim=1) @ weights).mean()
+
+    return check_gradient(loss, list(policy.parameters()), torch.Generator().manual_seed(seed), step=step)
+
+
+def _network(policy: Policy) -> Any:
+    if not isinstance(policy, DiffusionPolicy | FlowPolicy):
+        raise RamacError(f"{type(policy).__name__} is no chain; expected a diffusion or a flow policy")
+    return policy.noise_prediction if isinstance(policy, DiffusionPolicy) else policy.velocity
+
+
 def along_the_chain(
     policy: Policy, noise: Float[Tensor, "S ..."], observations: Float[Tensor, "S B s"], seed: int = 0
 ) -> Float[np.ndarray, " steps+1"]:
@@ -93,9 +135,7 @@ def along_the_chain(
     Raises:
         RamacError: another kind of policy.
     """
-    if not isinstance(policy, DiffusionPolicy | FlowPolicy):
-        raise RamacError(f"{type(policy).__name__} is no chain; expected a diffusion or a flow policy")
-    network: Any = policy.noise_prediction if isinstance(policy, DiffusionPolicy) else policy.velocity
+    network = _network(policy)
     points: list[Tensor] = []
     hook = network.register_forward_pre_hook(lambda _, args: points.append(args[0]))
     try:

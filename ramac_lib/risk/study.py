@@ -1,5 +1,7 @@
 """How good are the paper's estimators of CVaR? Bias and spread on laws that are known, at equal numbers of values."""
 
+from math import ceil, floor, log10
+
 import numpy as np
 from jaxtyping import Float
 
@@ -75,3 +77,17 @@ def bias_and_spread(values: Float[Array, " R"], exact: float) -> dict[str, float
         "sd_se": float(spread_error),
         "rmse": float(np.sqrt(((values - exact) ** 2).mean())),
     }
+
+
+def with_error(value: float, error: float) -> str:
+    """Return a measured value with its standard error in units of the last digit: 0.0799 ± 0.0024 is 0.080(3).
+
+    The error has one digit, rounded up; a value without an error is shown with three decimals.
+    """
+    if error <= 0:
+        return f"{value:.3f}".replace("-", "−")
+    digits = max(0, -floor(log10(error)))
+    shown = ceil(error * 10**digits - 1e-9)
+    if shown >= 10 and digits > 0:  # .0096 is not 10 in the last digit, but 1 in the one before
+        digits, shown = digits - 1, 1
+    return f"{value:.{digits}f}({shown})".replace("-", "−")

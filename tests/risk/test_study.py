@@ -115,6 +115,21 @@ def test_bias_and_spread_of_known_estimates():
     assert (constant["sd"], constant["sd_se"], constant["bias_se"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.0799, 0.0024, "0.080(3)"),
+        (-0.0799, 0.002, "−0.080(2)"),
+        (4.6976, 0.047, "4.70(5)"),
+        (1.0, 0.0096, "1.00(1)"),
+        (12.34, 3.1, "12(4)"),
+        (-1.6667, 0.0, "−1.667"),
+    ],
+)
+def test_values_are_shown_with_their_error(value, error, text):
+    assert study.with_error(value, error) == text
+
+
 @pytest.fixture(scope="module")
 def on_the_normal_law():
     return {
