@@ -48,7 +48,7 @@ def beside(rows: Sequence[tuple[str, str]], heads: tuple[str, str] = ("in words"
     cell = 'style="text-align: left; vertical-align: top; white-space: normal; padding: .4rem .6rem"'
     body = "".join(
         f'<tr><td {cell}>{words}</td><td {cell}><div class="highlight" style="margin: 0">'
-        '<pre style="margin: 0; padding: .3rem .5rem; font-size: .75rem; line-height: 1.35; white-space: pre">'
+        '<pre style="margin: 0; padding: .3rem .5rem; font-size: .75rem; line-height: 1.35; white-space: pre-wrap">'
         f"{highlight(code, PythonLexer(), formatter).rstrip()}</pre></div></td></tr>\n"
         for words, code in rows
     )

@@ -85,6 +85,17 @@ def test_huber_quantiles_move_with_the_law(tau, kappa, shift, scale):
     np.testing.assert_allclose(moved, shift + scale * base, atol=1e-6)
 
 
+@given(st.integers(0, 2**31), st.integers(1, 30), st.floats(0.01, 5))
+def test_huber_quantiles_are_within_kappa_of_the_quantiles(seed, count, kappa):
+    values = np.sort(np.random.default_rng(seed).normal(0, 3, count))
+    law = laws.Law("empirical", lambda u: values[np.minimum((u * count).astype(int), count - 1)])
+    grid = risk.grid(7)
+    found = law.huber_quantiles(grid, kappa, points=40 * count)
+    below, above = law.quantile(grid - 1e-9), law.quantile(grid + 1e-9)  # where F⁻¹ jumps, either will do
+    assert (found >= below - kappa - 1e-6).all()
+    assert (found <= above + kappa + 1e-6).all()
+
+
 def test_huber_quantiles_minimise_the_librarys_loss():
     torch = pytest.importorskip("torch")
     from ramac_lib.losses import quantile_huber
