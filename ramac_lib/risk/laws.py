@@ -67,12 +67,12 @@ def normal(mean: float = 0.0, sd: float = 1.0) -> Law:
 
 def student(df: float = 3.0, scale: float = 1.0) -> Law:
     """Return Student's t with `df` degrees of freedom, times `scale`: both tails are heavy."""
-    return Law(f"Student, {df:g} d.f.", lambda u: scale * stdtrit(df, u))
+    return Law(f"t, {df:g} d.f.", lambda u: scale * stdtrit(df, u))
 
 
 def ruin(scale: float = 1.0) -> Law:
     """Return minus an exponential: no gain, and a long tail of losses with mean `scale`."""
-    return Law("minus exponential", lambda u: scale * np.log(u))
+    return Law(f"−Exp({scale:g})", lambda u: scale * np.log(u))
 
 
 def trap(reward: float = 1.8, penalty: float = 10.0, probability: float = 0.05) -> Law:
