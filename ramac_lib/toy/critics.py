@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from ramac_lib import training
+from ramac_lib import risk, training
 from ramac_lib.bandit import MODES, Bandit, dataset
 from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
@@ -87,32 +87,47 @@ def critic_errors(method: RAMAC, bandit: Bandit | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fit_law(
-    draw: Callable[[int, np.random.Generator], Float[Array, " n"]],
+def fit_laws(
+    draws: Sequence[Callable[[int, np.random.Generator], Float[Array, " n"]]],
     n_fractions: int,
     steps: int,
     *,
     axis: str = "prediction",
     seed: int = 0,
     batch: int = 256,
-) -> Float[Array, "2 N"]:
-    """Return the quantiles that the library's double critic learns of a law, from fresh draws, on the fixed grid.
+) -> Float[Array, "laws 2 N"]:
+    """Return the quantiles that the library's double critic learns of each law, from fresh draws, on the fixed grid.
+
+    The laws are members of one stack that start alike and do not depend on each other.
 
     Args:
-        draw: (n, generator) → n independent draws of the law.
+        draws: for each law, (n, generator) → n independent draws.
         axis: of `quantile_huber`; the draws are in no order, as targets at random fractions are.
+
+    Raises:
+        RamacError: no laws, or a batch that the fractions do not divide.
     """
-    critic = IQNCritic((1,), 1, 1, hidden=128, embedding=64)
-    initialise(critic, Noise([seed], "init").generators)
+    if not draws or batch % n_fractions:
+        raise RamacError(f"{len(draws)} laws, {batch} draws for {n_fractions} fractions; expected some, and a multiple")
+    critic = IQNCritic((len(draws),), 1, 1, hidden=128, embedding=64)
+    initialise(critic, Noise([seed] * len(draws), "init").generators)
     optimizer = StackedAdam(critic, 3e-3, stack_rank=2)
-    taus = torch.as_tensor((np.arange(n_fractions) + 0.5) / n_fractions, dtype=torch.float32)
-    rng = np.random.default_rng(seed)
-    nothing = torch.zeros(1, 1, 1)  # the law depends on no state and no action, so that one row stands for all
+    taus = torch.as_tensor(risk.grid(n_fractions), dtype=torch.float32)
+    generators = [np.random.default_rng(seed) for _ in draws]
+    nothing = torch.zeros(len(draws), 1, 1)  # a law depends on no state and no action: one row stands for all
+    rows = batch // n_fractions
     for k in range(steps):
-        samples = torch.as_tensor(draw(batch, rng), dtype=torch.float32)
-        targets = samples.reshape(1, 1, batch // n_fractions, n_fractions)
+        samples = np.stack([draw(batch, rng) for draw, rng in zip(draws, generators, strict=True)])
+        targets = torch.as_tensor(samples, dtype=torch.float32).reshape(-1, 1, rows, n_fractions)
         optimizer.adam.param_groups[0]["lr"] = 3e-3 * (1 - k / steps)
-        quantiles = critic(nothing, nothing, taus).expand(1, 2, targets.shape[2], n_fractions)
+        quantiles = critic(nothing, nothing, taus).expand(-1, 2, rows, n_fractions)
         optimizer.step(quantile_huber(quantiles, targets, taus, axis=axis))
     with torch.no_grad():
-        return critic(nothing, nothing, taus)[0, :, 0].numpy()
+        return critic(nothing, nothing, taus)[:, :, 0].numpy()
+
+
+def fit_law(
+    draw: Callable[[int, np.random.Generator], Float[Array, " n"]], n_fractions: int, steps: int, **options: Any
+) -> Float[Array, "2 N"]:
+    """Return `fit_laws` of a single law."""
+    return fit_laws([draw], n_fractions, steps, **options)[0]

@@ -127,6 +127,17 @@ def test_a_law_is_learned_on_the_papers_axis_and_its_median_on_the_released_one(
     assert np.abs(released - 4.8).max() < 0.5
 
 
+def test_laws_fitted_together_are_laws_fitted_alone():
+    scales = (1.0, 7.0)
+    draws = [lambda n, rng, s=s: rng.normal(0, s, n) for s in scales]
+    together = toy.fit_laws(draws, 8, 40, seed=3)
+    assert together.shape == (2, 2, 8)
+    for draw, fitted in zip(draws, together, strict=True):
+        np.testing.assert_allclose(fitted, toy.fit_law(draw, 8, 40, seed=3), atol=1e-4)
+    with pytest.raises(RamacError, match="256 draws for 7 fractions"):
+        toy.fit_laws(draws, 7, 1)
+
+
 def test_summary_and_verdict():
     table = toy.evaluate(np.stack([toy.probes("ring", 10), toy.probes("centre", 10)]), (0, 1))
     text = toy.summary({"both": table, "one": table.iloc[:1]}, {"ring": "mass on the ring"})
