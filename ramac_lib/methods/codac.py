@@ -15,7 +15,7 @@ Differences from the official code, whose per-task settings are kept:
 4. its fractions are midpoints of random increments, drawn for each row, and its targets are weighted by them; here all
    rows of a seed share the fractions (the penalty's too), as in RADAC, and targets weigh the same;
 5. its policy's layers start from Xavier's scale without biases; here from PyTorch's default scale;
-6. rates, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`;
+6. rates, the multiplier's too, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`;
 7. the policy first clones, as in the code of CQL's authors, by the rule of `schedules.warmup`.
 """
 
@@ -34,6 +34,7 @@ from ramac_lib.methods.distributional import Distributional, DistributionalConfi
 from ramac_lib.networks import Multiplier
 from ramac_lib.optim import StackedAdam
 from ramac_lib.replay import Batch
+from ramac_lib.schedules import multiplier_rate
 from ramac_lib.tasks import BANDIT
 
 PER_TASK: dict[str, dict[str, Any]] = {
@@ -86,7 +87,8 @@ class CODAC(SoftActor, Distributional):
         self.target_policy = self.target_of(self.policy)
         if config.lagrange_threshold is not None:
             self.lagrange = Multiplier((*self.stack, 1)).to(self.device)
-            self.optimizers["lagrange"] = StackedAdam(self.lagrange, config.lr_lagrange)
+            rate = multiplier_rate(config.lr_lagrange, self.steps) if config.short_run_rate else config.lr_lagrange
+            self.optimizers["lagrange"] = StackedAdam(self.lagrange, rate)
 
     def build_critic(self) -> QuantileMLP:
         """Return CODAC's own quantile networks."""

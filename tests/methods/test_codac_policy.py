@@ -86,3 +86,12 @@ def test_the_policy_clones_within_its_warmup():
         expected = 0.2 * log_prob.mean(1) - likelihood
         assert torch.allclose(seen["policy"], expected, rtol=1e-4, atol=1e-4) == clones
     assert make(steps=5_000).bc_warmup == 0.5  # longer in a short run
+
+
+def test_the_multiplier_is_faster_in_a_short_run():
+    def rate(**options):
+        return make(**options).optimizers["lagrange"].adam.param_groups[0]["lr"]
+
+    assert rate(steps=5_000) == 0.01
+    assert rate(steps=200_000) == pytest.approx(3e-3)  # rate · updates kept
+    assert rate(steps=5_000, short_run_rate=False) == 3e-4
