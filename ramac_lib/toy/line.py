@@ -81,21 +81,24 @@ def push(policy: FlowPolicy, count: int, portion: int = 2**14) -> Float[Array, "
     return np.concatenate([policy.sample(z[None, :, None], torch.zeros(1, len(z), 1))[0, :, 0].numpy() for z in parts])
 
 
-def compare(law: Mixture, actions: Float[Array, " n"], cells: int) -> tuple[float, float]:
-    """Return KL(β ‖ π) over this many equally wide cells of each interval, and δ, of equal shares of π.
+def compare(law: Mixture, actions: Float[Array, " n"], cells: int) -> tuple[float, float, float]:
+    """Return KL(β ‖ π) over this many equally wide cells of each interval, δ, and β's mass in cells without any action.
 
-    Where the flow is monotone a cell's mass is within 1/n of the truth. An empty cell makes KL infinite.
+    The actions are equal shares of π; where the flow is monotone a cell's mass is within 1/n of the truth. An empty
+    cell counts half an action, so that KL is finite and too low.
 
     Raises:
         RamacError: a law on the whole line, no actions, or fewer than one cell.
     """
     if law.intervals is None or len(actions) == 0 or cells < 1:
         raise RamacError(f"{len(actions)} actions in {cells} cells; expected some, and a law on intervals")
-    total, kl, inside = float(law.mass(law.intervals)), 0.0, 0
+    n, total = len(actions), float(law.mass(law.intervals))
+    kl, inside, empty = 0.0, 0, 0.0
     for low, high in law.intervals:
         edges = np.linspace(low, high, cells + 1)
         beta = np.array([float(law.mass(pair[None])) for pair in np.stack([edges[:-1], edges[1:]], axis=1)]) / total
         counts = np.histogram(actions, edges)[0]
-        kl += float(rel_entr(beta, counts / len(actions)).sum())
+        kl += float(rel_entr(beta, np.maximum(counts, 0.5) / n).sum())
         inside += int(counts.sum())
-    return kl, 1 - inside / len(actions)
+        empty += float(beta[counts == 0].sum())
+    return kl, 1 - inside / n, empty

@@ -100,6 +100,12 @@ def test_survey_finds_pairs_near_the_sharp_bound_and_none_beyond(alpha):
     assert table["constant"].max() <= tail.best_constant(alpha)
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.7])
+def test_a_search_that_knows_nothing_of_it_comes_near_the_sharp_bound_and_not_beyond(alpha):
+    found, limit = tail.search(0.01, alpha, np.random.default_rng(0)), float(tail.sharp_bound(0.01, alpha))
+    assert 0.97 * limit < found <= limit + 1e-9
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -113,6 +119,7 @@ def test_survey_finds_pairs_near_the_sharp_bound_and_none_beyond(alpha):
         (lambda: tail.divergence([1.5, -0.5], [0.5, 0.5]), "probability is -0.5"),
         (lambda: tail.total_variation_bound(1.5, 0.1), "distance is 1.5"),
         (lambda: tail.pinsker_bound(0.1, 0.1, -1.0), "spread is -1.0"),
+        (lambda: tail.search(0.0, 0.1, np.random.default_rng(0)), "kl is 0"),
         (lambda: tail.survey(0, 0.1, np.random.default_rng(0)), "count is 0"),
     ],
 )

@@ -121,7 +121,9 @@ def test_a_flow_on_the_line_clones_and_its_law_is_counted_exactly():
     assert np.abs(data).min() > 0.2
     assert np.abs(data).max() < 0.8
     exact = np.sort(line.sample(law, 400_000, np.random.default_rng(1)))
-    kl, ood = line.compare(law, exact, 20)
+    kl, ood, empty = line.compare(law, exact, 20)
+    assert empty == 0
+    assert line.compare(law, exact[exact > 0], 20)[2] == pytest.approx(0.5)
     assert kl == pytest.approx(20 / 400_000, rel=1.5)
     assert ood == 0
     untrained, trained = (line.fit_flow(data, n) for n in (1, 400))
