@@ -223,8 +223,8 @@ def random_pair(rng: np.random.Generator) -> tuple[Law, Law]:
 def survey(count: int, rng: np.random.Generator) -> pd.DataFrame:
     """Return δ, the bound, their ratio and the exact verdict of `count` random pairs, one row a pair.
 
-    Columns: actions, ood, bound, ratio (NaN where both sides are 0), holds, tight, continuous (β ≪ π). Ratios are
-    taken in 50 digits and rounded to doubles afterwards; the verdicts are exact.
+    Columns: actions, ood, bound, ratio (NaN where both sides are 0), holds, tight, continuous (β ≪ π), clone (π_S = β).
+    Ratios are taken in 50 digits and rounded to doubles afterwards; the verdicts are exact.
 
     Raises:
         RamacError: count < 1.
@@ -244,6 +244,7 @@ def survey(count: int, rng: np.random.Generator) -> pd.DataFrame:
                 "holds": excess >= 0,
                 "tight": excess == 0,
                 "continuous": all(q > 0 for a, q in zip(b, p, strict=True) if a),
+                "clone": delta < 1 and restrict(b, p) == b,
             }
         )
     return pd.DataFrame(rows)

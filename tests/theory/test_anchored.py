@@ -57,6 +57,9 @@ def test_lemma_below_truth_below_the_share_of_anchors_without_margin(name):
         assert 0 <= margin < radius
     at, share = support.anchors()
     for radius in (0.03, 0.11):
+        safe = support.margin(at) >= radius
+        np.testing.assert_allclose(support.covered(at[safe], radius), np.pi * radius**2, rtol=1e-9)
+        assert (support.covered(at[~safe], radius) < np.pi * radius**2).all()
         direct = share[support.margin(at) >= radius].sum()
         assert anchored.safe_share(support, radius) == pytest.approx(direct, abs=0.01)
     assert anchored.safe_share(support, support.depth) == 0

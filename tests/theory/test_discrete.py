@@ -105,6 +105,7 @@ def test_survey_has_no_violation_and_comes_near_to_equality():
     assert table["holds"].all()
     assert 0.99 < table.loc[~table["tight"], "ratio"].max() <= 1
     assert 0.5 < table["continuous"].mean() < 1
+    assert (table["tight"] == (table["clone"] | (table["ood"] == 1))).all()
     np.testing.assert_allclose(table.loc[table["tight"], "ood"], table.loc[table["tight"], "bound"], atol=1e-15)
 
 
