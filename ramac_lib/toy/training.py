@@ -16,6 +16,7 @@ from ramac_lib.runs import make_config
 from ramac_lib.tasks import BANDIT
 
 Array = np.ndarray
+WHOLE, PORTION = 2**16, 2**13  # more actions than the former are drawn in portions that fit the cache
 
 
 class SnapshotTrainer(training.Trainer):
@@ -71,6 +72,9 @@ def train(
 
 
 def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:
-    """Return `count` actions of each seed's deployed policy in the bandit's only state."""
+    """Return `count` actions of each seed's deployed policy in the bandit's only state; many of them in portions."""
     noise = Noise(stack.seeds, "evaluation", stack.device)
-    return stack.act(torch.zeros(*stack.stack, count, 1, device=stack.device), noise).cpu().numpy()
+    portion = count if count <= WHOLE else PORTION
+    sizes = [min(portion, count - start) for start in range(0, count, portion)]
+    states = torch.zeros(*stack.stack, portion, 1, device=stack.device)
+    return np.concatenate([stack.act(states[:, :size], noise).cpu().numpy() for size in sizes], axis=1)
