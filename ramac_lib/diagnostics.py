@@ -115,7 +115,7 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
         episodes: for each move, shared evenly by the seeds.
 
     Raises:
-        RamacError: no run there, runs of other tasks or seeds, a method without critics, fewer episodes than seeds.
+        RamacError: no run there, a run of another task or of seeds that the policy lacks, a method without critics, fewer episodes than seeds.
     """
     acting, policies, facts, _ = training.load_run(policy, device)
     if episodes < len(policies):
@@ -124,10 +124,11 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
     tables = []
     for path in runs:
         config, stacks, _, _ = training.load_run(path, device)
-        if (config.task, config.seeds) != (acting.task, acting.seeds):
+        if config.task != acting.task or not set(config.seeds) <= set(acting.seeds):
             there = f"{config.task} with seeds {config.seeds}"
             raise RamacError(f"{path}: {there}, but the policy's run is {acting.task} with seeds {acting.seeds}")
-        for critics, actor in zip(stacks, policies, strict=True):
+        for critics in stacks:
+            actor = next(p for p in policies if p.seeds == critics.seeds)
             table = push_test(critics, actor, facts["env_id"], hazard, horizon, episodes // len(policies))
             tables.append(table.assign(critics=config.method, run=config.hash, policy=acting.method))
     merged = pd.concat(tables, ignore_index=True)

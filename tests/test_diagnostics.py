@@ -98,8 +98,11 @@ def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
     table = pd.read_csv(tmp_path / "push.csv")
     assert table.groupby("critics").size().to_dict() == {"radac": 15, "diffusion-ql": 9}
     assert set(table["policy"]) == {"bc-flow"}
+    cli.main(["train", "--method", "radac", "--task", "risky-bandit", "--steps", "2", "--episodes", "0",
+              "--seeds", "1", "--out", str(tmp_path / "other")])  # fmt: skip
     capsys.readouterr()
-    for wrong in (["push", str(tmp_path / "nothing"), *rest], ["push", runs[0], *rest, "--episodes", "0"]):
+    refused = (str(tmp_path / "nothing"), "2"), (runs[0], "0"), (str(tmp_path / "other"), "2")
+    for wrong in (["push", run, *rest, "--episodes", count] for run, count in refused):
         with pytest.raises(SystemExit, match="1"):
             cli.main(wrong)
         assert capsys.readouterr().err.startswith("ramac: ")
