@@ -115,7 +115,8 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
         episodes: for each move, shared evenly by the seeds.
 
     Raises:
-        RamacError: no run there, a run of another task or of seeds that the policy lacks, a method without critics, fewer episodes than seeds.
+        RamacError: no run there, a run of another task or of seeds that the policy lacks, a method without critics,
+            fewer episodes than seeds.
     """
     acting, policies, facts, _ = training.load_run(policy, device)
     if episodes < len(policies):
