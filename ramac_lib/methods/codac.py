@@ -13,7 +13,8 @@ Differences from the official code, whose per-task settings are kept:
    random fractions, by drawing from the distorted law;
 3. its target entropy is −3 whatever the task; here −|A|;
 4. its fractions are midpoints of random increments, drawn for each row, and its targets are weighted by them; here all
-   rows of a seed share the fractions (the penalty's too), as in RADAC, and targets weigh the same;
+   rows of a seed share the fractions (the penalty's too, which is one of the grid's), as in RADAC, and targets weigh
+   the same;
 5. its policy's layers start from Xavier's scale without biases; here from PyTorch's default scale;
 6. rates, the multiplier's too, meant for 1M updates, are raised in short runs: `ramac_lib.schedules`;
 7. the policy first clones, as in the code of CQL's authors, by the rule of `schedules.warmup`.
@@ -104,10 +105,21 @@ class CODAC(SoftActor, Distributional):
         values = self.target_critic(states, actions, self.fraction_draw()).amin(dim=1)
         return self.returns(batch, values - (self.entropy_coefficient()[:, None] * log_prob)[..., None])
 
+    def one_fraction(self) -> Float[Tensor, "S 1"]:
+        """Draw one fraction a seed, from those that eq. 7 is fitted at.
+
+        Between the points of a fixed grid nothing holds the critic to the data: a penalty there would be met by values
+        that neither the loss nor the policy ever sees.
+        """
+        fraction = self.noise.uniform(1)
+        if self.config.fractions == "grid":
+            fraction = self.grid[(fraction * len(self.grid)).long().clamp(max=len(self.grid) - 1)]
+        return fraction
+
     def penalty(self, batch: Batch, quantiles: Float[Tensor, "S C B N"]) -> Float[Tensor, "S C"]:
         """Return ω · gap, the gap's values at one fraction a seed, the data's averaged over all."""
         actions, densities = proposals(self.policy, self.noise, batch, self.config.n_actions)
-        values = self.critic(tile(batch.observations, densities.shape[2]), actions, self.noise.uniform(1))
+        values = self.critic(tile(batch.observations, densities.shape[2]), actions, self.one_fraction())
         data_value = quantiles.mean(dim=(2, 3))
         return self.config.conservative_weight * conservative_gap(values.squeeze(3), densities, data_value)
 

@@ -68,7 +68,8 @@ def by_loops(method, data):
         noise = method.noise.normal(B * ACTIONS, ACT).unflatten(1, (B, ACTIONS))
         each = [drawn(method.policy, noise[:, :, j], states) for j in range(ACTIONS)]
         groups.append(tuple(torch.stack(part, dim=2) for part in zip(*each, strict=True)))
-    fraction = method.noise.uniform(1)
+    drawn_bin = (method.noise.uniform(1) * N).floor()
+    fraction = (drawn_bin + 0.5) / N  # the midpoint of the bin that the draw falls into
     losses, penalties = torch.zeros(S, 2), []
     for i in range(S):
         for c in range(2):
@@ -87,6 +88,16 @@ def by_loops(method, data):
                 gap = gap + torch.stack(terms).exp().sum().log() / B
             penalties.append(method.config.conservative_weight * gap)
     return targets, losses, torch.stack(penalties).reshape(S, 2)
+
+
+def test_the_penalty_asks_where_the_loss_is_fitted():
+    """At a fraction off the grid the penalty can be met without moving one value that the loss or the policy sees."""
+    drawn = torch.cat([m.one_fraction()[0] for m in [make()] * 400])
+    distance = (drawn[:, None] - torch.tensor(risk.grid(N), dtype=torch.float32)).abs().min(dim=1)
+    assert distance.values.max() < 1e-6
+    assert len(set(distance.indices.tolist())) == N  # each of them, in time
+    random = torch.cat([m.one_fraction()[0] for m in [make(fractions="random")] * 50])
+    assert (random[:, None] - torch.tensor(risk.grid(N))).abs().min(dim=1).values.max() > 1e-3
 
 
 @pytest.mark.parametrize("threshold", [None, 4.0])
