@@ -68,8 +68,7 @@ class AnchoredConfig(DistributionalConfig):
         """Return ORAAC's own settings for a task's environment, or the bandit's."""
         if task == BANDIT:
             sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32, "batch_size": 256}
-            rates = {"lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
-            return {**presets.BANDIT_QUANTILES, **sizes, **rates}
+            return {**presets.BANDIT_QUANTILES, **sizes, "lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
         return PER_ENV.get(task.split("-")[0], {})
 
 
@@ -83,11 +82,8 @@ class Anchored(Distributional):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         config = self.config
-        self.policy = self.new(
-            AnchoredPolicy(
-                self.build_prior(), self.stack, *self.dims, radius=config.radius, hidden=config.residual_hidden
-            )
-        )
+        kinds: dict[str, Any] = {"radius": config.radius, "hidden": config.residual_hidden}
+        self.policy = self.new(AnchoredPolicy(self.build_prior(), self.stack, *self.dims, **kinds))
         self.target_residual = self.target_of(self.policy.residual)
         self.add_critic()
         self.optimizers["prior"] = StackedAdam(self.policy.prior, config.lr_prior)
@@ -114,8 +110,8 @@ class Anchored(Distributional):
     @property
     def prior_until(self) -> float:
         """The share of the run in which the prior learns, by the rule for short runs where the config says so."""
-        share = self.config.prior_until
-        return schedules.cloning(share, self.steps) if self.config.short_run_rate else share
+        config = self.config
+        return schedules.cloning(config.prior_until, self.steps) if config.short_run_rate else config.prior_until
 
     @torch.no_grad()
     def target_returns(self, batch: Batch) -> Float[Tensor, "S B N"]:
@@ -130,10 +126,9 @@ class Anchored(Distributional):
     def learn(self, batch: Batch) -> base.Metrics:
         """Make one update: prior, critic, and every second time residual and targets."""
         config = self.config
-        learns = self.updates < self.prior_until * self.steps
-        with torch.set_grad_enabled(learns):
+        with torch.set_grad_enabled(self.updates < self.prior_until * self.steps):
             bc_loss = self.bc_loss(batch)
-        if learns:
+        if bc_loss.requires_grad:
             self.optimizers["prior"].step(bc_loss)
         critic_loss, quantiles = self.critic_loss(batch, self.target_returns(batch))
         critic_norm = self.optimizers["critic"].step(critic_loss)

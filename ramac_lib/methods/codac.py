@@ -106,15 +106,10 @@ class CODAC(SoftActor, Distributional):
         return self.returns(batch, values - (self.entropy_coefficient()[:, None] * log_prob)[..., None])
 
     def one_fraction(self) -> Float[Tensor, "S 1"]:
-        """Draw one fraction a seed, from those that eq. 7 is fitted at.
-
-        Between the points of a fixed grid nothing holds the critic to the data: a penalty there would be met by values
-        that neither the loss nor the policy ever sees.
-        """
-        fraction = self.noise.uniform(1)
-        if self.config.fractions == "grid":
-            fraction = self.grid[(fraction * len(self.grid)).long().clamp(max=len(self.grid) - 1)]
-        return fraction
+        """Draw a fraction that eq. 7 is fitted at: off a grid, values that nothing else sees meet a penalty."""
+        fraction, last = self.noise.uniform(1), len(self.grid) - 1
+        on_grid = self.config.fractions == "grid"
+        return self.grid[(fraction * (last + 1)).long().clamp(max=last)] if on_grid else fraction
 
     def penalty(self, batch: Batch, quantiles: Float[Tensor, "S C B N"]) -> Float[Tensor, "S C"]:
         """Return ω · gap, the gap's values at one fraction a seed, the data's averaged over all."""
