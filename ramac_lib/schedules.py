@@ -6,7 +6,6 @@ from torch import Tensor
 REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
 POLICY_RATE_CAP = 3e-4
 TARGET_RATE_CAP = 0.05
-MULTIPLIER_RATE_CAP = 0.01
 FULL_WEIGHT_STEPS = 25_000
 LEAST_WARMUP = 2_500
 LEAST_CLONING = 25_000
@@ -26,15 +25,6 @@ def short_run_rate(rate: float, steps: int, cap: float) -> float:
 def policy_rate(rate: float, steps: int) -> float:
     """Return the policy's learning rate for a run of `steps` updates, by `short_run_rate`."""
     return short_run_rate(rate, steps, POLICY_RATE_CAP)
-
-
-def multiplier_rate(rate: float, steps: int) -> float:
-    """Return the learning rate of a Lagrange multiplier's logarithm for a run of `steps` updates.
-
-    By Adam the logarithm moves by about one rate an update: at CODAC's 3e-4 a multiplier that ought to vanish still has
-    exp(−1.5), a fifth, of its value after 5,000 updates, and its penalty is what the critic learns.
-    """
-    return short_run_rate(rate, steps, MULTIPLIER_RATE_CAP)
 
 
 def target_rate(rate: float, steps: int) -> float:
