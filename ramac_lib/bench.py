@@ -7,6 +7,7 @@ the optimiser, draws of noise and the interpreter.
 
 import contextlib
 import functools
+import itertools
 import json
 import math
 import statistics
@@ -24,9 +25,10 @@ from tqdm.auto import tqdm
 import ramac_lib.bandit  # noqa: F401  (registers the bandit's environment)
 from ramac_lib.breakdown import breakdown
 from ramac_lib.datasets.contract import Dataset
+from ramac_lib.engine import Engine, Update, get_engine
 from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
-from ramac_lib.machine import get_device, keep_freed_memory, provenance, use_fast_products
+from ramac_lib.machine import provenance
 from ramac_lib.methods import METHODS, Method
 from ramac_lib.replay import Replay
 from ramac_lib.rollouts import make_env
@@ -37,7 +39,10 @@ from ramac_lib.training import build
 
 # (rows, inner, columns): one product of a critic's widest layer, and one large enough to be free of overhead.
 PRODUCTS = ((8192, 256, 256), (2048, 2048, 2048))
-COLUMNS = ("method", "seeds", "chunk", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms", "share")
+COLUMNS = (
+    "method", "seeds", "chunk", "engine", "precision", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms",
+    "share",
+)  # fmt: skip
 STEPS = 2_000_000  # the run whose beginning is timed: no schedule has switched anything off yet
 BLOCKS = 10  # timed blocks of updates that the given seconds are cut into
 
@@ -94,28 +99,37 @@ def period(config: RunConfig) -> int:
 
 def time_goes(config: RunConfig, data: Dataset) -> dict[str, float]:
     """Return the shares of one seed's update that `breakdown` tells apart; on the CPU."""
-    device, unit = torch.device("cpu"), period(config)
-    stack, replay = build(config, data, device, config.seeds[:1]), Replay(data, device)
-    advance([stack], replay, 2 * unit)
-    return breakdown(lambda: advance([stack], replay, 4 * unit))
+    unit = period(config)
+    _, every = updaters(config, data, Engine(torch.device("cpu")))
+    advance(every, 2 * unit)
+    return breakdown(lambda: advance(every, 4 * unit))
 
 
 def update_flop(config: RunConfig, data: Dataset) -> float:
     """Return the operations of one update of one seed, the mean over the method's period; counted on the CPU."""
-    device = torch.device("cpu")
-    stack, replay = build(config, data, device, config.seeds[:1]), Replay(data, device)
-    return count_flop(lambda: advance([stack], replay, period(config))) / period(config)
+    _, every = updaters(config, data, Engine(torch.device("cpu")))
+    return count_flop(lambda: advance(every, period(config))) / period(config)
 
 
 # -- time -----------------------------------------------------------------------------------------------------------
 
 
-def advance(stacks: Sequence[Method], replay: Replay, updates: int) -> None:
+def updaters(
+    config: RunConfig, data: Dataset, engine: Engine, chunk: int | None = None
+) -> tuple[list[Method], list[Update]]:
+    """Return a run's seeds in stacks of `chunk` (all if None), and the functions that make an update of each."""
+    replay, seeds = Replay(data, engine.device), config.seeds
+    chunk = chunk or len(seeds)
+    stacks = [build(config, data, engine.device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
+    return stacks, [engine.updater(stack, replay) for stack in stacks]
+
+
+def advance(every: Sequence[Update], updates: int) -> None:
     """Update stack after stack, as the training loop does between two rows of its log."""
-    for stack in stacks:
+    for update in every:
         tally = Tally()
-        for update in range(updates):
-            tally.add(stack.update(replay.sample(stack.batches, stack.config.batch_size)), update)
+        for number in range(updates):
+            tally.add(update(), number)
 
 
 def seconds_of(function: Callable[[], Any], device: torch.device) -> float:
@@ -152,40 +166,41 @@ def product_rates(device: torch.device, seconds: float = 0.3) -> dict[str, float
     return rates
 
 
-def time_updates(config: RunConfig, data: Dataset, device: torch.device, *, chunk: int, seconds: float) -> float:
+def time_updates(
+    config: RunConfig, data: Dataset, engine: Engine, *, chunk: int | None = None, seconds: float
+) -> float:
     """Return the median wall time, in seconds, in which every seed of the run makes one update.
 
     Args:
-        chunk: seeds of one stack; the stacks are worked through one after another.
+        chunk: seeds of one stack (all if None); the stacks are worked through one after another.
         seconds: how long to measure, beyond the warm-up.
     """
-    replay, seeds, unit = Replay(data, device), config.seeds, period(config)
-    stacks = [build(config, data, device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
-    advance(stacks, replay, 2 * unit)  # allocations, kernels' choices, Adam's state
-    once = seconds_of(lambda: advance(stacks, replay, unit), device)
+    unit, device = period(config), engine.device
+    _, every = updaters(config, data, engine, chunk)
+    warm = 2 * unit if engine.mode == "eager" else 5 * unit  # allocations, compilation or capture, Adam's state
+    advance(every, warm)
+    once = seconds_of(lambda: advance(every, unit), device)
     updates = unit * max(1, round(seconds / BLOCKS / once))
     times: list[float] = []
     while len(times) < 3 or sum(times) < seconds:
-        times.append(seconds_of(lambda: advance(stacks, replay, updates), device))
+        times.append(seconds_of(lambda: advance(every, updates), device))
     return statistics.median(times) / updates
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
-def default_chunk(seeds: int, device: torch.device) -> int:
-    """Return how many seeds the training loop puts in one stack: all on CUDA, one on a CPU."""
-    return seeds if device.type == "cuda" else 1
-
-
-def row(method: str, seeds: int, chunk: int, seconds: float, flop: float, rate: float) -> dict[str, Any]:
+def row(
+    method: str, seeds: int, chunk: int, engine: Engine, seconds: float, flop: float, rate: float
+) -> dict[str, Any]:
     """Return a row of the table from the time in which every seed makes one update, and a floor of `flop` a seed.
 
     `rate` is the machine's, in GFLOP/s.
     """
     gflop = flop / 1e9
     floor = seeds * gflop / rate
-    values = (method, seeds, chunk, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
+    how = (method, seeds, chunk, engine.mode, engine.precision)
+    values = (*how, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -195,17 +210,20 @@ def bench(
     seeds: Sequence[int] = (1, 5),
     chunks: Sequence[int] = (),
     *,
+    engines: Sequence[str] = ("auto",),
+    precisions: Sequence[str] = ("auto",),
     seconds: float = 3.0,
     threads: int | None = None,
     device: str = "auto",
     json_path: Path | None = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Measure methods; return a row for each method, number of seeds and chunk, and what the machine is.
+    """Measure methods; return a row for each method, number of seeds, chunk, engine and precision, and the machine.
 
     Args:
         methods: all if none is named.
-        seeds, chunks: numbers of seeds, and of seeds in one stack (if none: the training loop's choice).
+        seeds, chunks: numbers of seeds, and of seeds in one stack (if none: all, as the training loop does).
+        engines, precisions: as in `ramac_lib.engine`.
         seconds: how long each row is measured.
         threads: PyTorch's threads on the CPU (as they are if None).
         json_path: where to write both, if anywhere.
@@ -222,12 +240,12 @@ def bench(
     configs = [make_config(m, task, (0,), STEPS) for m in methods or METHODS]
     if json_path is not None and json_path.is_dir():
         raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
-    target = get_device(device)
-    if target.type == "cpu":
-        keep_freed_memory()
-        use_fast_products()
+    every = [get_engine(device, mode, precision) for mode in engines for precision in precisions]
+    every = list(dict.fromkeys(every))
+    target = every[0].device
     with _threads(threads):
         data = synthetic_data(task)
+        Engine(target).prepare()
         rates = product_rates(target)
         measured, goes = [], {}
         for config in tqdm(configs, unit="method", disable=not progress):
@@ -236,9 +254,11 @@ def bench(
                 goes[config.method] = time_goes(config, data)
             for count in seeds:
                 few = make_config(config.method, task, range(count), STEPS)
-                for chunk in sorted({min(c, count) for c in chunks or (default_chunk(count, target),)}):
-                    spent = time_updates(few, data, target, chunk=chunk, seconds=seconds)
-                    measured.append((config.method, count, chunk, spent, flop))
+                for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), every):
+                    engine.prepare()
+                    spent = time_updates(few, data, engine, chunk=chunk, seconds=seconds)
+                    measured.append((config.method, count, chunk, engine, spent, flop))
+            Engine(target).prepare()
             # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
             rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
         rate = max(rates.values())

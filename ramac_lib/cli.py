@@ -64,6 +64,8 @@ def train(
     log_every: int | None = None,
     episodes: int = 10,
     device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
     out: Path | None = None,
     resume: bool = False,
 ) -> None:
@@ -88,6 +90,8 @@ def train(
         log_every: updates between rows of metrics.csv (default: a fiftieth of the run).
         episodes: evaluation episodes a seed; 0 for none.
         device: auto, cpu or cuda.
+        engine: eager, compile (torch.compile) or graph (CUDA graphs; auto: graph on CUDA, eager on a CPU).
+        precision: of matrix products: float32, tf32 (CUDA), bfloat16 (the critics'; auto: tf32 on CUDA).
         out: the run's directory (default: runs/METHOD-TASK-HASH).
         resume: go on with the run in that directory.
     """
@@ -107,7 +111,9 @@ def train(
     schedule = training.Schedule(log_every, eval_every, episodes)
     print(f"run {config.hash} in {folder}")
     try:
-        trainer = training.train(config, folder, device=device, schedule=schedule, resume=resume)
+        trainer = training.train(
+            config, folder, device=device, engine=engine, precision=precision, schedule=schedule, resume=resume
+        )
     except training.Interrupted as stopped:
         raise SystemExit(_interrupted(f"{stopped}; go on with --resume --out {folder}")) from None
     _report(trainer.evaluations, "training")
@@ -231,6 +237,8 @@ def bench(
     task: str = "halfcheetah-medium-expert",
     seeds: tuple[int, ...] = (1, 5),
     chunks: tuple[int, ...] = (),
+    engines: tuple[str, ...] = ("auto",),
+    precisions: tuple[str, ...] = ("auto",),
     seconds: float = 3.0,
     threads: int | None = None,
     device: str = "auto",
@@ -242,7 +250,9 @@ def bench(
         methods: some of the methods (default: all).
         task: whose observations, actions and settings give the sizes; the transitions are random.
         seeds: how many seeds are trained; a row of the table for each.
-        chunks: seeds in one stack, a row each (default: what training does: one on a CPU, all on CUDA).
+        chunks: seeds in one stack, a row each (default: all, as training does).
+        engines: eager, compile, graph: a row each.
+        precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
         threads: of PyTorch on the CPU (default: PyTorch's own choice).
         device: auto, cpu or cuda.
@@ -251,7 +261,16 @@ def bench(
     from ramac_lib import bench as measurement
 
     table, machine = measurement.bench(
-        methods, task, seeds, chunks, seconds=seconds, threads=threads, device=device, json_path=json
+        methods,
+        task,
+        seeds,
+        chunks,
+        engines=engines,
+        precisions=precisions,
+        seconds=seconds,
+        threads=threads,
+        device=device,
+        json_path=json,
     )
     widths = "observations of {}, actions of {}".format(*machine["widths"])
     print(f"{task} ({widths}) on {machine['device']}, torch {machine['torch']}, {machine['date']}")

@@ -14,12 +14,16 @@ from ramac_lib.networks import MLP, LayerNorm, Linear
 class _ReluHead(torch.autograd.Function):
     """relu(x W + b) · h for a stack of M members, in few passes over the (R, hidden) activations.
 
-    The generic product with a one-column matrix takes as long as the wide one on a CPU, forward and backward.
+    The generic product with a one-column matrix takes as long as the wide one on a CPU, forward and backward. The wide
+    products are made in x's and W's precision, all else in float32.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, head: Tensor) -> Tensor:
-        active = torch.baddbmm(bias, x, weight).relu_()
+        if x.dtype == torch.float32:
+            active = torch.baddbmm(bias, x, weight).relu_()
+        else:
+            active = (torch.bmm(x, weight) + bias).relu_()
         ctx.save_for_backward(x, weight, head, active)
         return _matvec(active, head)
 
@@ -28,9 +32,10 @@ class _ReluHead(torch.autograd.Function):
         x, weight, head, active = ctx.saved_tensors
         outer = gradient[..., None] * head[:, None, :]
         inner = torch.ops.aten.threshold_backward(outer, active, 0.0)  # a tenth of the time of `where`
+        factor = inner.to(x.dtype)
         return (
-            torch.bmm(inner, weight.mT) if ctx.needs_input_grad[0] else None,
-            torch.bmm(x.mT, inner) if ctx.needs_input_grad[1] else None,
+            torch.bmm(factor, weight.mT) if ctx.needs_input_grad[0] else None,
+            torch.bmm(x.mT, factor) if ctx.needs_input_grad[1] else None,
             inner.sum(1, keepdim=True) if ctx.needs_input_grad[2] else None,
             _matvec(active.mT, gradient) if ctx.needs_input_grad[3] else None,
         )
@@ -103,8 +108,8 @@ class IQNCritic(nn.Module):
         rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)
         stack = rows.shape[:-3]
         quantiles = _ReluHead.apply(
-            rows.flatten(-3, -2).flatten(0, -3),
-            self.hidden.weight.flatten(0, -3),
+            rows.flatten(-3, -2).flatten(0, -3).to(self.hidden.products),
+            self.hidden.weight.flatten(0, -3).to(self.hidden.products),
             self.hidden.bias.flatten(0, -3),
             self.head.weight.squeeze(-1).flatten(0, -2),
         )

@@ -16,6 +16,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
 }
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class Linear(nn.Module):
     """One affine layer for every member of a stack.
@@ -29,12 +31,13 @@ class Linear(nn.Module):
     def __init__(self, stack: Sequence[int], n_in: int, n_out: int, init: str | tuple[str, float] = "fan_in") -> None:
         super().__init__()
         self.init = init
+        self.products = torch.float32  # in which precision the matrix product is made; see `set_products`
         self.weight = nn.Parameter(torch.zeros(*stack, n_in, n_out))
         self.bias = nn.Parameter(torch.zeros(*stack, 1, n_out))
 
     def forward(self, x: Float[Tensor, "*stack B n_in"]) -> Float[Tensor, "*stack B n_out"]:
         """Apply each member's layer to its rows; `x`'s stack axes broadcast."""
-        return torch.matmul(x, self.weight) + self.bias
+        return torch.matmul(x.to(self.products), self.weight.to(self.products)) + self.bias
 
     @torch.no_grad()
     def reset(self, seed_index: int, generator: torch.Generator) -> None:
@@ -49,6 +52,17 @@ class Linear(nn.Module):
             draw = torch.randn if kind == "normal" else lambda *a, **k: 2 * torch.rand(*a, **k) - 1
             weight.copy_(draw(weight.shape, generator=generator) * scale)
             bias.zero_()
+
+
+def set_products(network: nn.Module, precision: str) -> None:
+    """Choose the precision of a network's matrix products: ``float32`` or ``bfloat16``.
+
+    Parameters, biases, activations, sums over rows and the optimiser stay in float32; so do layers with one output,
+    whose numbers are values: bfloat16 has three digits.
+    """
+    for layer in network.modules():
+        if isinstance(layer, Linear) and layer.weight.shape[-1] > 1:
+            layer.products = PRECISIONS[precision]
 
 
 def initialise(module: nn.Module, generators: Sequence[torch.Generator]) -> None:

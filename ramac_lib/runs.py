@@ -232,12 +232,12 @@ class RunDirectory:
         except (KeyError, TypeError):
             raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
 
-    def save_checkpoint(self, step: int, seeds: Mapping[int, Any], device: str) -> None:
-        """Write the state after `step` updates, atomically."""
+    def save_checkpoint(self, step: int, seeds: Mapping[int, Any], engine: str) -> None:
+        """Write the state after `step` updates, atomically; `engine` is the name of the one that made them."""
         facts = self.read_facts()
         with atomic(self.checkpoint_file) as temporary:
             torch.save(
-                {"format": FORMAT, "hash": facts["hash"], "step": step, "device": device, "seeds": dict(seeds)},
+                {"format": FORMAT, "hash": facts["hash"], "step": step, "engine": engine, "seeds": dict(seeds)},
                 temporary,
             )
 
@@ -260,6 +260,7 @@ class RunDirectory:
             raise RamacError(f"{path}: written by {age} version (format {written}; this reads {FORMAT})")
         if not same:
             raise RamacError(f"{path}: the checkpoint is of another run")
+        checkpoint.setdefault("engine", f"{checkpoint.get('device', 'cpu')} eager float32")  # before there were engines
         return checkpoint
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:

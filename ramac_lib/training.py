@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 
 from ramac_lib import datasets, evaluation, hazards
 from ramac_lib.datasets.contract import Dataset
+from ramac_lib.engine import Engine, Update, get_engine
 from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device, keep_freed_memory, provenance, use_fast_products
+from ramac_lib.machine import get_device, provenance
 from ramac_lib.methods import Method, get_method
 from ramac_lib.replay import Replay
 from ramac_lib.results import label
@@ -77,25 +78,26 @@ class Trainer:
 
     config: RunConfig
     data: Dataset
-    device: torch.device
+    engine: Engine
     directory: RunDirectory | None = None
     schedule: Schedule = field(default_factory=Schedule)
     step: int = 0
 
     def __post_init__(self) -> None:
-        if self.device.type == "cpu":
-            keep_freed_memory()
-            use_fast_products()
-        # On a CPU five seeds in one product spill the cache, so each seed is worked through by itself.
-        seeds = self.config.seeds
-        chunks = [seeds] if self.device.type == "cuda" else [(s,) for s in seeds]
-        self.stacks = [build(self.config, self.data, self.device, chunk) for chunk in chunks]
+        self.engine.prepare()
         self.replay = Replay(self.data, self.device)
+        self.stacks = [build(self.config, self.data, self.device, self.config.seeds)]
+        self.updaters = [self.engine.updater(stack, self.replay) for stack in self.stacks]
         self.task = get_task(self.config.task)
         self.hazard = hazards.get_hazard(self.config.hazard, self.config.task)
         self.metrics = pd.DataFrame()
         self.evaluations = pd.DataFrame()
         self._saved_step: int | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run's networks and data lie."""
+        return self.engine.device
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -106,17 +108,18 @@ class Trainer:
         self.directory.write_table("metrics.csv", self.metrics)
         self.directory.write_table("evaluations.csv", self.evaluations)
         states = {seed: stack.seed_state(i) for stack in self.stacks for i, seed in enumerate(stack.seeds)}
-        self.directory.save_checkpoint(self.step, states, self.device.type)
+        self.directory.save_checkpoint(self.step, states, self.engine.name)
         self._saved_step = self.step
 
     def restore(self) -> None:
         """Go on from the directory's checkpoint."""
         assert self.directory is not None
         checkpoint = self.directory.load_checkpoint()
-        if checkpoint["device"] != self.device.type:
+        if checkpoint["engine"] != self.engine.name:
+            device, mode, precision = checkpoint["engine"].split()
             raise RamacError(
-                f"{self.directory.path}: this run was begun on {checkpoint['device']}; "
-                f"resume it with --device {checkpoint['device']}"
+                f"{self.directory.path}: this run was begun as {device}, {mode}, {precision}; "
+                f"resume it with --device {device} --engine {mode} --precision {precision}"
             )
         self.step = self._saved_step = checkpoint["step"]
         for stack in self.stacks:
@@ -141,7 +144,7 @@ class Trainer:
             while self.step < steps:
                 # The next multiple of either interval, or the end.
                 stop = min(*((self.step // k + 1) * k for k in (log_every, eval_every)), steps)
-                self._log([self._advance(stack, stop) for stack in self.stacks], stop, bar)
+                self._log([self._advance(update, stop) for update in self.updaters], stop, bar)
                 bar.update(stop - self.step)
                 self.step = stop
                 if stop % eval_every == 0 or stop == steps:
@@ -151,11 +154,11 @@ class Trainer:
                     self.save()
                     raise Interrupted(f"stopped after {stop} of {steps} updates")
 
-    def _advance(self, stack: Method, stop: int) -> Tally:
+    def _advance(self, update: Update, stop: int) -> Tally:
         """Update one stack up to `stop`; return its metrics, still on the device."""
         tally = Tally()
-        for update in range(self.step + 1, stop + 1):
-            tally.add(stack.update(self.replay.sample(stack.batches, self.config.settings.batch_size)), update)
+        for number in range(self.step + 1, stop + 1):
+            tally.add(update(), number)
         return tally
 
     def _log(self, tallies: Sequence[Tally], stop: int, bar: Any) -> None:
@@ -210,6 +213,8 @@ def train(
     out: Path | None = None,
     *,
     device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
     schedule: Schedule | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -222,7 +227,7 @@ def train(
     """
     schedule = schedule or Schedule()
     schedule.resolve(config.steps)
-    target = get_device(device)
+    target = get_engine(device, engine, precision)
     directory = None if out is None else RunDirectory(Path(out))
     if directory is not None and directory.path.exists():
         directory.check(config, resume)  # before the data are built
@@ -231,7 +236,7 @@ def train(
     if directory is not None:
         dims = [data.observations.shape[1], data.actions.shape[1]]
         facts = {"env_id": data.env_id, "dims": dims, "data": {"sha256": data.sha256(), "recipe": dict(data.recipe)}}
-        facts["made"] = provenance(target)
+        facts["made"] = provenance(target.device) | {"engine": target.name}
         if directory.open(config, facts, resume):
             trainer.restore()
     trainer.run(progress)

@@ -9,11 +9,11 @@ import torch
 
 from ramac_lib import bench
 from ramac_lib.critics import IQNCritic, _matvec
+from ramac_lib.engine import Engine
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS
 from ramac_lib.networks import initialise
 from ramac_lib.runs import make_config
-from ramac_lib.training import Trainer
 
 CPU = torch.device("cpu")
 
@@ -65,9 +65,8 @@ def test_operations_are_those_of_a_whole_period(hopper_like):
     assert bench.period(run) == 3
     # A third of what the residual costs, which is all that is not done every time.
     never = config("oraac", tiny | {"policy_every": "1000000"})
-    rest = bench.count_flop(
-        lambda: bench.advance([bench.build(never, hopper_like, CPU, (0,))], bench.Replay(hopper_like), 1)
-    )
+    _, every = bench.updaters(never, hopper_like, Engine(CPU))
+    rest = bench.count_flop(lambda: bench.advance(every, 1))
     often, seldom = bench.update_flop(always, hopper_like), bench.update_flop(run, hopper_like)
     assert often > rest
     assert seldom == pytest.approx(rest + (often - rest) / 3)
@@ -79,7 +78,7 @@ def test_operations_grow_with_the_batch(hopper_like):
 
 
 def test_a_row_adds_up():
-    row = bench.row("radac", seeds=5, chunk=1, seconds=0.25, flop=2e9, rate=100.0)
+    row = bench.row("radac", seeds=5, chunk=1, engine=Engine(CPU), seconds=0.25, flop=2e9, rate=100.0)
     assert tuple(row) == bench.COLUMNS
     assert row["updates_per_s"] == 4
     assert row["seed_updates_per_s"] == 20
@@ -87,16 +86,12 @@ def test_a_row_adds_up():
     assert row["share"] == pytest.approx(0.4)
 
 
-def test_stacks_are_the_training_loops(hopper):
-    trainer = Trainer(make_config("bc-flow", "hopper-medium-expert", (0, 1, 2), 10), hopper, CPU)
-    assert [len(stack.seeds) for stack in trainer.stacks] == [bench.default_chunk(3, CPU)] * 3
-    assert bench.default_chunk(3, torch.device("cuda")) == 3
-
-
-def test_every_seed_makes_every_update(hopper_like):
+def test_one_stack_unless_chunks_are_asked_for(hopper_like):
     run = config("oraac", {"batch_size": "8", "n_fractions": "4"}, seeds=(0, 1, 2))
-    stacks = [bench.build(run, hopper_like, CPU, seeds) for seeds in ((0, 1), (2,))]
-    bench.advance(stacks, bench.Replay(hopper_like), 4)
+    assert [stack.seeds for stack in bench.updaters(run, hopper_like, Engine(CPU))[0]] == [(0, 1, 2)]
+    stacks, every = bench.updaters(run, hopper_like, Engine(CPU), chunk=2)
+    assert [stack.seeds for stack in stacks] == [(0, 1), (2,)]
+    bench.advance(every, 4)
     assert [stack.updates for stack in stacks] == [4, 4]
 
 

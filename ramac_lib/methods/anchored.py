@@ -8,9 +8,8 @@ Differences from ORAAC's official code:
 
 1. its transitions run across episode ends; ours do not;
 2. its evaluation decodes z = 0; here the deployed policy draws its anchor, as in training;
-3. it freezes the prior when its loss is flat; here after `prior_until`, a fraction of the run;
-4. its configs for the cheetah ship Wang's measure (w = −.75); here CVaR_0.1 everywhere, as in its paper and in RAMAC's
-   comparison;
+3. it freezes the prior when its loss is flat; here after the share `prior_until` of the run;
+4. its configs for the cheetah ship Wang's measure (w = −.75); here CVaR_0.1 everywhere, as in its paper and RAMAC's;
 5. its critic's loss is a mean over predicted fractions too; here a sum (eq. 7), which Adam does not tell apart;
 6. its critic starts from N(0, 0.1²) and a head of U(±3e-4); here from PyTorch's default scale, unless
    ``critic_init="released"``;
@@ -123,12 +122,16 @@ class Anchored(Distributional):
         actions = self.policy.perturb(anchors, states, self.target_residual)
         return self.returns(batch, self.target_critic(states, actions, self.fraction_draw()).amin(dim=1))
 
-    def learn(self, batch: Batch) -> base.Metrics:
+    def phase(self) -> dict[str, bool]:
+        """Return whether the prior learns and whether residual and targets move."""
+        clones = self.updates < self.prior_until * self.steps
+        return {"clones": clones, "moves": (self.updates + 1) % self.config.policy_every == 0}
+
+    def learn(self, batch: Batch, *, clones: bool, moves: bool) -> base.Metrics:
         """Make one update: prior, critic, and every second time residual and targets."""
-        config = self.config
-        with torch.set_grad_enabled(self.updates < self.prior_until * self.steps):
+        with torch.set_grad_enabled(clones):
             bc_loss = self.bc_loss(batch)
-        if bc_loss.requires_grad:
+        if clones:
             self.optimizers["prior"].step(bc_loss)
         critic_loss, quantiles = self.critic_loss(batch, self.target_returns(batch))
         critic_norm = self.optimizers["critic"].step(critic_loss)
@@ -138,7 +141,7 @@ class Anchored(Distributional):
             "value": quantiles.detach().mean(dim=(1, 2, 3)),
             "critic_grad_norm": critic_norm.mean(1),
         }
-        if (self.updates + 1) % config.policy_every == 0:
+        if moves:
             actions = self.policy.sample(self.policy_noise(batch.observations), batch.observations)
             value, _ = self.risk_value(batch.observations, actions)
             metrics["risk"] = value.detach()

@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -61,6 +61,7 @@ class Method(nn.Module):
 
     Config: ClassVar[type[Config]] = Config
     policy: Policy  # what is deployed
+    learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())
     step: Tensor
     shift: Tensor
     scale: Tensor
@@ -122,14 +123,18 @@ class Method(nn.Module):
 
     def update(self, batch: Batch) -> Metrics:
         """Make one update of every network; return what is worth logging, one number a seed, still on the device."""
-        metrics = self.learn(self.normalized(batch))
+        metrics = self.learn(self.normalized(batch), **self.phase())
         self.step += 1
         self.updates += 1
         return metrics
 
-    def learn(self, batch: Batch) -> Metrics:
-        """Make the method's own update, on a batch whose observations are as its networks see them."""
-        raise NotImplementedError
+    def phase(self) -> dict[str, bool]:
+        """Return what the number of the coming update decides: which of its parts are made. Given to `learn`.
+
+        Nothing else about an update may depend on a number that Python sees: compiled code and a CUDA graph are kept
+        for each phase (`ramac_lib.engine`).
+        """
+        return {}
 
     @torch.no_grad()
     def act(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:

@@ -71,12 +71,16 @@ class SoftActor:
             gap = log_prob.detach().mean(1) + self.target_entropy
             self.optimizers["entropy"].step(-self.entropy_multiplier.log.squeeze(-1) * gap)
 
-    def update_policy(self: Any, batch: Batch) -> base.Metrics:
+    def phase(self: Any) -> dict[str, bool]:
+        """Return whether the policy still clones."""
+        return {"clones": self.updates < self.bc_warmup * self.steps}
+
+    def update_policy(self: Any, batch: Batch, clones: bool) -> base.Metrics:
         """Descend α log π(a|s) − value(s, a); within the warm-up α log π(a|s) − log π of the data's actions."""
         noise = self.policy_noise(batch.observations)
         actions, log_prob = self.policy.sample_with_log_prob(noise, batch.observations)
         self.update_entropy(log_prob)
-        if self.updates < self.bc_warmup * self.steps:
+        if clones:
             value = self.policy.log_prob(batch.observations, batch.actions).mean(1)
         else:
             value = self.policy_value(batch, actions)

@@ -69,8 +69,8 @@ class CQL(SoftActor, QLearning):
         with base.frozen(self.critic):
             return self.aggregate(self.critic(batch.observations, actions)).mean(1)
 
-    def learn(self, batch: Batch) -> base.Metrics:
+    def learn(self, batch: Batch, *, clones: bool) -> base.Metrics:
         """Make one update: policy and entropy, critics, targets."""
-        metrics = self.update_policy(batch) | self.update_critic(batch)
+        metrics = self.update_policy(batch, clones) | self.update_critic(batch)
         base.follow(self.target_critic, self.critic, self.target_rate)
         return metrics

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from ramac_lib import training
 from ramac_lib.bandit import Bandit, dataset
-from ramac_lib.machine import get_device
+from ramac_lib.engine import get_engine
 from ramac_lib.methods import Method
 from ramac_lib.noise import Noise
 from ramac_lib.runs import make_config
@@ -65,7 +65,7 @@ def train(
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = training.Schedule(eval_every=every or steps)
     data = dataset(bandit=bandit) if bandit else training.load_data(config, progress=False)
-    trainer = SnapshotTrainer(config, data, get_device(device), schedule=schedule)
+    trainer = SnapshotTrainer(config, data, get_engine(device), schedule=schedule)
     trainer.count = count
     trainer.run(progress=False)
     return trainer

