@@ -6,6 +6,7 @@ the optimiser, draws of noise and the interpreter.
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -13,6 +14,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,12 @@ from ramac_lib.training import build
 # (rows, inner, columns): one product of a critic's widest layer, and one large enough to be free of overhead.
 PRODUCTS = ((8192, 256, 256), (2048, 2048, 2048))
 COLUMNS = (
-    "method", "seeds", "chunk", "engine", "precision", "updates_per_s", "seed_updates_per_s", "gflop", "floor_ms", "ms",
-    "share",
+    "method", "options", "seeds", "chunk", "engine", "precision", "updates_per_s", "seed_updates_per_s", "gflop",
+    "floor_ms", "ms", "share", "memory_mb",
 )  # fmt: skip
+# How a rate grows: RADAC with one size changed at a time, in one stack.
+SCALING_SEEDS = (1, 5, 20, 100)
+SCALING = {"batch_size": (64, 256, 1024), "n_fractions": (8, 32, 128)}
 STEPS = 2_000_000  # the run whose beginning is timed: no schedule has switched anything off yet
 BLOCKS = 10  # timed blocks of updates that the given seconds are cut into
 
@@ -176,6 +181,9 @@ def time_updates(
         seconds: how long to measure, beyond the warm-up.
     """
     unit, device = period(config), engine.device
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     _, every = updaters(config, data, engine, chunk)
     warm = 2 * unit if engine.mode == "eager" else 5 * unit  # allocations, compilation or capture, Adam's state
     advance(every, warm)
@@ -190,18 +198,55 @@ def time_updates(
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
-def row(
-    method: str, seeds: int, chunk: int, engine: Engine, seconds: float, flop: float, rate: float
-) -> dict[str, Any]:
-    """Return a row of the table from the time in which every seed makes one update, and a floor of `flop` a seed.
+@dataclass(frozen=True)
+class Job:
+    """One row to measure: a run's beginning, the seeds of one stack, an engine."""
 
-    `rate` is the machine's, in GFLOP/s.
+    config: RunConfig
+    chunk: int
+    engine: Engine
+    options: str = ""
+
+
+def jobs(
+    methods: Sequence[str], task: str, seeds: Sequence[int], chunks: Sequence[int], engines: Sequence[Engine]
+) -> list[Job]:
+    """Return every method's rows, for each number of seeds, seeds in a stack and engine."""
+    found = []
+    for method, count in itertools.product(methods or METHODS, seeds):
+        config = make_config(method, task, range(count), STEPS)
+        for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), engines):
+            found.append(Job(config, chunk, engine))
+    return found
+
+
+def scaling_jobs(task: str, engines: Sequence[Engine]) -> list[Job]:
+    """Return RADAC's rows with more seeds, another batch, another number of fractions; options name what is changed."""
+    found = []
+    for engine in engines:
+        for count in SCALING_SEEDS:
+            found.append(Job(make_config("radac", task, range(count), STEPS), count, engine, f"seeds={count}"))
+        for name, values in SCALING.items():
+            for value in values:
+                config = make_config("radac", task, (0,), STEPS, {name: str(value)})
+                found.append(Job(config, 1, engine, f"{name}={value}"))
+    return found
+
+
+def row(job: Job, seconds: float, flop: float, rate: float, memory: float | None = None) -> dict[str, Any]:
+    """Return a row of the table.
+
+    Args:
+        seconds: in which every seed makes one update.
+        flop: of one seed's update.
+        rate: the machine's, in GFLOP/s.
+        memory: of the GPU, in bytes.
     """
-    gflop = flop / 1e9
+    gflop, seeds = flop / 1e9, len(job.config.seeds)
     floor = seeds * gflop / rate
-    how = (method, seeds, chunk, engine.mode, engine.precision)
+    how = (job.config.method, job.options, seeds, job.chunk, job.engine.mode, job.engine.precision)
     values = (*how, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, (*values, None if memory is None else memory / 1e6), strict=True))
 
 
 def bench(
@@ -210,6 +255,7 @@ def bench(
     seeds: Sequence[int] = (1, 5),
     chunks: Sequence[int] = (),
     *,
+    scaling: bool = False,
     engines: Sequence[str] = ("auto",),
     precisions: Sequence[str] = ("auto",),
     seconds: float = 3.0,
@@ -223,6 +269,7 @@ def bench(
     Args:
         methods: all if none is named.
         seeds, chunks: numbers of seeds, and of seeds in one stack (if none: all, as the training loop does).
+        scaling: measure `scaling_jobs` instead.
         engines, precisions: as in `ramac_lib.engine`.
         seconds: how long each row is measured.
         threads: PyTorch's threads on the CPU (as they are if None).
@@ -237,35 +284,36 @@ def bench(
             raise RamacError(f"--{name} {' '.join(map(str, values))}: expected positive numbers")
     if not seeds:
         raise RamacError("--seeds: expected at least one number of seeds")
-    configs = [make_config(m, task, (0,), STEPS) for m in methods or METHODS]
     if json_path is not None and json_path.is_dir():
         raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
-    every = [get_engine(device, mode, precision) for mode in engines for precision in precisions]
-    every = list(dict.fromkeys(every))
+    every = list(dict.fromkeys(get_engine(device, mode, precision) for mode in engines for precision in precisions))
+    todo = scaling_jobs(task, every) if scaling else jobs(methods, task, seeds, chunks, every)
     target = every[0].device
     with _threads(threads):
         data = synthetic_data(task)
         Engine(target).prepare()
         rates = product_rates(target)
-        measured, goes = [], {}
-        for config in tqdm(configs, unit="method", disable=not progress):
-            flop = update_flop(config, data)
-            if target.type == "cpu":
-                goes[config.method] = time_goes(config, data)
-            for count in seeds:
-                few = make_config(config.method, task, range(count), STEPS)
-                for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), every):
-                    engine.prepare()
-                    spent = time_updates(few, data, engine, chunk=chunk, seconds=seconds)
-                    measured.append((config.method, count, chunk, engine, spent, flop))
-            Engine(target).prepare()
-            # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
-            rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
+        measured, goes, flop = [], {}, {}
+        for job in tqdm(todo, unit="row", disable=not progress):
+            config = job.config
+            of_one = dataclasses.replace(config, seeds=config.seeds[:1])
+            if of_one.hash not in flop:
+                Engine(torch.device("cpu")).prepare()
+                flop[of_one.hash] = update_flop(of_one, data)
+                if target.type == "cpu" and not job.options:
+                    goes[config.method] = time_goes(of_one, data)
+                # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
+                Engine(target).prepare()
+                rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
+            job.engine.prepare()
+            spent = time_updates(config, data, job.engine, chunk=job.chunk, seconds=seconds)
+            memory = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
+            measured.append((job, spent, flop[of_one.hash], memory))
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
         machine |= {"seconds": seconds, "gflop_per_s": rate, "products": rates, "goes": goes}
-    table = pd.DataFrame([row(*values, rate) for values in measured], columns=list(COLUMNS))
+    table = pd.DataFrame([row(job, s, f, rate, m) for job, s, f, m in measured], columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:
             temporary.write_text(json.dumps({"machine": machine, "rows": table.to_dict("records")}, indent=1) + "\n")

@@ -237,6 +237,7 @@ def bench(
     task: str = "halfcheetah-medium-expert",
     seeds: tuple[int, ...] = (1, 5),
     chunks: tuple[int, ...] = (),
+    scaling: bool = False,
     engines: tuple[str, ...] = ("auto",),
     precisions: tuple[str, ...] = ("auto",),
     seconds: float = 3.0,
@@ -251,6 +252,7 @@ def bench(
         task: whose observations, actions and settings give the sizes; the transitions are random.
         seeds: how many seeds are trained; a row of the table for each.
         chunks: seeds in one stack, a row each (default: all, as training does).
+        scaling: measure RADAC alone, with more seeds, other batches and other numbers of fractions.
         engines: eager, compile, graph: a row each.
         precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
@@ -265,6 +267,7 @@ def bench(
         task,
         seeds,
         chunks,
+        scaling=scaling,
         engines=engines,
         precisions=precisions,
         seconds=seconds,
@@ -277,7 +280,11 @@ def bench(
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in machine["products"].items())
     print(f"matrix products in float32, GFLOP/s: {rates}; the floor takes the best")
     print("gflop: one update of one seed; floor_ms, ms: one update of every seed; share: floor_ms / ms")
-    print(table.to_string(index=False, formatters={"gflop": "{:.3g}".format}, float_format="%.3g"))
+    print(
+        table.dropna(axis=1, how="all").to_string(
+            index=False, formatters={"gflop": "{:.3g}".format}, float_format="%.3g"
+        )
+    )
     if machine["goes"]:
         print("where an update's time goes, in %: products, passes over memory, optimiser, draws, interpreter")
         for name, shares in machine["goes"].items():

@@ -91,6 +91,7 @@ def compile_learning(stack: Method) -> None:
 
     A seed's own generator is nothing that a compiler can see through, and Adam is one fused kernel already.
     """
+    torch.compiler.reset()  # what was compiled for earlier stacks counts towards the compiler's limit of variants
     aside: Any = torch.compiler.disable
     for noise in (stack.noise, stack.batches):
         for draw in ("normal", "uniform", "integers"):

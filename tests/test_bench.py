@@ -1,5 +1,6 @@
 """Speed: operations as counted by hand, a table that adds up. Times themselves are no test."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -78,12 +79,23 @@ def test_operations_grow_with_the_batch(hopper_like):
 
 
 def test_a_row_adds_up():
-    row = bench.row("radac", seeds=5, chunk=1, engine=Engine(CPU), seconds=0.25, flop=2e9, rate=100.0)
+    row = bench.row(bench.Job(config("radac", seeds=range(5)), 1, Engine(CPU)), seconds=0.25, flop=2e9, rate=100.0)
     assert tuple(row) == bench.COLUMNS
     assert row["updates_per_s"] == 4
     assert row["seed_updates_per_s"] == 20
     assert row["floor_ms"] == pytest.approx(100)
     assert row["share"] == pytest.approx(0.4)
+
+
+def test_scaling_changes_one_size_at_a_time():
+    found = bench.scaling_jobs("hopper-medium-expert", [Engine(CPU)])
+    default = found[0].config
+    assert [len(job.config.seeds) for job in found[:4]] == list(bench.SCALING_SEEDS)
+    for job in found[4:]:
+        name, value = job.options.split("=")
+        assert getattr(job.config.settings, name) == int(value)
+        same = dataclasses.replace(job.config.settings, **{name: getattr(default.settings, name)})
+        assert (same, job.config.seeds) == (default.settings, default.seeds)
 
 
 def test_one_stack_unless_chunks_are_asked_for(hopper_like):
