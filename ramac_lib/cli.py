@@ -196,7 +196,8 @@ def bandit(
         methods: some of the methods (default: all).
         seeds: one cell a method and seed.
         steps: updates of a cell; the default is our reading of the paper's 1000 epochs.
-        suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants).
+        suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants),
+            precision (critics' products in bfloat16).
         workers: cells trained at a time, one thread each.
         cells: where the finished cells are kept.
         out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.

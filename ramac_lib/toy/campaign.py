@@ -43,7 +43,8 @@ STABILITY: dict[str, dict[str, float]] = {
     "gap 10 %": {"ring_reward": 2.0},
 }
 STABILITY_METHODS = ("radac", "diffusion-ql", "oraac")
-SUITES = ("methods", "axis", "stability")
+PRECISION_METHODS = ("radac", "oraac", "flow-ql")  # two critics of quantiles, one plain
+SUITES = ("methods", "axis", "stability", "precision")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Cell:
         suite, variant: which table it belongs to, and its row there.
         options: settings that depart from the method's own on the bandit.
         constants: of the bandit, where they are not the default.
+        precision: of the critics' matrix products.
     """
 
     suite: str
@@ -63,12 +65,15 @@ class Cell:
     steps: int
     options: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
+    precision: str = "float32"
 
     @property
     def key(self) -> str:
         """The cell's identity: what it runs, and the method's settings at the time, by hash."""
         settings = dataclasses.asdict(get_method(self.method).Config.for_task("risky-bandit"))
         facts = {**dataclasses.asdict(self), "settings": settings, "bandit": dataclasses.asdict(self.bandit)}
+        if self.precision == "float32":
+            del facts["precision"]  # cells from before there was a choice keep their names
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -78,7 +83,9 @@ class Cell:
 
 
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
-    """Return the cells of the suites: every method; RADAC on the released loss's axis; the constants' stability.
+    """Return the cells of the suites.
+
+    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
 
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
@@ -102,6 +109,12 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             for m in STABILITY_METHODS
             if m in methods
         ],
+        "precision": [
+            Cell("precision", m, "bfloat16", s, steps, precision="bfloat16")
+            for s in seeds
+            for m in PRECISION_METHODS
+            if m in methods
+        ],
     }
     return [cell for suite in suites for cell in every[suite]]
 
@@ -117,6 +130,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
         cell.options,
         every=cell.steps // FIGURE_6,
         device="cpu",
+        precision=cell.precision,
         bandit=cell.bandit,
         count=SHOWN,
     )
@@ -191,7 +205,7 @@ def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
                 shown, rows, made = file["shown"], json.loads(str(file["rows"])), json.loads(str(file["facts"]))
         except FileNotFoundError:
             raise RamacError(f"{path}: {cell.method}, seed {cell.seed}, has not been run yet") from None
-        label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed")}
+        label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed", "precision")}
         tables.append(pd.DataFrame(rows).assign(**label, cell=cell.key))
         facts[cell.key] = made
         if cell.suite == "methods":
@@ -201,7 +215,7 @@ def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
         elif cell.suite == "axis":
             drawn.setdefault("radac-axis", []).append(shown[-1])
     merged = pd.concat(tables, ignore_index=True)
-    columns = ["suite", "method", "variant", "seed", "step"]
+    columns = ["suite", "method", "variant", "seed", "precision", "step"]
     merged = merged[columns + [c for c in merged.columns if c not in columns]]
     with atomic(out.with_suffix(".csv")) as temporary:
         merged.to_csv(temporary, index=False, float_format="%.6g")
