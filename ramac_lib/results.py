@@ -65,9 +65,10 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
     """
     name = f"CVaR_{alpha:g}"
     rows = []
-    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(list(GROUP), sort=False):
+    columns = [*GROUP, "code"] if "code" in table else list(GROUP)  # a campaign keeps versions of the code apart
+    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(columns, sort=False):
         returns = group["return"].to_numpy()
-        row: dict[str, Any] = dict(zip(GROUP, keys, strict=True))
+        row: dict[str, Any] = dict(zip(columns, keys, strict=True))
         row |= {"seeds": group["seed"].nunique(), "episodes": len(group)}
         row |= {"mean": returns.mean(), name: cvar(returns, alpha)}
         row |= {"violations": group["violations"].mean(), "length": group["length"].mean()}

@@ -230,7 +230,7 @@ def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monk
 
     def full(value, path):
         calls.append(path)
-        if len(calls) == 2:
+        if len(calls) == 4:  # a policy, a checkpoint; a policy, and now a checkpoint
             raise OSError(28, "No space left on device")
         return original(value, path)
 
@@ -239,7 +239,7 @@ def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monk
         training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
     assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 10
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv",
+        "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv", "policy.pt",
     ]  # fmt: skip
 
 

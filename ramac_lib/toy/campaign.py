@@ -7,13 +7,11 @@ so that a run which was cut goes on with the cells it lacks; `gather` makes the 
 import dataclasses
 import hashlib
 import json
-import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from tqdm.auto import tqdm
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError, unknown
 from ramac_lib.files import atomic
-from ramac_lib.machine import provenance
+from ramac_lib.machine import end_with_parent, provenance
 from ramac_lib.methods import METHODS, get_method
 from ramac_lib.toy.training import draw_actions, train
 
@@ -147,18 +145,6 @@ def run_cell(cell: Cell, folder: Path) -> float:
     return seconds
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when the campaign is killed, which cannot tell it so."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = True) -> None:
     """Run the cells that the folder lacks, `workers` at a time, one thread each.
 
@@ -171,7 +157,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     failed: list[tuple[Cell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
-    with bar, ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
+    with bar, ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
         try:
             for job in as_completed(jobs):
