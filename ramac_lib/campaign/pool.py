@@ -108,13 +108,13 @@ class Processes:
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
-                    job, exit_code = worker.job, self._bury(worker)
+                    job, exit_code = worker.job, self._bury(worker) or 0
                     assert job is not None
                     if job.cell.name not in self._died:
                         self._died.add(job.cell.name)
                         waiting.insert(0, job)
                     else:
-                        how = f"signal {-exit_code}" if (exit_code or 0) < 0 else f"exit code {exit_code}"
+                        how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
                         yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
                     continue
                 if isinstance(message, Outcome):

@@ -129,7 +129,7 @@ class Campaign:
         self.states = {name: self.store.state(cell, self.grid.eval_every) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
-        self._seen = {}
+        self._seen: dict[str, int] = {}
         table = self.gather()
         total = len(self.grid.seeds) * self.grid.steps * len(self.cells)
         self._bar = tqdm(
