@@ -313,8 +313,7 @@ def run(
                 "rows that it makes now are told from the others by the column `code`"
             )
         campaign.build_data()
-        threads = 1 if target.type == "cpu" else None
-        pool = Processes(workers, claim, threads) if workers else InProcess()
+        pool = Processes(workers, claim, target.type == "cuda") if workers else InProcess()
         cost = None if budget is None else campaign.probe(pool)
         store.tidy()
         store.write(grid, campaign.code if there is None else there[1])

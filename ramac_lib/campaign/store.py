@@ -25,7 +25,7 @@ SCHEMA = (*COLUMNS, "code")
 NUMBERS = (
     "alpha", "seed", "step", "horizon", "episode", "return", "discounted_return", "length", "violations",
 )  # fmt: skip
-PATIENCE = 3.0  # seconds for the workers of a campaign that was killed to end
+PATIENCE = 10.0  # seconds for the workers of a campaign that was killed to end
 
 
 @dataclass
