@@ -9,7 +9,7 @@ import pytest
 import torch
 from campaign_helpers import FLOW, RADAC, SMALL, contents, run
 
-from ramac_lib import campaign, training
+from ramac_lib import campaign, reports
 from ramac_lib.campaign import packing, scheduler
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS, get_method
@@ -90,7 +90,7 @@ def test_results_alone_can_be_read_and_evaluated_but_not_gone_on_with(half, whol
     assert (tmp_path / "there" / "results.csv").read_bytes() == (half / "results.csv").read_bytes()
     cells = sorted((tmp_path / "there" / "cells").iterdir())
     assert not (cells[0] / "checkpoint.pt").exists()
-    assert len(training.evaluate_run(cells[0], episodes=4, device="cpu")) == 4
+    assert len(reports.evaluate_run(cells[0], episodes=4, device="cpu")) == 4
     with pytest.raises(RamacError, match="its full state was left behind at step 34"):
         run(tmp_path / "there", {}, resume=True)
     # A finished campaign may gain rows elsewhere.
