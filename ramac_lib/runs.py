@@ -161,8 +161,8 @@ class RunDirectory:
     """One run's files; each is whole or not there.
 
     ``config.json`` (the config and facts), ``metrics.csv``, ``evaluations.csv``, and two states: ``checkpoint.pt`` is
-    all that is needed to go on, in float32 (RADAC with the settings of Hopper: 9 MB a seed, FlowQL 58 MB), and
-    ``policy.pt`` what the deployed policy needs to act, in float16 (RADAC .15 MB a seed, FlowQL 1.6 MB).
+    all that is needed to go on, in float32 (on Hopper 1.5 MB a seed of RADAC, 19 of FlowQL), and
+    ``policy.pt`` what the deployed policy needs to act, in float16 (.16 and 1.6 MB).
     """
 
     path: Path
