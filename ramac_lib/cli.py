@@ -140,9 +140,9 @@ def evaluate(
         hazard: paper, calibrated or none (default: the one that the run was trained with).
         device: auto, cpu or cuda.
     """
-    from ramac_lib import training
+    from ramac_lib import reports
 
-    _report(training.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
+    _report(reports.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
 
 
 def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:

@@ -12,7 +12,7 @@ from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
 from ramac_lib.methods import get_method
 from ramac_lib.risk import bootstrap_interval, cvar
-from ramac_lib.runs import RunConfig, RunDirectory
+from ramac_lib.runs import HASHES, RunConfig, RunDirectory
 
 COLUMNS = (
     "run", "method", "task", "source", "env_id", "hazard", "risk", "alpha", "options", "seed", "step", "purpose",
@@ -114,7 +114,7 @@ def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
     """
     file = Path(folder) / f"{name}.csv"
     try:
-        table = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=HASHES)
         facts = json.loads(file.with_suffix(".json").read_text())
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None

@@ -86,7 +86,8 @@ class Grid:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Grid":
         """Return the grid that `to_json` wrote."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**fields)
 
     def but(self, changes: Mapping[str, Any]) -> "Grid":
         """Return the grid with those changes that are neither None nor empty."""
@@ -105,7 +106,9 @@ class Grid:
                     f"{field.name} is {_shown(mine)} in the campaign there and {_shown(theirs)} here; "
                     f"only {', '.join(MAY_GROW)} can be added to a campaign"
                 )
-        more = {name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in MAY_GROW}
+        more: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in MAY_GROW
+        }
         return dataclasses.replace(self, **more)
 
 

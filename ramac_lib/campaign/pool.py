@@ -66,19 +66,22 @@ class _Worker:
 
 
 class Processes:
-    """Processes of one thread each (on a CPU), started when first needed.
+    """Processes, of one thread each on a CPU, started when first needed.
 
     Args:
         workers: how many slices are done at a time.
         claim: the directory's lock, which each process holds too.
-        threads: of PyTorch in each; None for its own choice.
+        cuda: whether they use a GPU.
     """
 
-    def __init__(self, workers: int, claim: int, threads: int | None) -> None:
-        # One clean server imports PyTorch; workers are forked from it, so that a new one costs no time.
-        self.context = get_context("forkserver")
-        self.context.set_forkserver_preload(["ramac_lib.campaign.worker"])
-        self.count, self.claim, self.threads = workers, claim, threads
+    def __init__(self, workers: int, claim: int, cuda: bool = False) -> None:
+        # One clean server imports PyTorch, and what it imports when first used; workers are forked from it, so that a
+        # new one costs no time. CUDA cannot be used in a process forked from one that has looked for it.
+        forks: Any = get_context("spawn" if cuda else "forkserver")
+        if not cuda:
+            forks.set_forkserver_preload(["ramac_lib.campaign.worker", "ramac_lib.bandit", "torch._dynamo"])
+        self.context: Any = forks
+        self.count, self.claim, self.threads = workers, claim, None if cuda else 1
         self.workers: list[_Worker] = []
         self._died: set[str] = set()  # the cells whose process died once
         self._stopped = False
@@ -108,13 +111,13 @@ class Processes:
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
-                    job, exit_code = worker.job, self._bury(worker)
+                    job, exit_code = worker.job, self._bury(worker) or 0
                     assert job is not None
                     if job.cell.name not in self._died:
                         self._died.add(job.cell.name)
                         waiting.insert(0, job)
                     else:
-                        how = f"signal {-exit_code}" if (exit_code or 0) < 0 else f"exit code {exit_code}"
+                        how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
                         yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
                     continue
                 if isinstance(message, Outcome):

@@ -1,29 +1,23 @@
 """The campaign itself: rounds over all cells within a budget, one table kept whole, failures named at the end."""
 
-import contextlib
 import logging
-import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from ramac_lib import datasets, training
 from ramac_lib.campaign import rounds
-from ramac_lib.campaign.grid import Cell, Grid, choose, tasks_of
-from ramac_lib.campaign.pool import InProcess, Pool, Processes
+from ramac_lib.campaign.grid import Cell, Grid, tasks_of
+from ramac_lib.campaign.pool import Pool
 from ramac_lib.campaign.rounds import Cost, Round, State
+from ramac_lib.campaign.signals import OutOfTime, alarm, on_interrupt
 from ramac_lib.campaign.store import Store
 from ramac_lib.campaign.worker import Job, Outcome
-from ramac_lib.engine import Engine, get_engine
+from ramac_lib.engine import Engine
 from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device
 from ramac_lib.version import code_version
 
 CHUNKS = 1000  # looks at the clock in a whole cell
@@ -82,13 +76,13 @@ class Campaign:
         Raises:
             RamacError: the source has none, or the budget ends before.
         """
-        with _alarm(self.remaining()):
+        with alarm(self.remaining()):
             for config in tasks_of(list(self.cells.values())):
                 try:
                     datasets.load(
                         config.task, config.source, size=config.size, seed=config.data_seed, progress=self.progress
                     )
-                except _OutOfTime:
+                except OutOfTime:
                     raise RamacError(
                         f"the budget of {self.budget:g} s ended while the data of {config.task} were built; "
                         f"nothing was run (`ramac data {config.task}` builds them beforehand)"
@@ -129,7 +123,7 @@ class Campaign:
         self.states = {name: self.store.state(cell, self.grid.eval_every) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
-        self._seen = {}
+        self._seen: dict[str, int] = {}
         table = self.gather()
         total = len(self.grid.seeds) * self.grid.steps * len(self.cells)
         self._bar = tqdm(
@@ -137,7 +131,7 @@ class Campaign:
             disable=None if self.progress else True,
         )  # fmt: skip
         number = 0
-        with self._bar, _stopping(self, pool):
+        with self._bar, on_interrupt(lambda: self.stop(pool)):
             while not self._stopped:
                 planned = self._plan(number)
                 if planned is None:
@@ -228,121 +222,3 @@ class Campaign:
         """Stop at the next chunk of every slice."""
         self._stopped = True
         pool.stop()
-
-
-class _OutOfTime(Exception):
-    pass
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise `_OutOfTime` in the block after some seconds."""
-    if seconds is None:
-        yield
-        return
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _OutOfTime
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@contextlib.contextmanager
-def _stopping(campaign: Campaign, pool: Pool) -> Iterator[None]:
-    """Let the first Ctrl-C stop the campaign at checkpoints; a second one interrupts at once."""
-
-    def handler(number: int, _: FrameType | None) -> None:
-        campaign.stop(pool)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def run(
-    out: Path,
-    profile: str | None = None,
-    changes: dict[str, Any] | None = None,
-    *,
-    budget: float | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    resume: bool = False,
-    progress: bool = True,
-    began: float | None = None,
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Run a campaign in a directory; return its one table and what failed, by cell.
-
-    Args:
-        profile, changes: see `grid.choose`.
-        budget: seconds from `began` on, by `time.monotonic` (default: now); None for no end.
-        workers: slices at a time (default: the cores; 1 on CUDA); 0 for none but this process.
-
-    Raises:
-        RamacError: bad input, another campaign in the directory, a budget too small for one cell.
-        Interrupted: Ctrl-C; the directory can be gone on with.
-    """
-    began = time.monotonic() if began is None else began
-    target = get_device(device)
-    if workers is None:
-        workers = 1 if target.type == "cuda" else len(os.sched_getaffinity(0))
-    if workers < 0 or (budget is not None and budget <= 0):
-        raise RamacError(f"workers is {workers}, the budget {budget}; expected at least 0, and more than 0 seconds")
-    store = Store(Path(out))
-    made = _make(store.path)
-    pool: Pool | None = None
-    try:
-        claim = store.lock()
-        there = store.read()
-        if there is not None and not resume:
-            raise RamacError(f"{out}: this campaign was begun before; pass --resume to go on with it")
-        grid = choose(profile, changes or {}, None if there is None else there[0])
-        engine = get_engine(device, grid.engine, grid.precision)
-        campaign = Campaign(grid, store, engine, workers, began, budget, progress)
-        if there is not None and there[1] != campaign.code:
-            log.warning(
-                f"the code has changed since this campaign began ({there[1]} then, {campaign.code} now): "
-                "rows that it makes now are told from the others by the column `code`"
-            )
-        campaign.build_data()
-        threads = 1 if target.type == "cpu" else None
-        pool = Processes(workers, claim, threads) if workers else InProcess()
-        cost = None if budget is None else campaign.probe(pool)
-        store.tidy()
-        store.write(grid, campaign.code if there is None else there[1])
-        table = campaign.run(pool, cost)
-    finally:
-        if pool is not None:
-            pool.close()
-        store.unlock()
-        if not store.grid_file.exists():  # nothing was run: leave nothing
-            _unmake(store.path, made)
-    return table, campaign.failures
-
-
-def _make(path: Path) -> list[Path]:
-    """Make a folder; return those that were not there, the innermost first."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RamacError(f"{path}: cannot be made ({error.strerror})") from error
-    return missing
-
-
-def _unmake(path: Path, made: Sequence[Path]) -> None:
-    """Remove the folders that `_make` made, if nothing has come into them."""
-    if made:
-        (path / ".lock").unlink(missing_ok=True)
-    for folder in made:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

@@ -22,7 +22,10 @@ from ramac_lib.runs import RunDirectory
 
 FORMAT = 1  # of campaign.json
 SCHEMA = (*COLUMNS, "code")
-PATIENCE = 3.0  # seconds for the workers of a campaign that was killed to end
+NUMBERS = (
+    "alpha", "seed", "step", "horizon", "episode", "return", "discounted_return", "length", "violations",
+)  # fmt: skip
+PATIENCE = 10.0  # seconds for the workers of a campaign that was killed to end
 
 
 @dataclass
@@ -146,8 +149,10 @@ class Store:
 
     def _reported(self, run: RunDirectory, step: int) -> int:
         table = run.read_table("evaluations.csv", step)
-        reports = table[table["purpose"] == "report"]["step"] if len(table) else []
-        return int(max(reports)) if len(reports) else -1
+        if not len(table):
+            return -1
+        reports = table.loc[table["purpose"] == "report", "step"]
+        return int(reports.max()) if len(reports) else -1
 
     # -- the one table ----------------------------------------------------------------------------------------------
 
@@ -170,5 +175,6 @@ class Store:
         text: Any = json.dumps(facts, indent=1, sort_keys=True) + "\n"
         with atomic(self.path / "results.json") as temporary:
             temporary.write_text(text)
-        text = ("run", "method", "task", "source", "env_id", "hazard", "risk", "options", "purpose", "code")
-        return whole[list(SCHEMA)].apply(lambda column: column if column.name in text else pd.to_numeric(column))
+        for column in NUMBERS:
+            whole[column] = pd.to_numeric(whole[column])
+        return whole[list(SCHEMA)]
