@@ -60,7 +60,7 @@ def load_run(
     for seed in config.seeds:
         stack = get_method(config.method)(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
         if copies:
-            stack.load_deployed([checkpoint["seeds"][seed]])
+            stack.load_acting([checkpoint["seeds"][seed]])
         else:
             stack.load_networks([checkpoint["seeds"][seed]])
         stacks.append(stack)

@@ -1,13 +1,10 @@
 """The only training loop: any method, any number of seeds, resumable to the same bits."""
 
-import contextlib
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pandas as pd
@@ -18,17 +15,15 @@ from ramac_lib import datasets, hazards
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.engine import Engine, Update, get_engine
 from ramac_lib.errors import RamacError
+from ramac_lib.interrupts import Interrupted, interruptible
 from ramac_lib.machine import provenance
 from ramac_lib.methods import Method, get_method
+from ramac_lib.overlap import Background, copies
 from ramac_lib.replay import Replay
 from ramac_lib.reports import roll_out
 from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.tally import Tally
 from ramac_lib.tasks import BANDIT, get_task
-
-
-class Interrupted(Exception):
-    """Ctrl-C: the run stopped at a checkpoint and can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +116,8 @@ class Trainer:
     """One run in memory: stacks of seeds that advance together, their logs, their directory.
 
     Args:
+        overlap: whether evaluations while training are made by other processes; by default where updates are made on
+            CUDA, which then need not wait for them.
         code: version of the code, to be kept with the rows of evaluations; empty for no such column. A run that
             several versions trained names them all, ``first+second``.
     """
@@ -132,6 +129,7 @@ class Trainer:
     schedule: Schedule = field(default_factory=Schedule)
     step: int = 0
     code: str = ""
+    overlap: bool | None = None
 
     def __post_init__(self) -> None:
         self.engine.prepare()
@@ -144,6 +142,8 @@ class Trainer:
         self.evaluations = pd.DataFrame()
         self._saved_step: int | None = None
         self._evaluated = 0  # the step of the last evaluation
+        overlaps = self.device.type == "cuda" if self.overlap is None else self.overlap
+        self._background = Background() if overlaps and self.schedule.episodes else None
         self.clock = Clock()
         self._tallies = [Tally() for _ in self.stacks]
         self.codes = [self.code] if self.code else []
@@ -161,6 +161,8 @@ class Trainer:
             return
         self._check()
         began = time.monotonic()
+        if self._background is not None and self._background.holds(self.step):
+            self._collect()  # a resumed run repeats the evaluation of its checkpoint's step, but no earlier one
         self.directory.write_table("metrics.csv", self.metrics)
         self.directory.write_table("evaluations.csv", self.evaluations)
         states, policies = {}, {}
@@ -251,6 +253,8 @@ class Trainer:
                 if interrupted() and stop < steps:
                     self.save()
                     raise Interrupted(f"stopped after {stop} of {steps} updates")
+            if self._background is not None and self._collect():
+                self.save()
             if self._saved_step != self.step:
                 self.save()
 
@@ -292,11 +296,21 @@ class Trainer:
         if self.schedule.episodes == 0:
             return
         began = time.monotonic()
-        table = roll_out(
-            self.stacks, self.config, self.data.env_id, self.step, "training", self.schedule.episodes, self.task.horizon
-        )
-        self._add(table)
+        asked = (self.config, self.data.env_id, self.step, "training", self.schedule.episodes, self.task.horizon)
+        if self._background is None:
+            self._add(roll_out(self.stacks, *asked))
+        else:
+            self._collect()
+            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
         self.clock.evaluation = time.monotonic() - began
+
+    def _collect(self) -> bool:
+        """Take in the evaluations that other processes make; return whether there were any."""
+        assert self._background is not None
+        tables = self._background.collect()
+        for table in tables:
+            self._add(table)
+        return bool(tables)
 
     def report(self, episodes: int) -> None:
         """Roll out the policies for the report, `episodes` a seed; write evaluations.csv.
@@ -307,7 +321,13 @@ class Trainer:
         began = time.monotonic()
         if self.owes_evaluation():
             self._evaluate()
-        table = roll_out(self.stacks, self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
+        asked = (self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
+        if self._background is None:
+            table = roll_out(self.stacks, *asked)
+        else:
+            self._collect()
+            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
+            (table,) = self._background.collect()
         if len(self.evaluations):
             self.evaluations = self.evaluations[self.evaluations["purpose"] != "report"]
         self._add(table)
@@ -329,29 +349,6 @@ class Trainer:
 
 def _passed(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Any]:
-    """Turn the first Ctrl-C into a flag; a second one interrupts at once."""
-    pressed: list[int] = []
-
-    def handler(number: int, _: FrameType | None) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Ctrl-C is another process's business
-        yield lambda: False
-        return
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not in the main thread
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def train(

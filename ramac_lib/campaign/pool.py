@@ -88,7 +88,8 @@ class Processes:
 
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads), daemon=True)
+        # No daemon: on CUDA a worker has processes of its own, which evaluate.
+        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads))
         process.start()
         theirs.close()
         worker = _Worker(process, ours)

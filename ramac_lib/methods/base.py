@@ -182,17 +182,21 @@ class Method(nn.Module):
             "noise": self.noise.generators[index].get_state(),
         }
 
-    def deployed_state(self, index: int) -> dict[str, Tensor]:
-        """Return what one seed needs to act, networks in float16 (the observations' scale as it is). On the CPU."""
-        kept = {
+    def acting_state(self, index: int) -> dict[str, Tensor]:
+        """Return what one seed needs to act: the networks that `choose` uses, the observations' scale. On the CPU."""
+        return {
             k: v[index].cpu().clone()
             for k, v in self.state_dict().items()
             if v.ndim and (k in ("shift", "scale") or k.split(".")[0] in self.DEPLOYED)
         }
+
+    def deployed_state(self, index: int) -> dict[str, Tensor]:
+        """Return `acting_state` with networks in float16."""
+        kept = self.acting_state(index)
         return {k: v.half() if v.dtype == torch.float32 and "." in k else v for k, v in kept.items()}
 
-    def load_deployed(self, states: Sequence[dict[str, Tensor]]) -> None:
-        """Load what `deployed_state` returned for each seed, to act; critics stay as they are, unless they act."""
+    def load_acting(self, states: Sequence[dict[str, Tensor]]) -> None:
+        """Load what `acting_state` or `deployed_state` returned for each seed; networks that do not act stay."""
         whole = [self.seed_state(i)["networks"] for i in range(len(self.seeds))]
         self.load_networks([{"networks": {**mine, **state}} for mine, state in zip(whole, states, strict=True)])
 

@@ -153,7 +153,7 @@ def test_a_float16_copy_acts_like_the_policy(name):
     observations = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1))
     wanted = one.act(observations, Noise((0, 1), "evaluation"))
     before = other.act(observations, Noise((0, 1), "evaluation"))
-    other.load_deployed(states)
+    other.load_acting(states)
     got = other.act(observations, Noise((0, 1), "evaluation"))
     # DiffusionQL draws among candidates: a rounding may tip a draw, seldom.
     close = (got - wanted).abs().amax(-1) < 0.02
