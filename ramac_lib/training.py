@@ -305,18 +305,23 @@ class Trainer:
         if self.owes_evaluation():
             self._evaluate()
         table = roll_out(self.stacks, self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
-        if len(self.evaluations):
-            self.evaluations = self.evaluations[self.evaluations["purpose"] != "report"]
+        self.evaluations = self.evaluations[~self._reports()]
         self._add(table)
         self.directory.write_table("evaluations.csv", self.evaluations)
         self.clock.report = time.monotonic() - began
 
     def reported(self) -> int:
         """Return the step of the run's report, −1 where there is none."""
+        reports = self.evaluations[self._reports()]
+        return int(reports["step"].max()) if len(reports) else -1
+
+    def _reports(self) -> "pd.Series[bool]":
+        """Return which episodes are of a report as `report` makes it, and not of `ramac evaluate` elsewhere."""
         if not len(self.evaluations):
-            return -1
-        reports = self.evaluations.loc[self.evaluations["purpose"] == "report", "step"]
-        return int(reports.max()) if len(reports) else -1
+            return pd.Series(dtype=bool)
+        rows = self.evaluations
+        same = (rows["hazard"] == self.config.hazard) & (rows["horizon"] == self.task.horizon)
+        return same & (rows["purpose"] == "report")
 
     def _add(self, table: pd.DataFrame) -> None:
         if self.codes:

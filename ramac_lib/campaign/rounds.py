@@ -109,7 +109,7 @@ def following(states: Sequence[State], remaining: float | None, workers: int) ->
         remaining: seconds; None without a budget.
 
     A round takes every cell to the next moment of evaluation of the one that is furthest behind. If afterwards there
-    would be no time left for all reports, it is the last round: cut so that it fits, with the reports.
+    would be no time left for all reports, it is the last round: as far as there is time for it and the reports.
     """
     if remaining is not None and remaining <= 0:
         return None
@@ -129,7 +129,7 @@ def following(states: Sequence[State], remaining: float | None, workers: int) ->
     needed = duration(going, regular, workers) + duration(after, Round(regular.until, last=True), workers)
     if needed <= CAREFUL * remaining:
         return regular
-    return Round(_furthest(going, CAREFUL * remaining, workers, behind, regular.until, last=True), last=True)
+    return Round(_furthest(going, CAREFUL * remaining, workers, behind, steps, last=True), last=True)
 
 
 def advanced(state: State, until: int) -> State:

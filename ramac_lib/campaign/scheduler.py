@@ -20,7 +20,7 @@ from ramac_lib.campaign.worker import Job, Outcome
 from ramac_lib.errors import RamacError
 from ramac_lib.version import code_version
 
-CHUNKS = 1000  # looks at the clock in a whole cell
+CHUNKS, LONGEST = 1000, 500  # looks at the clock in a whole cell; updates between two of them at most
 GATHER_EVERY = 15.0  # seconds between two writings of the one table within a round
 LATE = 0.03  # of the budget, that a report may end after it
 PROBE = 5  # updates that a probe makes
@@ -53,7 +53,10 @@ class Campaign:
         self.cells = {cell.name: cell for cell in self.grid.cells()}
         every = self.grid.eval_every
         self.schedule = training.Schedule(
-            max(1, self.grid.steps // 50), every, self.grid.episodes, chunk=max(1, self.grid.steps // CHUNKS)
+            max(1, self.grid.steps // 50),
+            every,
+            self.grid.episodes,
+            chunk=min(max(1, self.grid.steps // CHUNKS), LONGEST),
         )
         self.code = code_version()
         self._stopped = False

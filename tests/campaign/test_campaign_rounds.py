@@ -98,4 +98,4 @@ def test_a_budget_is_kept_and_used_and_leaves_every_cell_equally_far(cell_costs,
         # No more than the budget, and no more left of it than what another update and evaluation would have taken.
         assert clock <= budget
         one_more = rounds.makespan([c.cost.update + c.cost.evaluation for c in cells], 1)
-        assert clock + one_more >= 0.85 * budget
+        assert clock + one_more >= 0.96 * budget
