@@ -106,11 +106,11 @@ def check_data(directory: RunDirectory, config: RunConfig, facts: Mapping[str, A
 
 @dataclass
 class Clock:
-    """What a run's parts took since it was built, in seconds: all its updates, its last save, evaluation and report."""
+    """What a run's parts took since it was built, in seconds: all updates, all evaluations, the last of them, the report."""
 
     updates: int = 0
     training: float = 0.0
-    saving: float = 0.0
+    evaluations: float = 0.0
     evaluation: float | None = None
     report: float | None = None
 
@@ -158,7 +158,6 @@ class Trainer:
         if self.directory is None:
             return
         self._check()
-        began = time.monotonic()
         self.directory.write_table("metrics.csv", self.metrics)
         self.directory.write_table("evaluations.csv", self.evaluations)
         states, policies = {}, {}
@@ -168,7 +167,6 @@ class Trainer:
                 policies[seed] = stack.deployed_state(i)
         self.directory.save_checkpoint(self.step, states, self.device.type, policies=policies, codes=self.codes)
         self._saved_step = self.step
-        self.clock.saving = time.monotonic() - began
 
     def restore(self) -> None:
         """Go on from the directory's checkpoint."""
@@ -294,6 +292,7 @@ class Trainer:
         )
         self._add(table)
         self.clock.evaluation = time.monotonic() - began
+        self.clock.evaluations += self.clock.evaluation
 
     def report(self, episodes: int) -> None:
         """Roll out the policies for the report, `episodes` a seed; write evaluations.csv.
@@ -301,9 +300,9 @@ class Trainer:
         It is the report of the run as it now stands: it replaces one that was made of fewer updates.
         """
         assert self.directory is not None
-        began = time.monotonic()
         if self.owes_evaluation():
             self._evaluate()
+        began = time.monotonic()
         table = roll_out(self.stacks, self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
         self.evaluations = self.evaluations[~self._reports()]
         self._add(table)

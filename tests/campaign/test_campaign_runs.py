@@ -104,11 +104,11 @@ def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
 
 
 def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path, monkeypatch):
-    """An episode of each seed is said to take 1000 s, so the report of three takes 3000."""
+    """An episode of each seed is said to take 1000 s, so the report of three takes 3000, or a quarter more."""
     run(tmp_path / "c")
     before = contents(tmp_path / "c")
     monkeypatch.setattr(worker, "time_episode", lambda trainer: 1000.0)
-    expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 30\d\d s"
+    expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 37\d\d s"
     with pytest.raises(RamacError, match=expected):
         run(tmp_path / "runs" / "new", budget=60)
     with pytest.raises(RamacError, match=expected):
@@ -323,6 +323,29 @@ def _half(folder):
     (cell,) = Grid(**{**SMALL, "rows": (FLOW,), "hazards": ("none",)}).cells()
     job = worker.Job(cell, folder, Schedule(1, 20, 2), 30, 3, "cpu", "")
     return worker.run_slice(job, lambda step: False)
+
+
+@pytest.mark.parametrize("name", ["results.csv", "checkpoint.pt"])
+def test_no_space_left_at_some_point_and_on_to_the_same_bits(whole, tmp_path, monkeypatch, name):
+    replace, writes = os.replace, []
+
+    def full(source, target):
+        if str(target).endswith(name):
+            writes.append(target)
+            if len(writes) == 3:
+                raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    if name == "results.csv":
+        with pytest.raises(RamacError, match="no space is left on the device; nothing there was changed"):
+            run(tmp_path / "c")
+    else:  # it concerned one cell
+        _, failures = run(tmp_path / "c")
+        assert [("no space is left" in text) for text in failures.values()] == [True]
+    monkeypatch.undo()
+    run(tmp_path / "c", {}, resume=True)
+    assert contents(tmp_path / "c") == contents(whole)
 
 
 def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
