@@ -106,7 +106,7 @@ def check_data(directory: RunDirectory, config: RunConfig, facts: Mapping[str, A
 
 @dataclass
 class Clock:
-    """What a run's parts took since it was built, in seconds: all updates, all evaluations, the last of them, the report."""
+    """Seconds that a run's parts took since it was built: updates, evaluations, the last of them, the report."""
 
     updates: int = 0
     training: float = 0.0
