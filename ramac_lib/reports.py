@@ -13,6 +13,7 @@ from ramac_lib.methods import Method, get_method
 from ramac_lib.results import label
 from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.tasks import get_task
+from ramac_lib.version import code_version
 
 REPORT = 1  # tells the episodes of a report from those of the training curve
 
@@ -87,6 +88,9 @@ def evaluate_run(
     table = roll_out(stacks, config, facts["env_id"], step, "report", each, horizon, name)
     directory = RunDirectory(Path(path))
     before = directory.read_table("evaluations.csv")
+    if "code" in before:  # a campaign's run
+        codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
+        table = table.assign(code="+".join(codes))
     if len(before):
         same = (before["purpose"] == "report") & (before["step"] == step)
         same &= (before["hazard"] == name) & (before["horizon"] == horizon)

@@ -102,11 +102,11 @@ def check_data(directory: RunDirectory, config: RunConfig, facts: Mapping[str, A
 
 @dataclass
 class Clock:
-    """What a run's parts took since it was built, in seconds: all its updates, its last save, evaluation and report."""
+    """Seconds that a run's parts took since it was built: updates, evaluations, the last of them, the report."""
 
     updates: int = 0
     training: float = 0.0
-    saving: float = 0.0
+    evaluations: float = 0.0
     evaluation: float | None = None
     report: float | None = None
 
@@ -160,7 +160,6 @@ class Trainer:
         if self.directory is None:
             return
         self._check()
-        began = time.monotonic()
         if self._background is not None and self._background.holds(self.step):
             self._collect()  # a resumed run repeats the evaluation of its checkpoint's step, but no earlier one
         self.directory.write_table("metrics.csv", self.metrics)
@@ -172,7 +171,6 @@ class Trainer:
                 policies[seed] = stack.deployed_state(i)
         self.directory.save_checkpoint(self.step, states, self.engine.name, policies=policies, codes=self.codes)
         self._saved_step = self.step
-        self.clock.saving = time.monotonic() - began
 
     def restore(self) -> None:
         """Go on from the directory's checkpoint."""
@@ -303,6 +301,7 @@ class Trainer:
             self._collect()
             self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
         self.clock.evaluation = time.monotonic() - began
+        self.clock.evaluations += self.clock.evaluation
 
     def _collect(self) -> bool:
         """Take in the evaluations that other processes make; return whether there were any."""
@@ -318,9 +317,9 @@ class Trainer:
         It is the report of the run as it now stands: it replaces one that was made of fewer updates.
         """
         assert self.directory is not None
-        began = time.monotonic()
         if self.owes_evaluation():
             self._evaluate()
+        began = time.monotonic()
         asked = (self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
         if self._background is None:
             table = roll_out(self.stacks, *asked)
@@ -328,18 +327,23 @@ class Trainer:
             self._collect()
             self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
             (table,) = self._background.collect()
-        if len(self.evaluations):
-            self.evaluations = self.evaluations[self.evaluations["purpose"] != "report"]
+        self.evaluations = self.evaluations[~self._reports()]
         self._add(table)
         self.directory.write_table("evaluations.csv", self.evaluations)
         self.clock.report = time.monotonic() - began
 
     def reported(self) -> int:
         """Return the step of the run's report, −1 where there is none."""
+        reports = self.evaluations[self._reports()]
+        return int(reports["step"].max()) if len(reports) else -1
+
+    def _reports(self) -> "pd.Series[bool]":
+        """Return which episodes are of a report as `report` makes it, and not of `ramac evaluate` elsewhere."""
         if not len(self.evaluations):
-            return -1
-        reports = self.evaluations.loc[self.evaluations["purpose"] == "report", "step"]
-        return int(reports.max()) if len(reports) else -1
+            return pd.Series(dtype=bool)
+        rows = self.evaluations
+        same = (rows["hazard"] == self.config.hazard) & (rows["horizon"] == self.task.horizon)
+        return same & (rows["purpose"] == "report")
 
     def _add(self, table: pd.DataFrame) -> None:
         if self.codes:

@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+LARGE = 3  # times what loading every cell takes: a last round that trains for longer is halved
 CAREFUL = 0.97  # share of the time left that a last round is planned to take
 
 
@@ -109,7 +110,8 @@ def following(states: Sequence[State], remaining: float | None, workers: int) ->
         remaining: seconds; None without a budget.
 
     A round takes every cell to the next moment of evaluation of the one that is furthest behind. If afterwards there
-    would be no time left for all reports, it is the last round: cut so that it fits, with the reports.
+    would be no time left for all reports, it is the last round: as far as there is time for it and the reports. Where
+    that is far, half of the way comes first, so that speeds which were mistaken are seen in time.
     """
     if remaining is not None and remaining <= 0:
         return None
@@ -129,7 +131,12 @@ def following(states: Sequence[State], remaining: float | None, workers: int) ->
     needed = duration(going, regular, workers) + duration(after, Round(regular.until, last=True), workers)
     if needed <= CAREFUL * remaining:
         return regular
-    return Round(_furthest(going, CAREFUL * remaining, workers, behind, regular.until, last=True), last=True)
+    last = Round(_furthest(going, CAREFUL * remaining, workers, behind, steps, last=True), last=True)
+    training = duration(going, last, workers) - duration(going, Round(behind, last=True), workers)
+    overhead = makespan([s.cost.setup for s in open_cells], workers)
+    if training > LARGE * overhead and last.until - behind > 3:
+        return Round((behind + last.until) // 2)
+    return last if any(s.due(last.until, last.last) for s in going) else None
 
 
 def advanced(state: State, until: int) -> State:

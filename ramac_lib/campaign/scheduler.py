@@ -20,9 +20,10 @@ from ramac_lib.engine import Engine
 from ramac_lib.errors import RamacError
 from ramac_lib.version import code_version
 
-CHUNKS = 1000  # looks at the clock in a whole cell
+CHUNKS, LONGEST = 1000, 500  # looks at the clock in a whole cell; updates between two of them at most
 GATHER_EVERY = 15.0  # seconds between two writings of the one table within a round
 LATE = 0.03  # of the budget, that a report may end after it
+WORTH = 0.05  # of the budget: if more is left after the reports, there is another round, and new reports
 PROBE = 5  # updates that a probe makes
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ class Campaign:
         self.cells = {cell.name: cell for cell in self.grid.cells()}
         every = self.grid.eval_every
         self.schedule = training.Schedule(
-            max(1, self.grid.steps // 50), every, self.grid.episodes, chunk=max(1, self.grid.steps // CHUNKS)
+            max(1, self.grid.steps // 50),
+            every,
+            self.grid.episodes,
+            chunk=min(max(1, self.grid.steps // CHUNKS), LONGEST),
         )
         self.code = code_version()
         self._stopped = False
@@ -138,9 +142,10 @@ class Campaign:
                     break
                 number += 1
                 self._bar.set_description(f"round {number}, to step {planned.until}")
-                self._round(pool, planned, timed=self.budget is not None and number == 1)
+                self._round(pool, planned, timed=self.budget is not None)
                 table = self.gather()
-                if planned.last:
+                left = self.remaining()
+                if planned.last and (left is None or left < WORTH * (self.budget or 0)):
                     break
         if self._stopped:
             raise training.Interrupted(f"stopped after {self._updates()} of {total} updates")

@@ -23,7 +23,7 @@ from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.training import Interrupted, Schedule, Trainer, check_data, get_facts, load_data
 
 TOLD_EVERY = 0.5  # seconds between two words on how far a slice is
-PILOT = 15  # steps of the episodes that time an evaluation before there was one
+GROWTH = 1.25  # episodes of the report may last longer than the last ones seen
 
 
 @dataclass(frozen=True)
@@ -114,21 +114,21 @@ def run_slice(job: Job, tick: Tick) -> Outcome:
     if directory is not None and directory.open(config, facts, resume=True):
         warning = check_data(directory, config, facts)
         trainer.restore()
-    setup = time.monotonic() - began
     trainer.run(False, job.until, job.deadline, tick)
     clock = trainer.clock
     if directory is not None and (job.last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
         trainer.report(job.report)
     episodes = job.schedule.episodes
     each = None if clock.evaluation is None else clock.evaluation / episodes  # seconds of one episode of each seed
-    if each is None and job.timed:
+    elsewhere = clock.training + clock.evaluations + (clock.report or 0.0)
+    if each is None and clock.report is None and job.timed:
         each = time_episode(trainer)
-    report = clock.report if clock.report is not None or each is None else each * job.report
+    report = clock.report if clock.report is not None or each is None else GROWTH * each * job.report
     return Outcome(
         job.cell.name,
         trainer.step,
         trainer.reported(),
-        setup=setup + clock.saving,
+        setup=time.monotonic() - began - elsewhere,
         update=clock.training / clock.updates if clock.updates else None,
         evaluation=None if each is None else each * episodes,
         report=report,
@@ -136,16 +136,11 @@ def run_slice(job: Job, tick: Tick) -> Outcome:
     )
 
 
-def time_episode(trainer: Trainer, episodes: int = 5) -> float:
-    """Return how many seconds an episode of each seed would take if it did not end before its horizon."""
-    stack, horizon = trainer.stacks[0], trainer.task.horizon
-    longer, seconds = min(PILOT, horizon), []
-    for steps in (1, longer):
-        began = time.monotonic()
-        evaluation.evaluate(stack, trainer.data.env_id, trainer.hazard, steps, episodes)
-        seconds.append(time.monotonic() - began)
-    each = max(0.0, seconds[1] - seconds[0]) / max(1, longer - 1)
-    return len(trainer.stacks) * (seconds[0] + each * horizon) / episodes
+def time_episode(trainer: Trainer, episodes: int = 3) -> float:
+    """Return how many seconds an episode of each seed takes now."""
+    began = time.monotonic()
+    evaluation.evaluate(trainer.stacks[0], trainer.data.env_id, trainer.hazard, trainer.task.horizon, episodes)
+    return len(trainer.stacks) * (time.monotonic() - began) / episodes
 
 
 def attempt(job: Job, tick: Tick) -> Outcome:

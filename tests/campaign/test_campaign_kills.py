@@ -19,7 +19,6 @@ GRID = {**SMALL, "rows": (FLOW, RADAC), "steps": 240, "evaluations": 6}
 
 
 def _campaign(out, grid):
-    os.setpgid(0, 0)  # so that nothing of it is left behind by the test
     with contextlib.suppress(RamacError):
         run(out, grid, workers=2, resume=True)
 
@@ -97,12 +96,14 @@ def test_a_second_campaign_is_refused_and_workers_end_with_one_that_is_killed(tm
     context.set_forkserver_preload(["ramac_lib.campaign.worker"])
     main = context.Process(target=_campaign, args=(tmp_path / "c", {**GRID, "steps": 1_000_000}))
     main.start()
-    while len(_holders(tmp_path / "c")) < 3 and main.is_alive():
-        time.sleep(0.05)
-    with pytest.raises(RamacError, match="another campaign is running in this directory"):
-        run(tmp_path / "c", {}, resume=True)
-    assert len(_holders(tmp_path / "c")) == 3
-    os.kill(main.pid, signal.SIGKILL)
+    try:
+        while len(_holders(tmp_path / "c")) < 3 and main.is_alive():
+            time.sleep(0.05)
+        with pytest.raises(RamacError, match="another campaign is running in this directory"):
+            run(tmp_path / "c", {}, resume=True)
+        assert len(_holders(tmp_path / "c")) == 3
+    finally:
+        main.kill()
     main.join()
     until = time.monotonic() + 20
     while _holders(tmp_path / "c") and time.monotonic() < until:

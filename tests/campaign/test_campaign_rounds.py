@@ -59,6 +59,14 @@ def test_no_time_no_round():
     # A report takes 6 s; what careful planning leaves of the rest goes into updates.
     assert rounds.following([state(step=200)], 6.1, 1) == Round(200, last=True)
     assert rounds.following([state(step=200)], (6 + 0.3 + 0.001) / rounds.CAREFUL, 1) == Round(230, last=True)
+    # A report that was made leaves nothing to do if there is no time for another.
+    assert rounds.following([state(step=200, reported=200)], 6.0, 1) is None
+
+
+def test_a_last_round_that_would_be_long_is_halved():
+    cell = state(step=200, cost=Cost(1.0, 0.1, 0.0, 100.0))
+    assert rounds.following([cell], (101 + 9 + 0.01) / rounds.CAREFUL, 1) == Round(245)
+    assert rounds.following([cell], (101 + 2.9 + 0.01) / rounds.CAREFUL, 1) == Round(229, last=True)
 
 
 def test_the_first_round_takes_a_fifth_of_the_time_at_most():
@@ -90,7 +98,8 @@ def test_a_budget_is_kept_and_used_and_leaves_every_cell_equally_far(cell_costs,
         cells = [rounds.advanced(c, planned.until) for c in cells]
         if planned.last:
             cells = [replace(c, reported=c.step) for c in cells]
-            break
+            if budget - clock < 0.05 * budget:
+                break
     assert len({c.step for c in cells}) == 1
     step = cells[0].step
     if step < STEPS and reports < 0.5 * budget and number > 1:
@@ -98,4 +107,4 @@ def test_a_budget_is_kept_and_used_and_leaves_every_cell_equally_far(cell_costs,
         # No more than the budget, and no more left of it than what another update and evaluation would have taken.
         assert clock <= budget
         one_more = rounds.makespan([c.cost.update + c.cost.evaluation for c in cells], 1)
-        assert clock + one_more >= 0.85 * budget
+        assert clock + one_more >= 0.9 * budget

@@ -90,6 +90,7 @@ def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):
     assert contents(tmp_path / "c") == contents(whole)
 
 
+@pytest.mark.slow
 def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
     """Real time, so the margins are wide: the arithmetic is tested in test_campaign_rounds."""
     long = {**SMALL, "steps": 100_000, "evaluations": 100_000 // 50, "rows": (FLOW, DIFFUSION)}
@@ -102,16 +103,18 @@ def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
     assert abs(states[0].step - states[1].step) <= 50
 
 
-def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path):
-    expected = rf"^a budget of 0.05 s is too small for one cell: {re.escape(FLOW_CELL)} needs about \d+ s"
-    with pytest.raises(RamacError, match=expected):
-        run(tmp_path / "runs" / "c", budget=0.05)
-    assert not list(tmp_path.iterdir())
+def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path, monkeypatch):
+    """An episode of each seed is said to take 1000 s, so the report of three takes 3000, or a quarter more."""
     run(tmp_path / "c")
     before = contents(tmp_path / "c")
-    with pytest.raises(RamacError, match="too small for one cell"):
-        run(tmp_path / "c", {"rows": (DIFFUSION,)}, resume=True, budget=0.05)
+    monkeypatch.setattr(worker, "time_episode", lambda trainer: 1000.0)
+    expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 37\d\d s"
+    with pytest.raises(RamacError, match=expected):
+        run(tmp_path / "runs" / "new", budget=60)
+    with pytest.raises(RamacError, match=expected):
+        run(tmp_path / "c", {"rows": (DIFFUSION,)}, resume=True, budget=60)
     assert contents(tmp_path / "c") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
 
 
 def test_data_that_take_longer_than_the_budget(tmp_path, monkeypatch):
@@ -177,6 +180,44 @@ def test_the_command_line_ends_in_one_sentence_and_code_1(tmp_path, monkeypatch,
         main(call)
     assert "begun before; pass --resume" in capsys.readouterr().err
     main(["campaign", "--resume", "--workers", "0", "--device", "cpu", "--out", str(tmp_path / "c")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--profile", "huge"), ("unknown profile 'huge'", "quick, laptop, gpu, paper")),
+        (("--methods", "radac:speed=9"), ("unknown option of RADAC 'speed'", "eta")),
+        (("--tasks", "ant"), ("unknown task 'ant'", "risky-bandit")),
+        (("--workers", "-1"), ("workers is -1",)),
+        (("--budget-seconds", "0"), ("the budget 0.0",)),
+        (("--device", "tpu"), ("unknown device 'tpu'",)),
+        (("--pack", "a", "--unpack", "b"), ("expected one of them",)),
+        (("--pack", "a"), ("holds no campaign",)),
+        (("--unpack", "a"), ("holds no packed campaign",)),
+    ],
+)
+def test_bad_arguments_end_in_one_sentence_and_leave_nothing(capsys, tmp_path, monkeypatch, arguments, words):
+    from ramac_lib.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["campaign", *arguments])
+    assert stop.value.code == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("ramac: ")
+    assert all(word in line for word in words), line
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
+    from ramac_lib import reports
+
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    reports.evaluate_run(tmp_path / "c" / "cells" / FLOW_CELL, episodes=4, horizon=7, device="cpu")
+    table, _ = run(tmp_path / "c", {}, resume=True)
+    counts = table[table["purpose"] == "report"].groupby("horizon").size()
+    assert counts.to_dict() == {1: 6, 7: 4}
+    assert set(table["code"]) == {code_version()}
 
 
 def test_two_campaigns_in_one_directory(tmp_path, monkeypatch):
@@ -284,6 +325,29 @@ def _half(folder):
     return worker.run_slice(job, lambda step: False)
 
 
+@pytest.mark.parametrize("name", ["results.csv", "checkpoint.pt"])
+def test_no_space_left_at_some_point_and_on_to_the_same_bits(whole, tmp_path, monkeypatch, name):
+    replace, writes = os.replace, []
+
+    def full(source, target):
+        if str(target).endswith(name):
+            writes.append(target)
+            if len(writes) == 3:
+                raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    if name == "results.csv":
+        with pytest.raises(RamacError, match="no space is left on the device; nothing there was changed"):
+            run(tmp_path / "c")
+    else:  # it concerned one cell
+        _, failures = run(tmp_path / "c")
+        assert [("no space is left" in text) for text in failures.values()] == [True]
+    monkeypatch.undo()
+    run(tmp_path / "c", {}, resume=True)
+    assert contents(tmp_path / "c") == contents(whole)
+
+
 def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
     advance, calls = scheduler.training.Trainer._advance, []
 
@@ -301,6 +365,7 @@ def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
     assert contents(tmp_path / "c") == contents(whole)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_tried_once_more_then_reported(whole, tmp_path, monkeypatch):
     """Each slice of the flow's cell loses its process; the other cell's is left alone."""
     kills = []
