@@ -1,0 +1,221 @@
+"""What chapter 10 shows of measured speeds: tables, sentences by rule, figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ramac_lib.bench import SCALING, SCALING_SEEDS
+from ramac_lib.breakdown import KINDS
+from ramac_lib.cost import goal
+from ramac_lib.plots import style
+
+
+class How(NamedTuple):
+    """A way of executing updates, and how it is drawn: in colours that no method has."""
+
+    engine: str
+    precision: str
+    label: str
+    colour: str
+    marker: str
+
+
+HOWS = (
+    How("eager", "float32", "eager, float32", "#004488", "o"),
+    How("compile", "float32", "compiled, float32", "#BB5566", "s"),
+    How("compile", "bfloat16", "compiled, bfloat16", "#DDAA33", "^"),
+)
+COLOURS = dict(zip(KINDS, ("#77AADD", "#BBCC33", "#FFAABB", "#EE8866", "#DDDDDD"), strict=True))
+
+
+def label(method: str) -> str:
+    """Return a method's name as the tables have it."""
+    name = method.removesuffix("-neutral")
+    return style(name).label + (", neutral" if name != method else "")
+
+
+def percent(share: float) -> str:
+    """Return a share as whole percents."""
+    return f"{100 * share:.0f} %"
+
+
+def number(value: float) -> str:
+    """Return a positive number with three digits, from a hundred on without decimals."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def select(rows: pd.DataFrame, how: How, seeds: int) -> pd.DataFrame:
+    """Return a way's rows for a number of seeds in one stack, by method."""
+    found = rows[(rows["engine"] == how.engine) & (rows["precision"] == how.precision)]
+    return found[(found["seeds"] == seeds) & (found["chunk"] == seeds)].set_index("method")
+
+
+def rates_table(rows: pd.DataFrame, counts: Sequence[int] = (1, 5), hows: Sequence[How] = HOWS) -> pd.DataFrame:
+    """Return GFLOP and, for each number of seeds and way, "seed-updates/s · share of the floor".
+
+    A share that reaches its method's goal (`ramac_lib.cost.goal`) has a tick. Of each method, one row.
+    """
+    methods = list(dict.fromkeys(rows["method"]))
+    gflop = rows.groupby("method")["gflop"].first()
+    columns: dict[tuple[str, str], list[str]] = {
+        ("", "method"): [label(method) for method in methods],
+        ("", "GFLOP"): [f"{gflop[method]:.2g}" for method in methods],
+    }
+    for count in counts:
+        for how in hows:
+            part = select(rows, how, count)
+            group = "one seed" if count == 1 else f"{count} seeds"
+            columns[group, how.label] = [_cell(part, method) for method in methods]
+    return pd.DataFrame(columns)
+
+
+def _cell(part: pd.DataFrame, method: str) -> str:
+    if method not in part.index:
+        return "–"
+    rate, share = (float(part[column][method]) for column in ("seed_updates_per_s", "share"))
+    return f"{rate:.3g} · {percent(share)}{' ✓' if share >= goal(method) else ''}"
+
+
+def verdicts(rows: pd.DataFrame, counts: Sequence[int] = (1, 5), hows: Sequence[How] = HOWS) -> list[str]:
+    """Return a sentence for each number of seeds and way: does RADAC reach its goal, which others do not reach theirs?
+
+    The rule: a goal is met where the share of the floor is at least `ramac_lib.cost.goal`.
+    """
+    sentences = []
+    for count in counts:
+        for how in hows:
+            share = select(rows, how, count)["share"]
+            if not len(share):
+                continue
+            others = [method for method in share.index if method != "radac"]
+            short = [f"{label(m)} {percent(share[m])}" for m in others if share[m] < goal(m)]
+            met = len(others) - len(short)
+            own = "" if "radac" not in share else f"RADAC {percent(share['radac'])}, " + (
+                "goal met" if share["radac"] >= goal("radac") else "goal not met"
+            )  # fmt: skip
+            rest = f"{met} of {len(others)} others meet theirs" + (f"; not {', '.join(short)}" if short else "")
+            sentences.append(
+                f"{'one seed' if count == 1 else f'{count} seeds'}, {how.label}: {own}; {rest}.".replace(": ;", ":")
+            )
+    return sentences
+
+
+def short_of_goal(rows: pd.DataFrame, goes: Mapping[str, Mapping[str, float]], bound: float = 0.4) -> list[str]:
+    """Return what takes the time of each method that, eager with one seed, stays under `bound` of its floor.
+
+    Products that take a share g of the time and would alone need a share f at the best rate run at f/g of it.
+    """
+    share = select(rows, HOWS[0], 1)["share"]
+    sentences = []
+    for method in share.index[share < bound]:
+        spent = dict(goes[method])
+        products = spent.pop("products")
+        first, second = sorted(spent, key=lambda kind: -spent[kind])[:2]
+        pace = min(share[method] / products, 1.0)
+        sentences.append(
+            f"{label(method)} ({percent(share[method])} of its floor): products take {percent(products)} of the time, "
+            f"at about {percent(pace)} of the best rate; then {first} {percent(spent[first])} and {second} "
+            f"{percent(spent[second])}."
+        )
+    return sentences
+
+
+# -- figures --------------------------------------------------------------------------------------------------------
+
+
+def draw_shares(axes: Axes, rows: pd.DataFrame, count: int, hows: Sequence[How] = HOWS) -> None:
+    """Draw each method's share of its floor as a dot for each way, and its goal as a bar."""
+    methods = list(dict.fromkeys(rows["method"]))[::-1]
+    for y, method in enumerate(methods):
+        axes.plot([goal(method)] * 2, [y - 0.38, y + 0.38], color="#000000", linewidth=1.6, zorder=1)
+    for how in hows:
+        share = select(rows, how, count)["share"]
+        at = [methods.index(method) for method in share.index]
+        axes.scatter(share, at, s=34, color=how.colour, marker=how.marker, label=how.label, zorder=2)
+    axes.set_yticks(range(len(methods)), [label(method) for method in methods])
+    axes.set(xlabel="share of the floor", title="one seed" if count == 1 else f"{count} seeds in one stack")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+
+
+def share_handles(hows: Sequence[How] = HOWS) -> list[Line2D]:
+    """Return the legend's entries of `draw_shares`."""
+    dots = [Line2D([], [], color=h.colour, marker=h.marker, linestyle="", label=h.label) for h in hows]
+    return [*dots, Line2D([], [], color="#000000", linewidth=1.6, label="goal")]
+
+
+def draw_breakdown(axes: Axes, goes: Mapping[str, Mapping[str, float]]) -> None:
+    """Draw where each method's update spends its time: one bar a method, its kinds side by side."""
+    methods = list(goes)[::-1]
+    left = np.zeros(len(methods))
+    for kind in KINDS:
+        width = np.array([goes[method][kind] for method in methods])
+        axes.barh(range(len(methods)), width, left=left, color=COLOURS[kind], label=kind, edgecolor="white")
+        for y, (start, size) in enumerate(zip(left, width, strict=True)):
+            if size >= 0.06:
+                axes.text(start + size / 2, y, f"{100 * size:.0f}", ha="center", va="center", fontsize=8)
+        left += width
+    axes.set_yticks(range(len(methods)), [label(method) for method in methods])
+    axes.set(xlim=(0, 1), xlabel="share of an update's time")
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.grid(False)
+
+
+def scaling_series(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return a table for each size that is changed: rows of `ramac bench --scaling` with its value as ``value``."""
+    pairs = rows["options"].str.split("=", expand=True)
+    named = rows.assign(name=pairs[0], value=pairs[1].astype(float))
+    return {name: named[named["name"] == name].sort_values("value") for name in ("seeds", *SCALING)}
+
+
+TITLES = {"seeds": "seeds in one stack", "batch_size": "batch size", "n_fractions": "fractions N"}
+
+
+def draw_scaling(axes: Axes, part: pd.DataFrame, name: str, gflop_per_s: float, hows: Sequence[How] = HOWS) -> None:
+    """Draw seed-updates a second against one size, for each way that was measured, and the floor's rate as a line."""
+    for how in hows:
+        one = part[(part["engine"] == how.engine) & (part["precision"] == how.precision)]
+        if len(one):
+            values, rates = one["value"], one["seed_updates_per_s"]
+            axes.plot(values, rates, color=how.colour, marker=how.marker, label=how.label)
+    sizes = part.drop_duplicates("value")
+    axes.plot(sizes["value"], gflop_per_s / sizes["gflop"], color="#000000", linestyle="--", linewidth=1, label="floor")
+    axes.set(xscale="log", yscale="log", xlabel=TITLES[name])
+    ticks = SCALING_SEEDS if name == "seeds" else SCALING[name]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+
+
+def growth(part: pd.DataFrame) -> float:
+    """Return by which factor seed-updates a second change from the smallest to the largest value of a size."""
+    ordered = part.sort_values("value")["seed_updates_per_s"]
+    return float(ordered.iloc[-1] / ordered.iloc[0])
+
+
+# -- other tables ---------------------------------------------------------------------------------------------------
+
+
+def published_table(published: pd.DataFrame, rates: pd.Series, device: str) -> pd.DataFrame:
+    """Return published rates and, beneath, our best rate of each method in `rates`."""
+    theirs = published[["implementation", "method", "what", "updates_per_s", "device"]]
+    ours = [("this book", label(str(method)), "offline", rate, device) for method, rate in rates.items()]
+    table = pd.concat([theirs, pd.DataFrame(ours, columns=theirs.columns)], ignore_index=True)
+    table["updates_per_s"] = table["updates_per_s"].map(number)
+    return table.rename(columns={"updates_per_s": "updates/s"})
+
+
+def parts_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `ramac bench --parts` for the page: amounts, times, rates, goals and whether they are met."""
+    goals = []
+    for rate, seconds in zip(rows["goal_rate"].astype(float), rows["goal_seconds"].astype(float), strict=True):
+        least = f"≤ {seconds:g} s" if np.isfinite(seconds) else "–"
+        goals.append(f"≥ {rate:,.0f}/s" if np.isfinite(rate) else least)
+    met = ["–" if pd.isna(value) else "met" if value else "not met" for value in rows["met"]]
+    amounts = [f"{amount:,} {unit}" for amount, unit in zip(rows["amount"], rows["unit"], strict=True)]
+    table = {"part": rows["part"], "amount": amounts, "seconds": rows["seconds"].map("{:.3g}".format)}
+    table |= {"a second": rows["rate"].map(number), "goal": goals, "verdict": met}
+    return pd.DataFrame(table)
