@@ -15,7 +15,7 @@ from ramac_lib.plots import style
 
 
 class How(NamedTuple):
-    """A way of executing updates, and how it is drawn: in colours that no method has."""
+    """A way of executing updates, and how it is drawn: in colours that no method has, hollow in bfloat16."""
 
     engine: str
     precision: str
@@ -23,12 +23,20 @@ class How(NamedTuple):
     colour: str
     marker: str
 
+    @property
+    def fill(self) -> str:
+        """The colour inside the mark."""
+        return self.colour if self.precision == "float32" else "#FFFFFF"
+
 
 HOWS = (
     How("eager", "float32", "eager, float32", "#004488", "o"),
     How("compile", "float32", "compiled, float32", "#BB5566", "s"),
-    How("compile", "bfloat16", "compiled, bfloat16", "#DDAA33", "^"),
+    How("eager", "bfloat16", "eager, bfloat16", "#004488", "o"),
+    How("compile", "bfloat16", "compiled, bfloat16", "#BB5566", "s"),
 )
+# What a user may choose between: nothing, only what computes in float32, or everything.
+CHOICES = {"eager in float32": HOWS[:1], "the better of the two in float32": HOWS[:2], "the best of the four": HOWS}
 COLOURS = dict(zip(KINDS, ("#77AADD", "#BBCC33", "#FFAABB", "#EE8866", "#DDDDDD"), strict=True))
 
 
@@ -54,23 +62,29 @@ def select(rows: pd.DataFrame, how: How, seeds: int) -> pd.DataFrame:
     return found[(found["seeds"] == seeds) & (found["chunk"] == seeds)].set_index("method")
 
 
-def rates_table(rows: pd.DataFrame, counts: Sequence[int] = (1, 5), hows: Sequence[How] = HOWS) -> pd.DataFrame:
-    """Return GFLOP and, for each number of seeds and way, "seed-updates/s · share of the floor".
+def ways(rows: pd.DataFrame) -> list[How]:
+    """Return the ways of `HOWS` that were measured."""
+    found = set(zip(rows["engine"], rows["precision"], strict=True))
+    return [how for how in HOWS if (how.engine, how.precision) in found]
 
-    A share that reaches its method's goal (`ramac_lib.cost.goal`) has a tick. Of each method, one row.
+
+def counted(seeds: int) -> str:
+    """Return a number of seeds in words."""
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def rates_table(rows: pd.DataFrame, seeds: int, hows: Sequence[How] = HOWS) -> pd.DataFrame:
+    """Return each method's GFLOP and, for each way, "seed-updates/s · share of the floor".
+
+    A share that reaches its method's goal (`ramac_lib.cost.goal`) has a tick.
     """
     methods = list(dict.fromkeys(rows["method"]))
     gflop = rows.groupby("method")["gflop"].first()
-    columns: dict[tuple[str, str], list[str]] = {
-        ("", "method"): [label(method) for method in methods],
-        ("", "GFLOP"): [f"{gflop[method]:.2g}" for method in methods],
-    }
-    for count in counts:
-        for how in hows:
-            part = select(rows, how, count)
-            group = "one seed" if count == 1 else f"{count} seeds"
-            columns[group, how.label] = [_cell(part, method) for method in methods]
-    return pd.DataFrame(columns)
+    table = {"method": [label(method) for method in methods], "GFLOP": [f"{gflop[method]:.2g}" for method in methods]}
+    for how in hows:
+        part = select(rows, how, seeds)
+        table[how.label] = [_cell(part, method) for method in methods]
+    return pd.DataFrame(table)
 
 
 def _cell(part: pd.DataFrame, method: str) -> str:
@@ -80,27 +94,22 @@ def _cell(part: pd.DataFrame, method: str) -> str:
     return f"{rate:.3g} · {percent(share)}{' ✓' if share >= goal(method) else ''}"
 
 
-def verdicts(rows: pd.DataFrame, counts: Sequence[int] = (1, 5), hows: Sequence[How] = HOWS) -> list[str]:
-    """Return a sentence for each number of seeds and way: does RADAC reach its goal, which others do not reach theirs?
+def verdicts(rows: pd.DataFrame, seeds: int, choices: Mapping[str, Sequence[How]] = CHOICES) -> list[str]:
+    """Return a sentence for each choice of ways: does RADAC reach its goal, which others do not reach theirs?
 
-    The rule: a goal is met where the share of the floor is at least `ramac_lib.cost.goal`.
+    The rule: a goal is met where the largest share of the floor among the ways is at least `ramac_lib.cost.goal`.
     """
     sentences = []
-    for count in counts:
-        for how in hows:
-            share = select(rows, how, count)["share"]
-            if not len(share):
-                continue
-            others = [method for method in share.index if method != "radac"]
-            short = [f"{label(m)} {percent(share[m])}" for m in others if share[m] < goal(m)]
-            met = len(others) - len(short)
-            own = "" if "radac" not in share else f"RADAC {percent(share['radac'])}, " + (
-                "goal met" if share["radac"] >= goal("radac") else "goal not met"
-            )  # fmt: skip
-            rest = f"{met} of {len(others)} others meet theirs" + (f"; not {', '.join(short)}" if short else "")
-            sentences.append(
-                f"{'one seed' if count == 1 else f'{count} seeds'}, {how.label}: {own}; {rest}.".replace(": ;", ":")
-            )
+    for name, hows in choices.items():
+        shares = pd.concat([select(rows, how, seeds)["share"] for how in hows]).groupby(level=0, sort=False).max()
+        others = [method for method in shares.index if method != "radac"]
+        short = [f"{label(m)} {percent(shares[m])}" for m in others if shares[m] < goal(m)]
+        met = "met" if shares["radac"] >= goal("radac") else "not met"
+        sentences.append(
+            f"{counted(seeds).capitalize()}, {name}: RADAC {percent(shares['radac'])}, goal {met}; "
+            f"{len(others) - len(short)} of {len(others)} others meet theirs"
+            + (f", not {', '.join(short)}." if short else ".")
+        )
     return sentences
 
 
@@ -135,16 +144,17 @@ def draw_shares(axes: Axes, rows: pd.DataFrame, count: int, hows: Sequence[How] 
     for how in hows:
         share = select(rows, how, count)["share"]
         at = [methods.index(method) for method in share.index]
-        axes.scatter(share, at, s=34, color=how.colour, marker=how.marker, label=how.label, zorder=2)
+        axes.scatter(share, at, s=34, c=how.fill, edgecolors=how.colour, marker=how.marker, zorder=2)
     axes.set_yticks(range(len(methods)), [label(method) for method in methods])
-    axes.set(xlabel="share of the floor", title="one seed" if count == 1 else f"{count} seeds in one stack")
+    axes.set(xlabel="share of the floor", title=counted(count))
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter("{x:.0%}")
 
 
 def share_handles(hows: Sequence[How] = HOWS) -> list[Line2D]:
     """Return the legend's entries of `draw_shares`."""
-    dots = [Line2D([], [], color=h.colour, marker=h.marker, linestyle="", label=h.label) for h in hows]
+    marks = [{"color": h.colour, "marker": h.marker, "markerfacecolor": h.fill, "label": h.label} for h in hows]
+    dots = [Line2D([], [], linestyle="", **mark) for mark in marks]  # type: ignore[arg-type]
     return [*dots, Line2D([], [], color="#000000", linewidth=1.6, label="goal")]
 
 
@@ -181,7 +191,8 @@ def draw_scaling(axes: Axes, part: pd.DataFrame, name: str, gflop_per_s: float, 
         one = part[(part["engine"] == how.engine) & (part["precision"] == how.precision)]
         if len(one):
             values, rates = one["value"], one["seed_updates_per_s"]
-            axes.plot(values, rates, color=how.colour, marker=how.marker, label=how.label)
+            mark = {"color": how.colour, "marker": how.marker, "markerfacecolor": how.fill}
+            axes.plot(values, rates, label=how.label, **mark)  # type: ignore[arg-type]
     sizes = part.drop_duplicates("value")
     axes.plot(sizes["value"], gflop_per_s / sizes["gflop"], color="#000000", linestyle="--", linewidth=1, label="floor")
     axes.set(xscale="log", yscale="log", xlabel=TITLES[name])
@@ -190,10 +201,11 @@ def draw_scaling(axes: Axes, part: pd.DataFrame, name: str, gflop_per_s: float, 
     axes.minorticks_off()
 
 
-def growth(part: pd.DataFrame) -> float:
-    """Return by which factor seed-updates a second change from the smallest to the largest value of a size."""
-    ordered = part.sort_values("value")["seed_updates_per_s"]
-    return float(ordered.iloc[-1] / ordered.iloc[0])
+def growth(part: pd.DataFrame, how: How) -> tuple[float, float]:
+    """Return by which factors a way's rate, and the floor's, change from a size's least value to its largest."""
+    ordered = part[(part["engine"] == how.engine) & (part["precision"] == how.precision)].sort_values("value")
+    first, last = ordered.iloc[0], ordered.iloc[-1]
+    return float(last["seed_updates_per_s"] / first["seed_updates_per_s"]), float(first["gflop"] / last["gflop"])
 
 
 # -- other tables ---------------------------------------------------------------------------------------------------

@@ -45,22 +45,29 @@ def test_names():
     assert speed.label("radac-neutral") == "RADAC, neutral"
 
 
+def test_ways_are_those_measured():
+    assert speed.ways(rows()) == list(speed.HOWS[:2])
+
+
 def test_rates_table_by_hand():
-    table = speed.rates_table(rows())
-    assert list(table["", "method"]) == ["RADAC", "CQL"]
-    assert list(table["", "GFLOP"]) == ["4", "8"]
-    assert list(table["one seed", "eager, float32"]) == ["16 · 64 % ✓", "2.5 · 20 %"]
-    assert list(table["one seed", "compiled, float32"]) == ["32 · 128 % ✓", "5 · 40 % ✓"]
-    assert list(table["5 seeds", "eager, float32"]) == ["14.8 · 59 %", "1.88 · 15 %"]
-    assert (table["5 seeds", "compiled, bfloat16"] == "–").all()
+    one, five = (speed.rates_table(rows(), seeds) for seeds in (1, 5))
+    assert list(one["method"]) == ["RADAC", "CQL"]
+    assert list(one["GFLOP"]) == ["4", "8"]
+    assert list(one["eager, float32"]) == ["16 · 64 % ✓", "2.5 · 20 %"]
+    assert list(one["compiled, float32"]) == ["32 · 128 % ✓", "5 · 40 % ✓"]
+    assert list(five["eager, float32"]) == ["14.8 · 59 %", "1.88 · 15 %"]
+    assert (five["compiled, bfloat16"] == "–").all()
 
 
 def test_verdicts_follow_the_rule():
-    assert speed.verdicts(rows()) == [
-        "one seed, eager, float32: RADAC 64 %, goal met; 0 of 1 others meet theirs; not CQL 20 %.",
-        "one seed, compiled, float32: RADAC 128 %, goal met; 1 of 1 others meet theirs.",
-        "5 seeds, eager, float32: RADAC 59 %, goal not met; 0 of 1 others meet theirs; not CQL 15 %.",
-        "5 seeds, compiled, float32: RADAC 123 %, goal met; 0 of 1 others meet theirs; not CQL 35 %.",
+    choices = {"eager": speed.HOWS[:1], "the best": speed.HOWS}
+    assert speed.verdicts(rows(), 1, choices) == [
+        "One seed, eager: RADAC 64 %, goal met; 0 of 1 others meet theirs, not CQL 20 %.",
+        "One seed, the best: RADAC 128 %, goal met; 1 of 1 others meet theirs.",
+    ]
+    assert speed.verdicts(rows(), 5, choices) == [
+        "5 seeds, eager: RADAC 59 %, goal not met; 0 of 1 others meet theirs, not CQL 15 %.",
+        "5 seeds, the best: RADAC 123 %, goal met; 0 of 1 others meet theirs, not CQL 35 %.",
     ]
 
 
@@ -100,7 +107,7 @@ def test_scaling_has_its_floor(axes):
     )
     series = speed.scaling_series(table)
     assert list(series) == ["seeds", "batch_size", "n_fractions"]
-    assert speed.growth(series["batch_size"]) == 0.25
+    assert speed.growth(series["batch_size"], speed.HOWS[0]) == (0.25, 0.25)
     speed.draw_scaling(axes, series["batch_size"], "batch_size", 100.0)
     drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
     assert drawn == {"eager, float32": [[64, 40], [256, 10]], "floor": [[64, 100], [256, 25]]}
