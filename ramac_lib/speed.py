@@ -47,8 +47,8 @@ def label(method: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as whole percents."""
-    return f"{100 * share:.0f} %"
+    """Return a share as whole percents, in one piece."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def number(value: float) -> str:
@@ -91,7 +91,7 @@ def _cell(part: pd.DataFrame, method: str) -> str:
     if method not in part.index:
         return "–"
     rate, share = (float(part[column][method]) for column in ("seed_updates_per_s", "share"))
-    return f"{rate:.3g} · {percent(share)}{' ✓' if share >= goal(method) else ''}"
+    return f"{rate:.3g} · {percent(share)}" + ("\N{NO-BREAK SPACE}✓" if share >= goal(method) else "")
 
 
 def verdicts(rows: pd.DataFrame, seeds: int, choices: Mapping[str, Sequence[How]] = CHOICES) -> list[str]:
@@ -206,6 +206,16 @@ def growth(part: pd.DataFrame, how: How) -> tuple[float, float]:
     ordered = part[(part["engine"] == how.engine) & (part["precision"] == how.precision)].sort_values("value")
     first, last = ordered.iloc[0], ordered.iloc[-1]
     return float(last["seed_updates_per_s"] / first["seed_updates_per_s"]), float(first["gflop"] / last["gflop"])
+
+
+def repeated(stored: pd.DataFrame, how: How) -> np.ndarray:
+    """Return a way's rates of one and the same row, RADAC with one seed at its own sizes.
+
+    `ramac bench --scaling` measures it once for each size that it changes: their spread is the measurement's.
+    """
+    own = stored.loc[stored["options"] == "seeds=1", "gflop"].iloc[0]
+    same = stored[(stored["gflop"] == own) & (stored["seeds"] == 1)]
+    return same[(same["engine"] == how.engine) & (same["precision"] == how.precision)]["seed_updates_per_s"].to_numpy()
 
 
 # -- other tables ---------------------------------------------------------------------------------------------------
