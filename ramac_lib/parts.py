@@ -142,7 +142,7 @@ def parts(
 
     answer = functools.partial(subprocess.run, [sys.executable, "-m", "ramac_lib.cli", "--help"], check=True)
     quiet = functools.partial(answer, stdout=subprocess.DEVNULL)
-    yield Part("ramac --help", quiet, 1, "calls", goal_seconds=3.0, repeats=amounts.repeats)
+    yield Part("ramac --help", quiet, 1, "call", goal_seconds=3.0, repeats=amounts.repeats)
 
     data = bench.synthetic_data("halfcheetah-medium-expert", amounts.load)
     plain, packed = hdf5.save_file(data, folder / "plain.hdf5"), compress(data, folder / "gzip.hdf5")

@@ -234,8 +234,8 @@ def parts_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `ramac bench --parts` for the page: amounts, times, rates, goals and whether they are met."""
     goals = []
     for rate, seconds in zip(rows["goal_rate"].astype(float), rows["goal_seconds"].astype(float), strict=True):
-        least = f"≤ {seconds:g} s" if np.isfinite(seconds) else "–"
-        goals.append(f"≥ {rate:,.0f}/s" if np.isfinite(rate) else least)
+        least = f"≤\N{NO-BREAK SPACE}{seconds:g}\N{NO-BREAK SPACE}s" if np.isfinite(seconds) else "–"
+        goals.append(f"≥\N{NO-BREAK SPACE}{rate:,.0f}/s" if np.isfinite(rate) else least)
     met = ["–" if pd.isna(value) else "met" if value else "not met" for value in rows["met"]]
     amounts = [f"{amount:,} {unit}" for amount, unit in zip(rows["amount"], rows["unit"], strict=True)]
     table = {"part": rows["part"], "amount": amounts, "seconds": rows["seconds"].map("{:.3g}".format)}
