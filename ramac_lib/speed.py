@@ -1,7 +1,8 @@
 """What chapter 10 shows of measured speeds: tables, sentences by rule, figures."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,12 @@ def percent(share: float) -> str:
 def number(value: float) -> str:
     """Return a positive number with three digits, from a hundred on without decimals."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def where(machine: Mapping[str, Any]) -> str:
+    """Return device, torch and date of a measurement, as they stand beside its numbers."""
+    device = re.sub(r"\b1 threads", "one thread", machine["device"])
+    return f"{device}, torch {machine['torch']}, {machine['date']}"
 
 
 def select(rows: pd.DataFrame, how: How, seeds: int) -> pd.DataFrame:

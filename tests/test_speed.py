@@ -50,6 +50,12 @@ def test_ways_are_those_measured():
     assert speed.ways(rows()) == list(speed.HOWS[:2])
 
 
+def test_where_it_was_measured():
+    machine = {"device": "CPU, 1 threads", "torch": "2", "date": "2026-01-01"}
+    assert speed.where(machine) == "CPU, one thread, torch 2, 2026-01-01"
+    assert speed.where(machine | {"device": "CPU, 11 threads"}).startswith("CPU, 11 threads,")
+
+
 def test_rates_table_by_hand():
     one, five = (speed.rates_table(rows(), seeds) for seeds in (1, 5))
     assert list(one["method"]) == ["RADAC", "CQL"]
