@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,8 @@ import tyro
 from tyro.conf import Positional, arg
 
 from ramac_lib.errors import RamacError
+
+BEGAN = time.monotonic()  # a campaign's budget counts from here
 
 # Heavy imports stay inside the commands, so that `ramac --help` answers at once.
 
@@ -90,7 +93,7 @@ def train(
         log_every: updates between rows of metrics.csv (default: a fiftieth of the run).
         episodes: evaluation episodes a seed; 0 for none.
         device: auto, cpu or cuda.
-        engine: eager, compile (torch.compile) or graph (CUDA graphs; auto: graph on CUDA, eager on a CPU).
+        engine: eager, compile (torch.compile), graph, compiled-graph (auto: the last on CUDA, eager on a CPU).
         precision: of matrix products: float32, tf32 (CUDA), bfloat16 (the critics'; auto: tf32 on CUDA).
         out: the run's directory (default: runs/METHOD-TASK-HASH).
         resume: go on with the run in that directory.
@@ -137,9 +140,9 @@ def evaluate(
         hazard: paper, calibrated or none (default: the one that the run was trained with).
         device: auto, cpu or cuda.
     """
-    from ramac_lib import training
+    from ramac_lib import reports
 
-    _report(training.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
+    _report(reports.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
 
 
 def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
@@ -196,7 +199,8 @@ def bandit(
         methods: some of the methods (default: all).
         seeds: one cell a method and seed.
         steps: updates of a cell; the default is our reading of the paper's 1000 epochs.
-        suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants).
+        suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants),
+            precision (critics' products in bfloat16).
         workers: cells trained at a time, one thread each.
         cells: where the finished cells are kept.
         out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.
@@ -209,6 +213,91 @@ def bandit(
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
     shown = last.groupby(["suite", "method", "variant"], sort=False)[["centre", "gap", "ring", "ood", "cvar"]].mean()
     print(shown.to_string(float_format="%.3f"))
+
+
+def campaign(
+    profile: str | None = None,
+    methods: tuple[str, ...] = (),
+    tasks: tuple[str, ...] = (),
+    hazards: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (),
+    steps: int | None = None,
+    evaluations: int | None = None,
+    episodes: int | None = None,
+    report_episodes: int | None = None,
+    size: int | None = None,
+    source: str | None = None,
+    data_seed: int | None = None,
+    budget_seconds: float | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    engine: str | None = None,
+    precision: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    pack: Path | None = None,
+    unpack: Path | None = None,
+    pack_states: bool = True,
+) -> None:
+    """Run a grid of tasks × methods × hazards, all seeds of a cell in one run; or pack one up, or unpack it.
+
+    All cells advance in rounds, so that a budget leaves them equally far. A campaign that was killed, at whatever
+    moment, goes on with --resume, which needs no other option than --out, and may add tasks, methods and hazards.
+
+    Args:
+        profile: quick (minutes on two cores), laptop (an evening), gpu or paper; what follows departs from it.
+        methods: rows, METHOD or METHOD:option=value[,option=value], e.g. radac radac:risk=neutral.
+        tasks: {hopper,walker2d,halfcheetah}-{medium-expert,medium-replay}, risky-bandit.
+        hazards: paper, calibrated, none.
+        seeds: of every cell.
+        steps: updates of every cell.
+        evaluations: how many there are while a cell is trained.
+        episodes: of each evaluation, a seed.
+        report_episodes: of the report at a cell's end, or at the budget's, a seed.
+        size: transitions asked of the source.
+        source: bundled, d4rl, minari, or the path of an HDF5 file.
+        data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
+        budget_seconds: when to stop, counted from the command's start, everything included (default: never).
+        workers: cells trained at a time, one thread each (default: the cores, 1 on CUDA; 0: no processes).
+        device: auto, cpu or cuda.
+        engine: eager, compile, graph or compiled-graph.
+        precision: float32, tf32 or bfloat16.
+        out: the campaign's directory (default: runs/campaign-PROFILE).
+        resume: go on with the campaign in that directory.
+        pack: run nothing, gather what must travel into this folder, in files under 16 MB.
+        unpack: run nothing, write the campaign that was packed into this folder to --out.
+        pack_states: take the full states along, without which unfinished cells cannot be gone on with.
+    """
+    from ramac_lib import campaign as campaigns
+    from ramac_lib.training import Interrupted
+
+    folder = out or Path("runs") / f"campaign-{profile or 'quick'}"
+    if pack is not None or unpack is not None:
+        if pack is not None and unpack is not None:
+            raise RamacError("--pack and --unpack were given; expected one of them")
+        if pack is not None:
+            files = campaigns.pack(folder, pack, pack_states)
+            print(f"{folder} in {len(files)} files, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB, in {pack}")
+        elif unpack is not None:
+            campaigns.unpack(unpack, folder, pack_states)
+            print(f"{unpack} is in {folder}; go on with --resume --out {folder}")
+        return
+    changes = {
+        "rows": methods, "tasks": tasks, "hazards": hazards, "seeds": seeds, "steps": steps, "evaluations": evaluations,
+        "episodes": episodes, "report_episodes": report_episodes, "size": size, "source": source,
+        "data_seed": data_seed, "engine": engine, "precision": precision,
+    }  # fmt: skip
+    try:
+        table, failures = campaigns.run(
+            folder, profile, changes,
+            budget=budget_seconds, workers=workers, device=device, resume=resume, began=BEGAN,
+        )  # fmt: skip
+    except Interrupted as stopped:
+        raise SystemExit(_interrupted(f"{stopped}; go on with --resume --out {folder}")) from None
+    _report(table, "report")
+    print(f"results in {folder}: results.csv, results.json")
+    if failures:
+        raise RamacError(f"{len(failures)} cells failed: {', '.join(failures)}; go on with --resume --out {folder}")
 
 
 def book(
@@ -256,7 +345,7 @@ def bench(
         scaling: measure RADAC alone, with more seeds, other batches and other numbers of fractions.
         parts: measure instead what is not an update: rollouts, relabelling, evaluation, `ramac --help`, loading a file;
             of the other options only threads, device and json count.
-        engines: eager, compile, graph: a row each.
+        engines: eager, compile, graph, compiled-graph: a row each.
         precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
         threads: of PyTorch on the CPU (default: PyTorch's own choice).
@@ -325,6 +414,7 @@ COMMANDS: dict[str, Any] = {
     "gather": gather,
     "push": push,
     "bandit": bandit,
+    "campaign": campaign,
     "book": book,
     "bench": bench,
 }

@@ -1,8 +1,6 @@
 """What a campaign costs, by extrapolation from measured rates, and which of them reach their goal."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib.campaign.grid import Grid
 from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
 
 # The share of the floor that an update is to reach on two cores.
 GOALS = {"radac": 0.6}
 GOAL = 0.4
-# The eight of the paper's table 1 and text, and the rows without which its result cannot be put down to the CVaR.
-PAPER = ("radac", "rafmac", "oraac", "oraac-diffusion", "codac", "cql", "diffusion-ql", "flow-ql")
-CONTROLS = ("bc-diffusion", "radac-neutral")
+NEUTRAL = "radac:risk=neutral"
 
 
 def goal(method: str) -> float:
@@ -42,41 +39,21 @@ def load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         raise RamacError(f"{path}: expected what `ramac bench --json` writes ({error!r})") from error
 
 
-@dataclass(frozen=True)
-class Campaign:
-    """A grid of runs: every method on every task with every seed, so many updates each."""
-
-    tasks: int
-    seeds: int
-    steps: int
-    methods: Sequence[str]
-
-    @property
-    def of_a_method(self) -> int:
-        """Return the seed-updates of one method."""
-        return self.tasks * self.seeds * self.steps
-
-    @property
-    def total(self) -> int:
-        """Return the seed-updates of all methods."""
-        return self.of_a_method * len(self.methods)
-
-    def hours(self, rates: pd.Series) -> pd.Series:
-        """Return the hours of each method on what its rate, in seed-updates a second, was measured on.
-
-        Raises:
-            RamacError: a method has no rate.
-        """
-        missing = [method for method in self.methods if method not in rates.index]
-        if missing:
-            raise RamacError(f"no rate was measured for {', '.join(missing)}")
-        return self.of_a_method / rates[list(self.methods)] / 3600
+def row_updates(grid: Grid) -> int:
+    """Return the seed-updates of one row of a campaign, over all its tasks, hazards and seeds."""
+    return len(grid.tasks) * len(grid.hazards) * len(grid.seeds) * grid.steps
 
 
-CAMPAIGNS = {
-    "paper": Campaign(tasks=6, seeds=5, steps=2_000_000, methods=PAPER),
-    "laptop": Campaign(tasks=1, seeds=3, steps=10_000, methods=(*PAPER, *CONTROLS)),
-}
+def hours(grid: Grid, rates: pd.Series) -> pd.Series:
+    """Return the hours of each row of a campaign on what its rate, in seed-updates a second, was measured on.
+
+    Raises:
+        RamacError: a row has no rate.
+    """
+    missing = [row for row in grid.rows if row not in rates.index]
+    if missing:
+        raise RamacError(f"no rate was measured for {', '.join(missing)}")
+    return row_updates(grid) / rates[list(grid.rows)] / 3600
 
 
 def best_rates(rows: pd.DataFrame, engine: str | None = None, precision: str | None = None) -> pd.Series:
@@ -92,7 +69,7 @@ def best_rates(rows: pd.DataFrame, engine: str | None = None, precision: str | N
 
 def with_neutral(rates: pd.Series, flop_ratio: float) -> pd.Series:
     """Return rates with RADAC under the neutral measure added: as RADAC's, slower by the ratio of operations."""
-    return pd.concat([rates, pd.Series({"radac-neutral": rates["radac"] / flop_ratio})])
+    return pd.concat([rates, pd.Series({NEUTRAL: rates["radac"] / flop_ratio})])
 
 
 def repeated_rows(

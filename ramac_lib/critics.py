@@ -20,7 +20,7 @@ class _ReluHead(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, head: Tensor) -> Tensor:
-        if x.dtype == torch.float32:
+        if x.dtype == bias.dtype:
             active = torch.baddbmm(bias, x, weight).relu_()
         else:
             active = (torch.bmm(x, weight) + bias).relu_()
@@ -107,9 +107,10 @@ class IQNCritic(nn.Module):
         fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3)).relu()
         rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)
         stack = rows.shape[:-3]
+        products = self.hidden.products or rows.dtype
         quantiles = _ReluHead.apply(
-            rows.flatten(-3, -2).flatten(0, -3).to(self.hidden.products),
-            self.hidden.weight.flatten(0, -3).to(self.hidden.products),
+            rows.flatten(-3, -2).flatten(0, -3).to(products),
+            self.hidden.weight.flatten(0, -3).to(products),
             self.hidden.bias.flatten(0, -3),
             self.head.weight.squeeze(-1).flatten(0, -2),
         )

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib import evaluation, hazards, risk, training
+from ramac_lib import evaluation, hazards, reports, risk
 from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
 from ramac_lib.hazards import Hazard
@@ -118,13 +118,13 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
         RamacError: no run there, a run of another task or of seeds that the policy lacks, a method without critics,
             fewer episodes than seeds.
     """
-    acting, policies, facts, _ = training.load_run(policy, device)
+    acting, policies, facts, _ = reports.load_run(policy, device)
     if episodes < len(policies):
         raise RamacError(f"{episodes} episodes for {len(policies)} seeds; expected at least one a seed")
     hazard, horizon = hazards.get_hazard(acting.hazard, acting.task), get_task(acting.task).horizon
     tables = []
     for path in runs:
-        config, stacks, _, _ = training.load_run(path, device)
+        config, stacks, _, _ = reports.load_run(path, device)
         if config.task != acting.task or not set(config.seeds) <= set(acting.seeds):
             there = f"{config.task} with seeds {config.seeds}"
             raise RamacError(f"{path}: {there}, but the policy's run is {acting.task} with seeds {acting.seeds}")

@@ -17,7 +17,7 @@ from ramac_lib.methods.base import Metrics
 from ramac_lib.networks import set_products
 from ramac_lib.replay import Replay
 
-MODES = ("auto", "eager", "compile", "graph")
+MODES = ("auto", "eager", "compile", "graph", "compiled-graph")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 WARM_UP = 3  # updates of each phase that are made before its graph is captured: allocations, kernels' choices
 
@@ -30,7 +30,7 @@ class Engine:
 
     Args:
         device: where everything lies.
-        mode: ``eager``; ``compile`` (torch.compile); ``graph`` (compiled and captured as one CUDA graph).
+        mode: ``eager``; ``compile`` (torch.compile); ``graph`` (captured as one CUDA graph); ``compiled-graph``.
         precision: ``float32``; ``tf32`` for all products on CUDA; ``bfloat16`` for the critics' (with ``tf32`` for the
             others on CUDA). Parameters, sums, losses and optimisers stay in float32.
     """
@@ -58,17 +58,17 @@ class Engine:
             for critic in ("critic", "target_critic"):
                 if hasattr(stack, critic):
                     set_products(getattr(stack, critic), self.precision)
-        if self.mode != "eager":
+        if "compile" in self.mode:
             compile_learning(stack)
 
         def update() -> Metrics:
             return stack.update(replay.sample(stack.batches, stack.config.batch_size))
 
-        return update if self.mode != "graph" else GraphedUpdate(stack, update)
+        return GraphedUpdate(stack, update) if "graph" in self.mode else update
 
 
 def get_engine(device: str = "auto", mode: str = "auto", precision: str = "auto") -> Engine:
-    """Return an engine; ``auto`` means CUDA where there is one, graphs and TF32 there, eager and float32 on a CPU.
+    """Return an engine; ``auto`` means CUDA where there is one, compiled graphs and TF32 there, else eager and float32.
 
     Raises:
         RamacError: an unknown name, no usable GPU, or what a CPU cannot do.
@@ -77,11 +77,11 @@ def get_engine(device: str = "auto", mode: str = "auto", precision: str = "auto"
         if name not in known:
             raise unknown(kind, name, known)
     target = get_device(device)
-    if target.type == "cpu" and (mode == "graph" or precision == "tf32"):
-        what = "--engine graph" if mode == "graph" else "--precision tf32"
+    if target.type == "cpu" and ("graph" in mode or precision == "tf32"):
+        what = f"--engine {mode}" if "graph" in mode else "--precision tf32"
         raise RamacError(f"{what} needs CUDA; on a CPU there are the engines eager and compile, float32 and bfloat16")
     on_gpu = target.type == "cuda"
-    mode = ("graph" if on_gpu else "eager") if mode == "auto" else mode
+    mode = ("compiled-graph" if on_gpu else "eager") if mode == "auto" else mode
     precision = ("tf32" if on_gpu else "float32") if precision == "auto" else precision
     return Engine(target, mode, precision)
 

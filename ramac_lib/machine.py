@@ -3,8 +3,11 @@
 import ctypes
 import datetime
 import importlib.metadata
+import os
 import platform
 import sys
+import threading
+from multiprocessing import parent_process
 from typing import Any
 
 import torch
@@ -66,3 +69,15 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TOP_PAD, 1 << 26)
     except (OSError, AttributeError):
         return
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is killed, which cannot tell it so."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

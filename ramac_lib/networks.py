@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
 }
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Linear(nn.Module):
@@ -31,12 +31,14 @@ class Linear(nn.Module):
     def __init__(self, stack: Sequence[int], n_in: int, n_out: int, init: str | tuple[str, float] = "fan_in") -> None:
         super().__init__()
         self.init = init
-        self.products = torch.float32  # in which precision the matrix product is made; see `set_products`
+        self.products: torch.dtype | None = None  # of the matrix product, where not the parameters'; see `set_products`
         self.weight = nn.Parameter(torch.zeros(*stack, n_in, n_out))
         self.bias = nn.Parameter(torch.zeros(*stack, 1, n_out))
 
     def forward(self, x: Float[Tensor, "*stack B n_in"]) -> Float[Tensor, "*stack B n_out"]:
         """Apply each member's layer to its rows; `x`'s stack axes broadcast."""
+        if self.products is None:
+            return torch.matmul(x, self.weight) + self.bias
         return torch.matmul(x.to(self.products), self.weight.to(self.products)) + self.bias
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from ramac_lib.errors import RamacError
 from ramac_lib.files import atomic
 from ramac_lib.methods import get_method
 from ramac_lib.risk import bootstrap_interval, cvar
-from ramac_lib.runs import RunConfig, RunDirectory
+from ramac_lib.runs import HASHES, RunConfig, RunDirectory
 
 COLUMNS = (
     "run", "method", "task", "source", "env_id", "hazard", "risk", "alpha", "options", "seed", "step", "purpose",
@@ -65,9 +65,10 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
     """
     name = f"CVaR_{alpha:g}"
     rows = []
-    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(list(GROUP), sort=False):
+    columns = [*GROUP, "code"] if "code" in table else list(GROUP)  # a campaign keeps versions of the code apart
+    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(columns, sort=False):
         returns = group["return"].to_numpy()
-        row: dict[str, Any] = dict(zip(GROUP, keys, strict=True))
+        row: dict[str, Any] = dict(zip(columns, keys, strict=True))
         row |= {"seeds": group["seed"].nunique(), "episodes": len(group)}
         row |= {"mean": returns.mean(), name: cvar(returns, alpha)}
         row |= {"violations": group["violations"].mean(), "length": group["length"].mean()}
@@ -113,7 +114,7 @@ def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
     """
     file = Path(folder) / f"{name}.csv"
     try:
-        table = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=HASHES)
         facts = json.loads(file.with_suffix(".json").read_text())
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None

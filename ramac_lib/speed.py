@@ -41,10 +41,10 @@ CHOICES = {"eager in float32": HOWS[:1], "the better of the two in float32": HOW
 COLOURS = dict(zip(KINDS, ("#77AADD", "#BBCC33", "#FFAABB", "#EE8866", "#DDDDDD"), strict=True))
 
 
-def label(method: str) -> str:
-    """Return a method's name as the tables have it."""
-    name = method.removesuffix("-neutral")
-    return style(name).label + (", neutral" if name != method else "")
+def label(row: str) -> str:
+    """Return the name of a method, or of a campaign's row (``METHOD:option=value``), as the tables have it."""
+    method, colon, options = row.partition(":")
+    return style(method).label + (f", {options}" if colon else "")
 
 
 def percent(share: float) -> str:

@@ -1,8 +1,8 @@
 """Means of an update's metrics over some updates, and where the first number was that is not finite."""
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,39 @@ class Tally:
             self._sums[names] = values
         self._first_bad[names] = bad
         self._counts[names] = self._counts.get(names, 0) + 1
+
+    def merge(self, later: "Tally") -> None:
+        """Take in the sums of later updates of the same seeds."""
+        for names, sums in later._sums.items():
+            if names in self._sums:
+                self._sums[names] = self._sums[names] + sums
+                self._first_bad[names] = torch.minimum(self._first_bad[names], later._first_bad[names])
+            else:
+                self._sums[names], self._first_bad[names] = sums, later._first_bad[names]
+            self._counts[names] = self._counts.get(names, 0) + later._counts[names]
+
+    def seed_state(self, index: int) -> list[dict[str, Any]]:
+        """Return one seed's sums, for a checkpoint between two rows of the log. On the CPU."""
+        return [
+            {
+                "names": list(names),
+                "sums": sums[:, index].cpu().clone(),
+                "first_bad": self._first_bad[names][:, index].cpu().clone(),
+                "count": self._counts[names],
+            }
+            for names, sums in self._sums.items()
+        ]
+
+    @classmethod
+    def from_seed_states(cls, states: Sequence[list[dict[str, Any]]], device: torch.device | str) -> "Tally":
+        """Return the tally of a stack of seeds from what `seed_state` returned for each."""
+        tally = cls()
+        for entries in zip(*states, strict=True):
+            names = tuple(entries[0]["names"])
+            tally._sums[names] = torch.stack([e["sums"] for e in entries], dim=1).to(device)
+            tally._first_bad[names] = torch.stack([e["first_bad"] for e in entries], dim=1).to(device)
+            tally._counts[names] = entries[0]["count"]
+        return tally
 
     def means(self) -> list[dict[str, float]]:
         """Return, for each seed, each metric's mean over the updates that reported it. Waits for the device."""

@@ -1,43 +1,44 @@
 """The only training loop: any method, any number of seeds, resumable to the same bits."""
 
-import contextlib
-import signal
-from collections.abc import Iterator, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from ramac_lib import datasets, evaluation, hazards
+from ramac_lib import datasets, hazards
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.engine import Engine, Update, get_engine
 from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device, provenance
+from ramac_lib.interrupts import Interrupted, interruptible
+from ramac_lib.machine import provenance
 from ramac_lib.methods import Method, get_method
+from ramac_lib.overlap import Background, copies
 from ramac_lib.replay import Replay
-from ramac_lib.results import label
+from ramac_lib.reports import roll_out
 from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.tally import Tally
 from ramac_lib.tasks import BANDIT, get_task
 
-REPORT = 1  # tells the episodes of a report from those of the training curve
-
-
-class Interrupted(Exception):
-    """Ctrl-C: the run stopped at a checkpoint and can be resumed."""
-
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a run logs, evaluates and saves, in updates; None chooses by the run's length."""
+    """When a run logs, evaluates and saves, in updates; None chooses by the run's length.
+
+    Args:
+        chunk: updates between two looks at the clock and for a wish to stop; None for those between rows of the log.
+            Sums of a row of the log are taken chunk by chunk, so that a run which was cut keeps its bits.
+    """
 
     log_every: int | None = None
     eval_every: int | None = None
     episodes: int = 10
+    chunk: int | None = None
 
     def resolve(self, steps: int) -> tuple[int, int]:
         """Return (log_every, eval_every): a fiftieth and a tenth of the run, unless given."""
@@ -72,9 +73,54 @@ def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequenc
     return method
 
 
+def get_facts(data: Dataset, engine: Engine) -> dict[str, Any]:
+    """Return what config.json says beside the config: the environment, the data's hash, what makes the run."""
+    return {
+        "env_id": data.env_id,
+        "dims": [data.observations.shape[1], data.actions.shape[1]],
+        "data": {"sha256": data.sha256(), "recipe": dict(data.recipe)},
+        "made": provenance(engine.device) | {"engine": engine.name},
+    }
+
+
+def check_data(directory: RunDirectory, config: RunConfig, facts: Mapping[str, Any]) -> str | None:
+    """Return a warning if a run's bundled data came out otherwise than where it was begun.
+
+    They are rolled out afresh from their recipe, and MuJoCo's rollouts need not agree to the bit between processors.
+
+    Raises:
+        RamacError: data of another source differ.
+    """
+    there, here = directory.read_facts()["data"]["sha256"], facts["data"]["sha256"]
+    if there == here:
+        return None
+    differ = f"the data of {config.task} have the hash {here[:12]}, the run was begun with {there[:12]}"
+    if config.source != "bundled":
+        raise RamacError(f"{directory.path}: {differ}; expected the same data from {config.source}")
+    return f"{differ}: rebuilt from their recipe on another machine, they need not agree to the bit; going on with them"
+
+
+@dataclass
+class Clock:
+    """What a run's parts took since it was built, in seconds: all its updates, its last save, evaluation and report."""
+
+    updates: int = 0
+    training: float = 0.0
+    saving: float = 0.0
+    evaluation: float | None = None
+    report: float | None = None
+
+
 @dataclass
 class Trainer:
-    """One run in memory: stacks of seeds that advance together, their logs, their directory."""
+    """One run in memory: stacks of seeds that advance together, their logs, their directory.
+
+    Args:
+        overlap: whether evaluations while training are made by other processes; by default where updates are made on
+            CUDA, which then need not wait for them.
+        code: version of the code, to be kept with the rows of evaluations; empty for no such column. A run that
+            several versions trained names them all, ``first+second``.
+    """
 
     config: RunConfig
     data: Dataset
@@ -82,6 +128,8 @@ class Trainer:
     directory: RunDirectory | None = None
     schedule: Schedule = field(default_factory=Schedule)
     step: int = 0
+    code: str = ""
+    overlap: bool | None = None
 
     def __post_init__(self) -> None:
         self.engine.prepare()
@@ -93,6 +141,12 @@ class Trainer:
         self.metrics = pd.DataFrame()
         self.evaluations = pd.DataFrame()
         self._saved_step: int | None = None
+        self._evaluated = 0  # the step of the last evaluation
+        overlaps = self.device.type == "cuda" if self.overlap is None else self.overlap
+        self._background = Background() if overlaps and self.schedule.episodes else None
+        self.clock = Clock()
+        self._tallies = [Tally() for _ in self.stacks]
+        self.codes = [self.code] if self.code else []
 
     @property
     def device(self) -> torch.device:
@@ -105,11 +159,20 @@ class Trainer:
         """Write tables and checkpoint; the tables first, as a resumed run drops their rows beyond its checkpoint."""
         if self.directory is None:
             return
+        self._check()
+        began = time.monotonic()
+        if self._background is not None and self._background.holds(self.step):
+            self._collect()  # a resumed run repeats the evaluation of its checkpoint's step, but no earlier one
         self.directory.write_table("metrics.csv", self.metrics)
         self.directory.write_table("evaluations.csv", self.evaluations)
-        states = {seed: stack.seed_state(i) for stack in self.stacks for i, seed in enumerate(stack.seeds)}
-        self.directory.save_checkpoint(self.step, states, self.engine.name)
+        states, policies = {}, {}
+        for stack, tally in zip(self.stacks, self._tallies, strict=True):
+            for i, seed in enumerate(stack.seeds):
+                states[seed] = {**stack.seed_state(i), "tally": tally.seed_state(i)}
+                policies[seed] = stack.deployed_state(i)
+        self.directory.save_checkpoint(self.step, states, self.engine.name, policies=policies, codes=self.codes)
         self._saved_step = self.step
+        self.clock.saving = time.monotonic() - began
 
     def restore(self) -> None:
         """Go on from the directory's checkpoint."""
@@ -124,35 +187,81 @@ class Trainer:
         self.step = self._saved_step = checkpoint["step"]
         for stack in self.stacks:
             stack.load_seed_states([checkpoint["seeds"][seed] for seed in stack.seeds], self.step)
+        self._tallies = [
+            Tally.from_seed_states([checkpoint["seeds"][seed].get("tally", []) for seed in stack.seeds], self.device)
+            for stack in self.stacks
+        ]
+        self.codes = list(dict.fromkeys([*checkpoint.get("codes", []), *self.codes]))
         self.metrics = self.directory.read_table("metrics.csv", self.step)
         self.evaluations = self.directory.read_table("evaluations.csv", self.step)
+        if self.schedule.episodes == 0:
+            self._evaluated = self.step
+        elif len(self.evaluations):
+            curve = self.evaluations[self.evaluations["purpose"] == "training"]
+            self._evaluated = int(curve["step"].max()) if len(curve) else 0
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def run(self, progress: bool = True) -> None:
-        """Train to the end of the run.
+    def run(
+        self,
+        progress: bool = True,
+        until: int | None = None,
+        deadline: float | None = None,
+        tick: Callable[[int], bool] | None = None,
+    ) -> None:
+        """Train to the end of the run, or less far; then save.
+
+        Args:
+            until: the step to stop at (default: the run's last).
+            deadline: by `time.monotonic`, when to stop where the run then is. An evaluation which that leaves no time
+                for is made when the run goes on.
+            tick: told the step after every chunk; returns whether to stop there.
 
         Raises:
             RamacError: a loss is no longer finite; the last checkpoint stays as it was.
             Interrupted: Ctrl-C, after the updates under way were finished and saved.
         """
         steps = self.config.steps
+        until = steps if until is None else min(until, steps)
         log_every, eval_every = self.schedule.resolve(steps)
         log_every = min(log_every, eval_every)
+        chunk = self.schedule.chunk or log_every
         bar = tqdm(total=steps, initial=self.step, unit="update", disable=not progress, desc=self.config.method)
-        with bar, _interruptible() as interrupted:
-            while self.step < steps:
-                # The next multiple of either interval, or the end.
-                stop = min(*((self.step // k + 1) * k for k in (log_every, eval_every)), steps)
-                self._log([self._advance(update, stop) for update in self.updaters], stop, bar)
+        stopped = False
+        with bar, interruptible() as interrupted:
+            if self.owes_evaluation() and not _passed(deadline):
+                self._evaluate()
+                self.save()
+            while self.step < until and not stopped and not _passed(deadline):
+                # The next multiple of any interval, or the end.
+                stop = min(*((self.step // k + 1) * k for k in (chunk, log_every, eval_every)), until, steps)
+                began = time.monotonic()
+                for tally, update in zip(self._tallies, self.updaters, strict=True):
+                    tally.merge(self._advance(update, stop))
+                if deadline is not None and self.device.type == "cuda":
+                    torch.cuda.synchronize()  # or the clock is read while the updates still wait for the device
+                self.clock.updates += stop - self.step
+                self.clock.training += time.monotonic() - began
                 bar.update(stop - self.step)
                 self.step = stop
-                if stop % eval_every == 0 or stop == steps:
+                if stop % log_every == 0 or stop == steps:
+                    self._log(bar)
+                if self.owes_evaluation() and not _passed(deadline):
                     self._evaluate()
                     self.save()
+                stopped = tick is not None and tick(stop)
                 if interrupted() and stop < steps:
                     self.save()
                     raise Interrupted(f"stopped after {stop} of {steps} updates")
+            if self._background is not None and self._collect():
+                self.save()
+            if self._saved_step != self.step:
+                self.save()
+
+    def owes_evaluation(self) -> bool:
+        """Return whether the run stands at a moment of evaluation and has not been evaluated there."""
+        at = self.step % self.schedule.resolve(self.config.steps)[1] == 0 or self.step == self.config.steps
+        return at and 0 < self.step != self._evaluated
 
     def _advance(self, update: Update, stop: int) -> Tally:
         """Update one stack up to `stop`; return its metrics, still on the device."""
@@ -161,51 +270,85 @@ class Trainer:
             tally.add(update(), number)
         return tally
 
-    def _log(self, tallies: Sequence[Tally], stop: int, bar: Any) -> None:
-        rows = []
-        for stack, tally in zip(self.stacks, tallies, strict=True):
+    def _check(self) -> None:
+        """Refuse what is not finite."""
+        for stack, tally in zip(self.stacks, self._tallies, strict=True):
             if fault := tally.fault():
                 kept = "none was saved yet" if self._saved_step is None else f"that of step {self._saved_step}"
                 raise RamacError(
                     f"{fault.metric} of seed {stack.seeds[fault.member]} is not finite at update {fault.update}; "
                     f"training stopped, the last good checkpoint is kept ({kept})"
                 )
-            rows += [{"step": stop, "seed": s, **m} for s, m in zip(stack.seeds, tally.means(), strict=True)]
+
+    def _log(self, bar: Any) -> None:
+        self._check()
+        rows = [
+            {"step": self.step, "seed": seed, **means}
+            for stack, tally in zip(self.stacks, self._tallies, strict=True)
+            for seed, means in zip(stack.seeds, tally.means(), strict=True)
+        ]
+        self._tallies = [Tally() for _ in self.stacks]
         self.metrics = pd.concat([self.metrics, pd.DataFrame(rows)], ignore_index=True)
         bar.set_postfix({k: f"{v:.3g}" for k, v in rows[-1].items() if k in ("bc_loss", "risk", "critic_loss")})
 
     def _evaluate(self) -> None:
+        self._evaluated = self.step
         if self.schedule.episodes == 0:
             return
-        runs = [
-            run
-            for stack in self.stacks
-            for run in evaluation.evaluate(
-                stack, self.data.env_id, self.hazard, self.task.horizon, self.schedule.episodes, keys=(self.step,)
-            )
-        ]
-        table = label(evaluation.frame(runs), self.config, self.data.env_id, self.step, "training", self.task.horizon)
+        began = time.monotonic()
+        asked = (self.config, self.data.env_id, self.step, "training", self.schedule.episodes, self.task.horizon)
+        if self._background is None:
+            self._add(roll_out(self.stacks, *asked))
+        else:
+            self._collect()
+            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
+        self.clock.evaluation = time.monotonic() - began
+
+    def _collect(self) -> bool:
+        """Take in the evaluations that other processes make; return whether there were any."""
+        assert self._background is not None
+        tables = self._background.collect()
+        for table in tables:
+            self._add(table)
+        return bool(tables)
+
+    def report(self, episodes: int) -> None:
+        """Roll out the policies for the report, `episodes` a seed; write evaluations.csv.
+
+        It is the report of the run as it now stands: it replaces one that was made of fewer updates.
+        """
+        assert self.directory is not None
+        began = time.monotonic()
+        if self.owes_evaluation():
+            self._evaluate()
+        asked = (self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
+        if self._background is None:
+            table = roll_out(self.stacks, *asked)
+        else:
+            self._collect()
+            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
+            (table,) = self._background.collect()
+        if len(self.evaluations):
+            self.evaluations = self.evaluations[self.evaluations["purpose"] != "report"]
+        self._add(table)
+        self.directory.write_table("evaluations.csv", self.evaluations)
+        self.clock.report = time.monotonic() - began
+
+    def reported(self) -> int:
+        """Return the step of the run's report, −1 where there is none."""
+        if not len(self.evaluations):
+            return -1
+        reports = self.evaluations.loc[self.evaluations["purpose"] == "report", "step"]
+        return int(reports.max()) if len(reports) else -1
+
+    def _add(self, table: pd.DataFrame) -> None:
+        if self.codes:
+            table = table.assign(code="+".join(self.codes))
         self.evaluations = pd.concat([self.evaluations, table], ignore_index=True)
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Turn the first Ctrl-C into a flag; a second one interrupts at once."""
-    pressed: list[int] = []
-
-    def handler(number: int, _: FrameType | None) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not in the main thread
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 def train(
@@ -234,62 +377,10 @@ def train(
     data = load_data(config, progress)
     trainer = Trainer(config, data, target, directory, schedule)
     if directory is not None:
-        dims = [data.observations.shape[1], data.actions.shape[1]]
-        facts = {"env_id": data.env_id, "dims": dims, "data": {"sha256": data.sha256(), "recipe": dict(data.recipe)}}
-        facts["made"] = provenance(target.device) | {"engine": target.name}
+        facts = get_facts(data, target)
         if directory.open(config, facts, resume):
+            if warning := check_data(directory, config, facts):
+                logging.getLogger(__name__).warning(warning)
             trainer.restore()
     trainer.run(progress)
     return trainer
-
-
-def load_run(path: Path, device: str = "auto") -> tuple[RunConfig, list[Method], dict[str, Any], int]:
-    """Return a run's config, its stacks of trained seeds, its facts (config.json) and the checkpoint's step.
-
-    Raises:
-        RamacError: no run there, or a damaged or newer checkpoint.
-    """
-    directory = RunDirectory(Path(path))
-    config, facts, checkpoint = directory.read_config(), directory.read_facts(), directory.load_checkpoint()
-    target = get_device(device)
-    observation_dim, action_dim = facts["dims"]
-    stacks = []
-    for seed in config.seeds:
-        stack = get_method(config.method)(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
-        stack.load_networks([checkpoint["seeds"][seed]])
-        stacks.append(stack)
-    return config, stacks, facts, checkpoint["step"]
-
-
-def evaluate_run(
-    path: Path, episodes: int = 50, horizon: int | None = None, hazard: str | None = None, device: str = "auto"
-) -> pd.DataFrame:
-    """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
-
-    Raises:
-        RamacError: no run there, a damaged checkpoint, an unknown hazard, fewer episodes than seeds.
-    """
-    config, stacks, facts, step = load_run(path, device)
-    each = episodes // len(config.seeds)
-    horizon = get_task(config.task).horizon if horizon is None else horizon
-    if each < 1 or horizon < 1:
-        raise RamacError(
-            f"{episodes} episodes of {horizon} steps for {len(config.seeds)} seeds; "
-            "expected at least one episode a seed, of at least one step"
-        )
-    name = hazard or config.hazard
-    live = hazards.get_hazard(name, config.task)
-    runs = [
-        r
-        for stack in stacks
-        for r in evaluation.evaluate(stack, facts["env_id"], live, horizon, each, keys=(step, REPORT))
-    ]
-    table = label(evaluation.frame(runs), config, facts["env_id"], step, "report", horizon, name)
-    directory = RunDirectory(Path(path))
-    before = directory.read_table("evaluations.csv")
-    if len(before):
-        same = (before["purpose"] == "report") & (before["step"] == step)
-        same &= (before["hazard"] == name) & (before["horizon"] == horizon)
-        before = before[~same]
-    directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
-    return table

@@ -8,9 +8,9 @@ import torch
 
 from ramac_lib import cost
 from ramac_lib.bench import count_flop
+from ramac_lib.campaign.grid import PROFILES, Grid
 from ramac_lib.critics import IQNCritic
 from ramac_lib.errors import RamacError
-from ramac_lib.methods import METHODS
 from ramac_lib.networks import initialise
 
 ROWS = pd.DataFrame(
@@ -24,9 +24,9 @@ ROWS = pd.DataFrame(
 
 
 def test_the_papers_campaign_is_480_million_updates():
-    assert cost.CAMPAIGNS["paper"].total == 480_000_000
-    assert set(cost.PAPER) <= set(METHODS)
-    assert len(cost.CAMPAIGNS["laptop"].methods) == 10
+    paper = PROFILES["paper"]
+    assert cost.row_updates(paper) * len(paper.rows) == 480_000_000
+    assert cost.NEUTRAL in PROFILES["laptop"].rows
 
 
 def test_goals():
@@ -34,19 +34,20 @@ def test_goals():
 
 
 def test_hours_by_hand():
-    campaign = cost.Campaign(tasks=2, seeds=3, steps=3600, methods=("radac", "cql"))
-    hours = campaign.hours(pd.Series({"cql": 4.0, "radac": 20.0, "bc-flow": 1.0}))
-    assert hours.to_dict() == {"radac": 0.3, "cql": 1.5}
-    assert campaign.total == 43_200
+    tasks = ("hopper-medium-expert", "hopper-medium-replay")
+    grid = Grid(tasks, ("radac", "cql"), ("paper", "none"), seeds=(0, 1, 2), steps=3600)
+    assert cost.row_updates(grid) == 43_200
+    hours = cost.hours(grid, pd.Series({"cql": 4.0, "radac": 20.0, "bc-flow": 1.0}))
+    assert hours.to_dict() == {"radac": 0.6, "cql": 3.0}
     with pytest.raises(RamacError, match="no rate was measured for cql"):
-        campaign.hours(pd.Series({"radac": 1.0}))
+        cost.hours(grid, pd.Series({"radac": 1.0}))
 
 
 def test_the_best_rate_of_an_engine():
     assert cost.best_rates(ROWS).to_dict() == {"radac": 50.0, "cql": 4.0}
     assert cost.best_rates(ROWS, "eager", "float32").to_dict() == {"radac": 20.0, "cql": 4.0}
     assert cost.best_rates(ROWS, "compile").to_dict() == {"radac": 50.0}
-    assert cost.with_neutral(cost.best_rates(ROWS, "eager"), 2.0)["radac-neutral"] == 10.0
+    assert cost.with_neutral(cost.best_rates(ROWS, "eager"), 2.0)[cost.NEUTRAL] == 10.0
 
 
 def test_stored_files(tmp_path):

@@ -192,7 +192,7 @@ def test_refusals(arguments, message):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("mode", ["compile", "graph"])
+@pytest.mark.parametrize("mode", ["compile", "graph", "compiled-graph"])
 def test_on_a_gpu_all_engines_agree(method, mode, data):
     gpu = torch.device("cuda")
     eager, other = (advanced(method, data, Engine(gpu, m), 12) for m in ("eager", mode))

@@ -43,7 +43,7 @@ def test_the_colours_are_no_methods():
 
 def test_names():
     assert speed.label("bc-flow") == "BC-flow"
-    assert speed.label("radac-neutral") == "RADAC, neutral"
+    assert speed.label("radac:risk=neutral") == "RADAC, risk=neutral"
 
 
 def test_ways_are_those_measured():

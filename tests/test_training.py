@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ramac_lib import training
+from ramac_lib import reports, training
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 from ramac_lib.runs import RunDirectory, make_config
@@ -230,7 +230,7 @@ def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monk
 
     def full(value, path):
         calls.append(path)
-        if len(calls) == 2:
+        if len(calls) == 4:  # a policy, a checkpoint; a policy, and now a checkpoint
             raise OSError(28, "No space left on device")
         return original(value, path)
 
@@ -239,20 +239,20 @@ def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monk
         training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
     assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 10
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv",
+        "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv", "policy.pt",
     ]  # fmt: skip
 
 
 def test_reports_are_added_once(hopper_file, tmp_path):
     training.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
     for _ in range(2):
-        table = training.evaluate_run(tmp_path / "run", episodes=6, horizon=20, device="cpu")
+        table = reports.evaluate_run(tmp_path / "run", episodes=6, horizon=20, device="cpu")
     assert len(table) == 6
     everything = pd.read_csv(tmp_path / "run/evaluations.csv")
     assert (everything["purpose"] == "report").sum() == 6
     assert (everything["purpose"] == "training").sum() == 12
     with pytest.raises(RamacError, match="at least one episode a seed"):
-        training.evaluate_run(tmp_path / "run", episodes=1)
+        reports.evaluate_run(tmp_path / "run", episodes=1)
 
 
 def test_options_are_parsed_to_their_fields_types(hopper_file):

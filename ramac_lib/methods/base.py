@@ -60,6 +60,7 @@ class Method(nn.Module):
     """
 
     Config: ClassVar[type[Config]] = Config
+    DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
     policy: Policy  # what is deployed
     learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())
     step: Tensor
@@ -180,6 +181,24 @@ class Method(nn.Module):
             "batches": self.batches.generators[index].get_state(),
             "noise": self.noise.generators[index].get_state(),
         }
+
+    def acting_state(self, index: int) -> dict[str, Tensor]:
+        """Return what one seed needs to act: the networks that `choose` uses, the observations' scale. On the CPU."""
+        return {
+            k: v[index].cpu().clone()
+            for k, v in self.state_dict().items()
+            if v.ndim and (k in ("shift", "scale") or k.split(".")[0] in self.DEPLOYED)
+        }
+
+    def deployed_state(self, index: int) -> dict[str, Tensor]:
+        """Return `acting_state` with networks in float16."""
+        kept = self.acting_state(index)
+        return {k: v.half() if v.dtype == torch.float32 and "." in k else v for k, v in kept.items()}
+
+    def load_acting(self, states: Sequence[dict[str, Tensor]]) -> None:
+        """Load what `acting_state` or `deployed_state` returned for each seed; networks that do not act stay."""
+        whole = [self.seed_state(i)["networks"] for i in range(len(self.seeds))]
+        self.load_networks([{"networks": {**mine, **state}} for mine, state in zip(whole, states, strict=True)])
 
     def load_networks(self, states: Sequence[dict[str, Any]]) -> None:
         """Load the seeds' parameters alone, to act."""

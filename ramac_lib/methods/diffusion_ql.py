@@ -55,6 +55,7 @@ class DiffusionQL(GenerativeQL):
     """Risk-neutral Q-learning with a diffusion policy."""
 
     Config: ClassVar[type[base.Config]] = DiffusionQLConfig
+    DEPLOYED: ClassVar[tuple[str, ...]] = ("policy", "target_critic")
 
     def build_policy(self) -> DiffusionPolicy:
         """Return RADAC's diffusion policy (eq. 5)."""

@@ -7,13 +7,11 @@ so that a run which was cut goes on with the cells it lacks; `gather` makes the 
 import dataclasses
 import hashlib
 import json
-import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from tqdm.auto import tqdm
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError, unknown
 from ramac_lib.files import atomic
-from ramac_lib.machine import provenance
+from ramac_lib.machine import end_with_parent, provenance
 from ramac_lib.methods import METHODS, get_method
 from ramac_lib.toy.training import draw_actions, train
 
@@ -43,7 +41,8 @@ STABILITY: dict[str, dict[str, float]] = {
     "gap 10 %": {"ring_reward": 2.0},
 }
 STABILITY_METHODS = ("radac", "diffusion-ql", "oraac")
-SUITES = ("methods", "axis", "stability")
+PRECISION_METHODS = ("radac", "oraac", "flow-ql")  # two critics of quantiles, one plain
+SUITES = ("methods", "axis", "stability", "precision")
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Cell:
         suite, variant: which table it belongs to, and its row there.
         options: settings that depart from the method's own on the bandit.
         constants: of the bandit, where they are not the default.
+        precision: of the critics' matrix products.
     """
 
     suite: str
@@ -63,12 +63,15 @@ class Cell:
     steps: int
     options: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
+    precision: str = "float32"
 
     @property
     def key(self) -> str:
         """The cell's identity: what it runs, and the method's settings at the time, by hash."""
         settings = dataclasses.asdict(get_method(self.method).Config.for_task("risky-bandit"))
         facts = {**dataclasses.asdict(self), "settings": settings, "bandit": dataclasses.asdict(self.bandit)}
+        if self.precision == "float32":
+            del facts["precision"]  # cells from before there was a choice keep their names
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -78,7 +81,9 @@ class Cell:
 
 
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
-    """Return the cells of the suites: every method; RADAC on the released loss's axis; the constants' stability.
+    """Return the cells of the suites.
+
+    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
 
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
@@ -102,6 +107,12 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             for m in STABILITY_METHODS
             if m in methods
         ],
+        "precision": [
+            Cell("precision", m, "bfloat16", s, steps, precision="bfloat16")
+            for s in seeds
+            for m in PRECISION_METHODS
+            if m in methods
+        ],
     }
     return [cell for suite in suites for cell in every[suite]]
 
@@ -117,6 +128,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
         cell.options,
         every=cell.steps // FIGURE_6,
         device="cpu",
+        precision=cell.precision,
         bandit=cell.bandit,
         count=SHOWN,
     )
@@ -133,18 +145,6 @@ def run_cell(cell: Cell, folder: Path) -> float:
     return seconds
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when the campaign is killed, which cannot tell it so."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = True) -> None:
     """Run the cells that the folder lacks, `workers` at a time, one thread each.
 
@@ -157,7 +157,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     failed: list[tuple[Cell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
-    with bar, ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
+    with bar, ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
         try:
             for job in as_completed(jobs):
@@ -191,7 +191,7 @@ def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
                 shown, rows, made = file["shown"], json.loads(str(file["rows"])), json.loads(str(file["facts"]))
         except FileNotFoundError:
             raise RamacError(f"{path}: {cell.method}, seed {cell.seed}, has not been run yet") from None
-        label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed")}
+        label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed", "precision")}
         tables.append(pd.DataFrame(rows).assign(**label, cell=cell.key))
         facts[cell.key] = made
         if cell.suite == "methods":
@@ -201,7 +201,7 @@ def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
         elif cell.suite == "axis":
             drawn.setdefault("radac-axis", []).append(shown[-1])
     merged = pd.concat(tables, ignore_index=True)
-    columns = ["suite", "method", "variant", "seed", "step"]
+    columns = ["suite", "method", "variant", "seed", "precision", "step"]
     merged = merged[columns + [c for c in merged.columns if c not in columns]]
     with atomic(out.with_suffix(".csv")) as temporary:
         merged.to_csv(temporary, index=False, float_format="%.6g")

@@ -49,6 +49,7 @@ def train(
     *,
     every: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
     bandit: Bandit | None = None,
     count: int = 4000,
 ) -> SnapshotTrainer:
@@ -56,6 +57,7 @@ def train(
 
     Args:
         options: settings that depart from the method's own on the bandit.
+        device, precision: as in `ramac_lib.engine`.
         bandit: whose data, where its constants are not the default.
         count: actions drawn at each of those moments.
 
@@ -65,7 +67,7 @@ def train(
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = training.Schedule(eval_every=every or steps)
     data = dataset(bandit=bandit) if bandit else training.load_data(config, progress=False)
-    trainer = SnapshotTrainer(config, data, get_engine(device), schedule=schedule)
+    trainer = SnapshotTrainer(config, data, get_engine(device, precision=precision), schedule=schedule)
     trainer.count = count
     trainer.run(progress=False)
     return trainer

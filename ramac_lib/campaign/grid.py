@@ -1,0 +1,196 @@
+"""What a campaign runs: profiles, rows, and the cells of their grid."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ramac_lib.errors import RamacError, unknown
+from ramac_lib.runs import RunConfig, make_config, parse_options
+from ramac_lib.tasks import BANDIT, TASKS
+
+TABLE_1 = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
+ROWS = (*TABLE_1, "radac:risk=neutral", "bc-diffusion")  # beside table 1: what risk and what the critic add
+ROBOTS = tuple(name for name in TASKS if name != BANDIT)
+MAY_GROW = ("tasks", "rows", "hazards")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything that decides a campaign's results.
+
+    Args:
+        rows: ``METHOD`` or ``METHOD:option=value,…`` each.
+        hazards: of the robots; the Risky Bandit has its own trap and is run once.
+        steps: updates of every cell.
+        evaluations: how many there are while a cell is trained, evenly spread, the last at its end.
+        episodes, report_episodes: of each evaluation and of the report, a seed.
+        size: transitions asked of the source; None for the source's default.
+        engine, precision: how updates are made (`ramac_lib.engine`).
+
+    Raises:
+        RamacError: an unknown name, a bad number, the same cell twice.
+    """
+
+    tasks: tuple[str, ...]
+    rows: tuple[str, ...]
+    hazards: tuple[str, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    evaluations: int = 10
+    episodes: int = 10
+    report_episodes: int = 20
+    size: int | None = None
+    source: str = "bundled"
+    data_seed: int = 0
+    engine: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("evaluations", 1), ("episodes", 0), ("report_episodes", 1)):
+            if getattr(self, name) < least:
+                raise RamacError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        for name in MAY_GROW:
+            if not getattr(self, name):
+                raise RamacError(f"no {name} were given; at least one is needed")
+        self.cells()
+
+    @property
+    def eval_every(self) -> int:
+        """Updates between two evaluations of a cell."""
+        return max(1, self.steps // self.evaluations)
+
+    def cells(self) -> list["Cell"]:
+        """Return the grid's cells, those of a task beside each other."""
+        found: dict[str, Cell] = {}
+        for task in dict.fromkeys(self.tasks):
+            for hazard in dict.fromkeys("none" if task == BANDIT else h for h in self.hazards):
+                for row in dict.fromkeys(self.rows):
+                    cell = Cell(row, self._config(row, task, hazard))
+                    twin = next((c for c in found.values() if c.config.hash == cell.config.hash), None)
+                    if twin or cell.name in found:
+                        raise RamacError(f"the rows {(twin or found[cell.name]).row} and {row} are the same on {task}")
+                    found[cell.name] = cell
+        return list(found.values())
+
+    def _config(self, row: str, task: str, hazard: str) -> RunConfig:
+        method, options = parse_row(row)
+        others: dict[str, Any] = {"source": self.source, "size": self.size, "data_seed": self.data_seed}
+        return make_config(method, task, self.seeds, self.steps, options, hazard=hazard, **others)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the grid as plain data."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Grid":
+        """Return the grid that `to_json` wrote."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**fields)
+
+    def but(self, changes: Mapping[str, Any]) -> "Grid":
+        """Return the grid with those changes that are neither None nor empty."""
+        return dataclasses.replace(self, **{k: v for k, v in changes.items() if v is not None and v != ()})
+
+    def grown(self, other: "Grid") -> "Grid":
+        """Return this grid with the other's tasks, rows and hazards added.
+
+        Raises:
+            RamacError: they differ in anything else, which is named.
+        """
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name not in MAY_GROW and mine != theirs:
+                raise RamacError(
+                    f"{field.name} is {_shown(mine)} in the campaign there and {_shown(theirs)} here; "
+                    f"only {', '.join(MAY_GROW)} can be added to a campaign"
+                )
+        more: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in MAY_GROW
+        }
+        return dataclasses.replace(self, **more)
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task, row and hazard, with all its seeds: one run."""
+
+    row: str
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """The cell's folder: letters, digits, '.', '_' and '-' only."""
+        row = re.sub(r"[^A-Za-z0-9._-]", "-", self.row.replace(":", "_").replace(",", "_"))
+        return f"{self.config.task}.{self.config.hazard}.{row}"
+
+
+def parse_row(row: str) -> tuple[str, dict[str, str]]:
+    """Return a row's method and options; a comma may also be part of a value, as in ``radac:hidden=64,64``.
+
+    Raises:
+        RamacError: an option without ``=``, or given twice.
+    """
+    method, colon, text = row.partition(":")
+    pairs: list[str] = []
+    for piece in text.split(",") if colon else []:
+        if "=" in piece or not pairs:
+            pairs.append(piece)
+        else:
+            pairs[-1] += f",{piece}"
+    try:
+        return method, parse_options(pairs)
+    except RamacError as error:
+        raise RamacError(f"row {row!r}: {str(error).replace('--set ', '')}") from None
+
+
+PROFILES: dict[str, Grid] = {
+    # Minutes on two cores.
+    "quick": Grid(
+        ("hopper-medium-expert",), ("radac", "radac:risk=neutral", "diffusion-ql", "bc-diffusion"), ("paper",),
+        (0, 1), 400, evaluations=2, episodes=3, report_episodes=10, size=20_000,
+    ),
+    # An evening on a laptop.
+    "laptop": Grid(("hopper-medium-expert",), ROWS, ("paper",), (0, 1, 2), 10_000, report_episodes=30),
+    # A GPU's day.
+    "gpu": Grid(ROBOTS, ROWS, ("paper", "calibrated"), (0, 1, 2, 3, 4), 50_000, size=500_000),
+    # The paper's main table.
+    "paper": Grid(ROBOTS, TABLE_1, ("paper",), (0, 1, 2, 3, 4), 2_000_000, evaluations=40, size=1_000_000),
+}  # fmt: skip
+
+
+def get_profile(name: str) -> Grid:
+    """Return the grid of a profile.
+
+    Raises:
+        RamacError: the name is unknown; the known ones are listed.
+    """
+    if name not in PROFILES:
+        raise unknown("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def choose(profile: str | None, changes: Mapping[str, Any], there: Grid | None) -> Grid:
+    """Return the grid that a command asks for.
+
+    Args:
+        profile: its name; by default the grid of the campaign that is gone on with, or quick.
+        changes: fields given on the command line; None and () are not.
+        there: the grid of a campaign that is gone on with.
+
+    Raises:
+        RamacError: as `Grid`, `get_profile` and `Grid.grown`.
+    """
+    if there is None:
+        return get_profile(profile or "quick").but(changes)
+    return there.grown((there if profile is None else get_profile(profile)).but(changes))
+
+
+def tasks_of(cells: Sequence[Cell]) -> list[RunConfig]:
+    """Return one config for each task among the cells, for its data to be built."""
+    return list({cell.config.task: cell.config for cell in cells}.values())

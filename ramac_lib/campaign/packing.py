@@ -1,0 +1,182 @@
+"""A campaign in a few small files, to go on with elsewhere.
+
+Two streams, each a gzipped tar cut into parts: ``results.000 …`` (the tables, the grid, each run's config, logs and
+float16 policies) and ``states.000 …`` (each run's full state). ``manifest.json`` has the parts' SHA-256. Without this
+library, ``cat results.* | tar -xz`` reads them.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ramac_lib.campaign.store import Store
+from ramac_lib.errors import RamacError
+from ramac_lib.files import atomic
+
+FORMAT = 1  # of the manifest
+PART = 15_000_000  # bytes; what carries them may stop at 16 MB
+STREAMS = ("results", "states")
+STATE = "checkpoint.pt"
+
+
+class _Parts(io.RawIOBase):
+    """A stream written as files of `PART` bytes at most, with their hashes."""
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.folder, self.stem = folder, stem
+        self.parts: list[dict[str, Any]] = []
+        self._buffer = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._buffer += data
+        while len(self._buffer) >= PART:
+            self._emit(PART)
+        return len(data)
+
+    def finish(self) -> None:
+        if self._buffer:
+            self._emit(len(self._buffer))
+
+    def _emit(self, size: int) -> None:
+        block, name = bytes(self._buffer[:size]), f"{self.stem}.{len(self.parts):03d}"
+        with atomic(self.folder / name) as temporary:
+            temporary.write_bytes(block)
+        self.parts.append({"name": name, "bytes": size, "sha256": hashlib.sha256(block).hexdigest()})
+        del self._buffer[:size]
+
+
+def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
+    """Gather a campaign's results, then its runs' full states, into files under 16 MB in `out`; return them.
+
+    Args:
+        states: take the full states too; without them the results are whole and finished runs can be evaluated, but
+            unfinished ones cannot be gone on with.
+
+    Raises:
+        RamacError: no campaign there, one that is running, an `out` that is not empty.
+    """
+    store, out = Store(Path(folder)), Path(out)
+    if not store.grid_file.exists():
+        raise RamacError(f"{folder}: holds no campaign (no campaign.json)")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RamacError(f"{out}: is not an empty folder; expected a new one")
+    store.lock()
+    try:
+        store.read()
+        files = sorted(p for p in store.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        chosen = {
+            "results": [p for p in files if p.name != STATE],
+            "states": [p for p in files if p.name == STATE] if states else [],
+        }
+        parts = [part for stem in STREAMS if chosen[stem] for part in _write(store.path, chosen[stem], out, stem)]
+        with atomic(out / "manifest.json") as temporary:
+            temporary.write_text(json.dumps({"format": FORMAT, "parts": parts}, indent=1) + "\n")
+    finally:
+        store.unlock()
+    return [out / "manifest.json", *(out / part["name"] for part in parts)]
+
+
+def _write(root: Path, files: Sequence[Path], out: Path, stem: str) -> list[dict[str, Any]]:
+    parts = _Parts(out, stem)
+    with (
+        gzip.GzipFile(fileobj=parts, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
+        tarfile.open(fileobj=packed, mode="w|") as tar,
+    ):
+        for path in files:
+            tar.add(path, path.relative_to(root).as_posix(), recursive=False)
+    parts.finish()
+    return parts.parts
+
+
+def unpack(folder: Path, out: Path, states: bool = True) -> None:
+    """Write the campaign that `pack` put into `folder` to `out`; nothing is written if a part is missing or damaged.
+
+    Args:
+        states: the full states too; without them their parts need not be there.
+
+    Raises:
+        RamacError: no manifest, a missing or damaged part (named), an `out` that is not empty.
+    """
+    folder, out = Path(folder), Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RamacError(f"{out}: is not an empty folder; expected a new one")
+    parts = [p for p in _manifest(folder) if states or not p["name"].startswith("states.")]
+    for part in parts:
+        _check(folder / part["name"], part)
+    with _made_whole(out) as fresh:
+        for stem in STREAMS:
+            names = [folder / p["name"] for p in parts if p["name"].startswith(f"{stem}.")]
+            if names:
+                reader: Any = _Joined(names)
+                with gzip.GzipFile(fileobj=reader) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
+                    tar.extractall(fresh, filter="data")
+
+
+def _manifest(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "manifest.json"
+    try:
+        data = json.loads(path.read_text())
+        if data["format"] > FORMAT:
+            raise RamacError(f"{path}: written by a newer version (format {data['format']}; this reads {FORMAT})")
+        return [{"name": p["name"], "bytes": p["bytes"], "sha256": p["sha256"]} for p in data["parts"]]
+    except FileNotFoundError:
+        raise RamacError(f"{folder}: holds no packed campaign (no manifest.json)") from None
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        raise RamacError(f"{path}: is damaged; expected the list of a packed campaign's parts") from None
+
+
+def _check(path: Path, part: dict[str, Any]) -> None:
+    try:
+        block = path.read_bytes()
+    except FileNotFoundError:
+        raise RamacError(f"{path}: this part is missing; nothing was unpacked") from None
+    if len(block) != part["bytes"] or hashlib.sha256(block).hexdigest() != part["sha256"]:
+        raise RamacError(f"{path}: this part is damaged (its SHA-256 is not the manifest's); nothing was unpacked")
+
+
+class _Joined(io.RawIOBase):
+    """Files read one after another as one stream."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._waiting = list(paths)
+        self._file: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if self._file is None:
+                if not self._waiting:
+                    return 0
+                self._file = self._waiting.pop(0).open("rb")
+            if count := self._file.readinto(buffer):
+                return count
+            self._file.close()
+            self._file = None
+
+
+@contextlib.contextmanager
+def _made_whole(out: Path) -> Iterator[Path]:
+    """Yield a new folder beside `out` that becomes `out` when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        fresh.rename(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,171 @@
+"""A campaign in small files, and on from them elsewhere."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+import torch
+from campaign_helpers import FLOW, RADAC, SMALL, contents, run
+
+from ramac_lib import campaign, reports
+from ramac_lib.campaign import packing, scheduler
+from ramac_lib.errors import RamacError
+from ramac_lib.methods import METHODS, get_method
+from ramac_lib.noise import Noise
+from ramac_lib.runs import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "c"
+    run(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """The same campaign, cut at step 34 of 60."""
+    out = tmp_path_factory.mktemp("half") / "c"
+    with pytest.MonkeyPatch.context() as patch:
+        plans = iter([scheduler.Round(20), scheduler.Round(34, last=True), None])
+        patch.setattr(scheduler.rounds, "following", lambda *_: next(plans))
+        run(out)
+    return out
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(packing, "PART", 20_000)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_packed_unpacked_and_gone_on_with_to_the_same_bits(half, whole, tmp_path):
+    files = campaign.pack(half, tmp_path / "packed")
+    assert len(files) > 5
+    assert all(f.stat().st_size <= 20_000 for f in files if f.name != "manifest.json")
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", f.name) and f.parent == tmp_path / "packed" for f in files)
+    campaign.unpack(tmp_path / "packed", tmp_path / "there")
+    assert contents(tmp_path / "there") == contents(half)
+    run(tmp_path / "there", {}, resume=True)
+    assert contents(tmp_path / "there") == contents(whole)
+
+
+def test_parts_stay_below_what_carries_them():
+    assert packing.PART < 16e6
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed", "no manifest", "manifest"])
+def test_what_is_missing_or_damaged_is_named_and_nothing_is_written(half, tmp_path, damage):
+    campaign.pack(half, tmp_path / "packed")
+    part = tmp_path / "packed" / "states.001"
+    manifest = tmp_path / "packed" / "manifest.json"
+    expected = r"states.001: this part is damaged"
+    if damage == "missing":
+        part.unlink()
+        expected = r"states.001: this part is missing"
+    elif damage == "cut":
+        part.write_bytes(part.read_bytes()[:-1])
+    elif damage == "changed":
+        block = bytearray(part.read_bytes())
+        block[100] ^= 1
+        part.write_bytes(block)
+    elif damage == "no manifest":
+        manifest.unlink()
+        expected = "holds no packed campaign"
+    else:
+        manifest.write_text(manifest.read_text()[:40])
+        expected = r"manifest.json: is damaged"
+    with pytest.raises(RamacError, match=expected):
+        campaign.unpack(tmp_path / "packed", tmp_path / "there")
+    assert [p.name for p in tmp_path.iterdir()] == ["packed"]
+
+
+def test_results_alone_can_be_read_and_evaluated_but_not_gone_on_with(half, whole, tmp_path):
+    campaign.pack(half, tmp_path / "packed", states=False)
+    assert sorted(p.name for p in (tmp_path / "packed").iterdir()) == ["manifest.json", "results.000"]
+    campaign.unpack(tmp_path / "packed", tmp_path / "there")
+    assert (tmp_path / "there" / "results.csv").read_bytes() == (half / "results.csv").read_bytes()
+    cells = sorted((tmp_path / "there" / "cells").iterdir())
+    assert not (cells[0] / "checkpoint.pt").exists()
+    assert len(reports.evaluate_run(cells[0], episodes=4, device="cpu")) == 4
+    with pytest.raises(RamacError, match="its full state was left behind at step 34"):
+        run(tmp_path / "there", {}, resume=True)
+    # A finished campaign may gain rows elsewhere.
+    campaign.pack(whole, tmp_path / "done", states=False)
+    campaign.unpack(tmp_path / "done", tmp_path / "done_there")
+    _, failures = run(tmp_path / "done_there", {}, resume=True)
+    assert not failures
+    assert (tmp_path / "done_there" / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
+
+
+def test_states_may_be_left_behind_when_unpacking(half, tmp_path):
+    campaign.pack(half, tmp_path / "packed")
+    for part in (tmp_path / "packed").glob("states.*"):
+        part.unlink()
+    campaign.unpack(tmp_path / "packed", tmp_path / "there", states=False)
+    assert (tmp_path / "there" / "results.csv").read_bytes() == (half / "results.csv").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="needs tar")
+@pytest.mark.usefixtures("small_parts")
+def test_other_tools_can_read_it(half, tmp_path):
+    campaign.pack(half, tmp_path / "packed")
+    (tmp_path / "there").mkdir()
+    subprocess.run(f"cat results.* | tar -xz -C {tmp_path}/there", shell=True, check=True, cwd=tmp_path / "packed")
+    assert (tmp_path / "there" / "results.csv").read_bytes() == (half / "results.csv").read_bytes()
+
+
+def test_folders_in_use_are_refused(half, tmp_path):
+    (tmp_path / "thesis.txt").write_text("draft")
+    with pytest.raises(RamacError, match="is not an empty folder"):
+        campaign.pack(half, tmp_path)
+    with pytest.raises(RamacError, match="holds no campaign"):
+        campaign.pack(tmp_path, tmp_path / "packed")
+    campaign.pack(half, tmp_path / "packed")
+    with pytest.raises(RamacError, match="is not an empty folder"):
+        campaign.unpack(tmp_path / "packed", half)
+
+
+def test_from_the_command_line(half, tmp_path, capsys):
+    from ramac_lib.cli import main
+
+    main(["campaign", "--out", str(half), "--pack", str(tmp_path / "packed")])
+    assert re.search(r"in 3 files, 0\.\d MB", capsys.readouterr().out)
+    main(["campaign", "--out", str(tmp_path / "there"), "--unpack", str(tmp_path / "packed")])
+    assert "--resume" in capsys.readouterr().out
+    assert json.loads((tmp_path / "there" / "campaign.json").read_text())["grid"]["steps"] == 60
+
+
+# -- the policies' copies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_float16_copy_acts_like_the_policy(name):
+    """The copy of one method goes into another, whose parameters were all different."""
+    cls = get_method(name)
+    config = cls.Config.for_task("risky-bandit")
+    one, other = (cls(config, 3, 2, seeds, 100) for seeds in ((0, 1), (5, 6)))
+    states = [one.deployed_state(i) for i in range(2)]
+    assert all(v.dtype == torch.float16 for k, v in states[0].items() if "." in k and v.is_floating_point())
+    observations = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1))
+    wanted = one.act(observations, Noise((0, 1), "evaluation"))
+    before = other.act(observations, Noise((0, 1), "evaluation"))
+    other.load_acting(states)
+    got = other.act(observations, Noise((0, 1), "evaluation"))
+    # DiffusionQL draws among candidates: a rounding may tip a draw, seldom.
+    close = (got - wanted).abs().amax(-1) < 0.02
+    assert close.float().mean() > 0.9
+    assert ((before - wanted).abs().amax(-1) < 0.02).float().mean() < 0.5
+
+
+def test_copies_are_small(tmp_path):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW, RADAC), "steps": 3, "evaluations": 1})
+    for folder in (tmp_path / "c" / "cells").iterdir():
+        directory = RunDirectory(folder)
+        state, copy = directory.load_checkpoint()["seeds"][0], directory.load_policies()["seeds"][0]
+        assert set(copy) <= set(state["networks"])
+        assert all(k.startswith(("policy.", "shift", "scale")) for k in copy)
+        assert directory.policy_file.stat().st_size < directory.checkpoint_file.stat().st_size / 2

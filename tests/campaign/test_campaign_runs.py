@@ -1,0 +1,335 @@
+"""Whole campaigns, small: what they leave, budgets, failures, who may use a directory."""
+
+import fcntl
+import os
+import re
+import signal
+import time
+
+import pandas as pd
+import pytest
+import torch
+from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
+
+from ramac_lib import campaign
+from ramac_lib.campaign import scheduler, worker
+from ramac_lib.campaign.pool import Processes
+from ramac_lib.campaign.store import SCHEMA, Store
+from ramac_lib.errors import RamacError
+from ramac_lib.methods import get_method
+from ramac_lib.results import COLUMNS
+from ramac_lib.runs import RunDirectory
+from ramac_lib.training import Interrupted
+from ramac_lib.version import DECIDES, code_version
+
+FLOW_CELL = "risky-bandit.none.bc-flow_hidden-8_batch_size-16"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A campaign that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "c"
+    run(out)
+    return out
+
+
+def test_a_campaign_leaves_one_tidy_table(whole):
+    table = pd.read_csv(whole / "results.csv")
+    assert tuple(table.columns) == SCHEMA == (*COLUMNS, "code")
+    counts = table.groupby(["method", "purpose", "step"]).size()
+    for method in ("bc-flow", "radac"):
+        assert [counts[method, "training", step] for step in (20, 40, 60)] == [4, 4, 4]
+        assert counts[method, "report", 60] == 6
+    assert len(table) == 2 * (12 + 6)
+    assert not table.duplicated(["run", "seed", "step", "purpose", "episode"]).any()
+    assert set(table["code"]) == {code_version()}
+    facts = RunDirectory(whole / "cells" / FLOW_CELL).read_facts()
+    import json
+
+    results = json.loads((whole / "results.json").read_text())
+    assert results[facts["hash"]]["updates"] == 60
+    assert results[facts["hash"]]["data"]["sha256"] == facts["data"]["sha256"]
+    assert not list(whole.rglob("*.part"))
+
+
+def test_the_same_with_processes_and_resumed_to_itself(whole, tmp_path):
+    run(tmp_path / "c", workers=2)
+    assert contents(tmp_path / "c") == contents(whole)
+    run(tmp_path / "c", {}, resume=True)
+    assert contents(tmp_path / "c") == contents(whole)
+
+
+def test_rounds_of_any_size_give_the_same_bits(whole, tmp_path, monkeypatch):
+    """Slices end anywhere, also between two rows of the log, with reports on the way."""
+    monkeypatch.setattr(scheduler, "LATE", 10.0)
+
+    def odd(states, remaining, workers):
+        behind = min((s.step for s in states if not s.done), default=None)
+        if behind is None:
+            return None
+        return scheduler.Round(min(60, behind + 7), last=behind > 20)
+
+    original, stops = scheduler.rounds.following, []
+    monkeypatch.setattr(scheduler.rounds, "following", lambda *a: stops.append(1) or odd(*a))
+    run(tmp_path / "c")
+    while min(s.step for s in _states(tmp_path / "c")) < 60:  # a last round ends a command
+        run(tmp_path / "c", {}, resume=True)
+    monkeypatch.setattr(scheduler.rounds, "following", original)
+    assert len(stops) > 5
+    assert contents(tmp_path / "c") == contents(whole)
+
+
+def _states(out):
+    grid, _ = Store(out).read()
+    return [Store(out).state(cell, grid.eval_every) for cell in grid.cells()]
+
+
+def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
+    assert contents(tmp_path / "c") == contents(whole)
+
+
+def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
+    """Real time, so the margins are wide: the arithmetic is tested in test_campaign_rounds."""
+    long = {**SMALL, "steps": 100_000, "evaluations": 100_000 // 50, "rows": (FLOW, DIFFUSION)}
+    began = time.monotonic()
+    run(tmp_path / "c", long, budget=6.0)
+    assert time.monotonic() - began < 12
+    states = _states(tmp_path / "c")
+    assert all(0 < s.step < 100_000 for s in states)
+    assert all(s.reported == s.step for s in states)
+    assert abs(states[0].step - states[1].step) <= 50
+
+
+def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path):
+    expected = rf"^a budget of 0.05 s is too small for one cell: {re.escape(FLOW_CELL)} needs about \d+ s"
+    with pytest.raises(RamacError, match=expected):
+        run(tmp_path / "runs" / "c", budget=0.05)
+    assert not list(tmp_path.iterdir())
+    run(tmp_path / "c")
+    before = contents(tmp_path / "c")
+    with pytest.raises(RamacError, match="too small for one cell"):
+        run(tmp_path / "c", {"rows": (DIFFUSION,)}, resume=True, budget=0.05)
+    assert contents(tmp_path / "c") == before
+
+
+def test_data_that_take_longer_than_the_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler.datasets, "load", lambda *_, **__: time.sleep(30))
+    began = time.monotonic()
+    with pytest.raises(RamacError, match="ended while the data of risky-bandit were built; nothing was run"):
+        run(tmp_path / "c", budget=0.3)
+    assert time.monotonic() - began < 10
+    assert not list(tmp_path.iterdir())
+
+
+def _poisoned(monkeypatch, error, at):
+    cls = get_method("bc-flow")
+    original = cls.bc_loss
+
+    def bc_loss(self, batch):
+        if self.updates == at and self.seeds == (1,):
+            if isinstance(error, Exception):
+                raise error
+            return original(self, batch) * error
+        return original(self, batch)
+
+    monkeypatch.setattr(cls, "bc_loss", bc_loss)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory."), "out of GPU memory"),
+        (float("nan"), "bc_loss of seed 1 is not finite at update 36; .* is kept"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_cell_that_fails_is_named_and_the_others_go_on(whole, tmp_path, monkeypatch, error, words):
+    _poisoned(monkeypatch, error, at=35)
+    table, failures = run(tmp_path / "c")
+    assert list(failures) == [FLOW_CELL]
+    assert re.search(words, failures[FLOW_CELL])
+    reports = table[table["purpose"] == "report"]
+    assert set(reports["method"]) == {"radac"}
+    # What it had saved before stays, and it goes on from there once the reason is gone.
+    assert set(table[table["method"] == "bc-flow"]["step"]) == {20}
+    monkeypatch.undo()
+    _, failures = run(tmp_path / "c", {}, resume=True)
+    assert not failures
+    assert contents(tmp_path / "c") == contents(whole)
+
+
+def test_the_command_line_ends_in_one_sentence_and_code_1(tmp_path, monkeypatch, capsys):
+    from ramac_lib.cli import main
+
+    _poisoned(monkeypatch, torch.cuda.OutOfMemoryError("CUDA out of memory."), at=35)
+    call = [
+        "campaign", "--tasks", "risky-bandit", "--methods", FLOW, RADAC, "--seeds", "0", "1", "--steps", "60", "--size",
+        "400", "--device", "cpu", "--workers", "0", "--out", str(tmp_path / "c"),
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as stop:
+        main(call)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"ramac: 1 cells failed: {FLOW_CELL}; go on")
+    monkeypatch.undo()
+    with pytest.raises(SystemExit):
+        main(call)
+    assert "begun before; pass --resume" in capsys.readouterr().err
+    main(["campaign", "--resume", "--workers", "0", "--device", "cpu", "--out", str(tmp_path / "c")])
+
+
+def test_two_campaigns_in_one_directory(tmp_path, monkeypatch):
+    (tmp_path / "c").mkdir()
+    monkeypatch.setattr("ramac_lib.campaign.store.PATIENCE", 0.2)
+    handle = os.open(tmp_path / "c" / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(RamacError, match="another campaign is running in this directory"):
+        run(tmp_path / "c")
+    assert [p.name for p in (tmp_path / "c").iterdir()] == [".lock"]
+    os.close(handle)
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+
+
+def test_a_table_of_another_schema_is_refused(tmp_path):
+    (tmp_path / "c").mkdir()
+    for header, words in (("a,b", "another schema .columns a, "), (",".join(COLUMNS), "another schema .columns code")):
+        (tmp_path / "c" / "results.csv").write_text(f"{header}\n1,2\n")
+        for resume in (False, True):
+            with pytest.raises(RamacError, match=words):
+                run(tmp_path / "c", resume=resume)
+        assert (tmp_path / "c" / "results.csv").read_text() == f"{header}\n1,2\n"
+
+
+@pytest.mark.parametrize("text", ["not json", "{}", '{"format": 99}'])
+def test_a_damaged_campaign_is_refused(tmp_path, text):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "campaign.json").write_text(text)
+    with pytest.raises(RamacError, match=r"campaign.json: (is damaged|written by a newer version)"):
+        run(tmp_path / "c", resume=True)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("draft")
+    with pytest.raises(RamacError, match="not empty and holds no campaign"):
+        run(tmp_path)
+
+
+def test_another_code_warns_and_keeps_its_rows_apart(tmp_path, monkeypatch, caplog):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    old = code_version()
+    monkeypatch.setattr(scheduler, "code_version", lambda: "0" * 12)
+    table, _ = run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
+    assert f"({old} then, 000000000000 now)" in caplog.text
+    assert set(zip(table["method"], table["code"], strict=True)) == {("bc-flow", old), ("radac", "0" * 12)}
+
+
+def test_a_cell_that_two_versions_trained_names_both(tmp_path, monkeypatch):
+    _poisoned(monkeypatch, ZeroDivisionError(), at=35)
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    monkeypatch.undo()
+    monkeypatch.setattr(scheduler, "code_version", lambda: "0" * 12)
+    table, _ = run(tmp_path / "c", {}, resume=True)
+    assert set(table[table["step"] == 20]["code"]) == {code_version()}
+    assert set(table[table["step"] == 60]["code"]) == {f"{code_version()}+{'0' * 12}"}
+
+
+def test_the_version_is_of_the_sources_that_decide(tmp_path):
+    from pathlib import Path
+    from shutil import copytree
+
+    import ramac_lib
+
+    copy = tmp_path / "ramac_lib"
+    copytree(Path(ramac_lib.__file__).parent, copy)
+    assert code_version(copy) == code_version()
+    (copy / "plots.py").write_text("")
+    code_version.cache_clear()
+    assert code_version(copy) == code_version()
+    for name in ("losses.py", "methods/radac.py"):
+        before = code_version(copy)
+        (copy / name).write_text((copy / name).read_text() + "\n")
+        code_version.cache_clear()
+        assert code_version(copy) != before
+    assert all((copy / name).exists() for name in DECIDES if name != "engine.py")
+
+
+def test_bundled_data_that_came_out_otherwise_warn(tmp_path, caplog):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    folder = tmp_path / "c" / "cells" / FLOW_CELL
+    config = folder / "config.json"
+    sha = RunDirectory(folder).read_facts()["data"]["sha256"]
+    config.write_text(config.read_text().replace(sha, "f" * 64))
+    worker._kept.clear()
+    run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
+    assert "hash" not in caplog.text  # a finished cell needs no data
+    (folder / "checkpoint.pt").unlink()
+    (folder / "policy.pt").unlink()
+    checkpoint = _half(tmp_path / "half")
+    (tmp_path / "half" / "config.json").write_text(config.read_text())
+    del checkpoint
+    for name in ("checkpoint.pt", "policy.pt"):
+        (folder / name).write_bytes((tmp_path / "half" / name).read_bytes())
+    run(tmp_path / "c", {}, resume=True)
+    assert caplog.text.count("the run was begun with ffffffffffff") == 1
+
+
+def _half(folder):
+    """Train the flow's cell for 30 of its 60 updates."""
+    from ramac_lib.campaign.grid import Grid
+    from ramac_lib.training import Schedule
+
+    (cell,) = Grid(**{**SMALL, "rows": (FLOW,), "hazards": ("none",)}).cells()
+    job = worker.Job(cell, folder, Schedule(1, 20, 2), 30, 3, "cpu", "")
+    return worker.run_slice(job, lambda step: False)
+
+
+def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
+    advance, calls = scheduler.training.Trainer._advance, []
+
+    def press(self, stack, stop):
+        calls.append(stop)
+        if len(calls) == 30:
+            signal.raise_signal(signal.SIGINT)
+        return advance(self, stack, stop)
+
+    monkeypatch.setattr(scheduler.training.Trainer, "_advance", press)
+    with pytest.raises(Interrupted, match="stopped after"):
+        run(tmp_path / "c")
+    monkeypatch.undo()
+    run(tmp_path / "c", {}, resume=True)
+    assert contents(tmp_path / "c") == contents(whole)
+
+
+def test_a_process_that_dies_is_tried_once_more_then_reported(whole, tmp_path, monkeypatch):
+    """Each slice of the flow's cell loses its process; the other cell's is left alone."""
+    kills = []
+    original = Processes.run
+
+    def run_and_kill(self, jobs, prepare, on_step):
+        def prepare_and_kill(job, waiting):
+            if job.cell.name == FLOW_CELL and len(kills) < limit:
+                victim = next(w for w in self.workers if w.job is not None and w.job.cell.name == FLOW_CELL)
+                kills.append(victim.process.pid)
+                os.kill(victim.process.pid, signal.SIGKILL)
+            return prepare(job, waiting)
+
+        return original(self, jobs, prepare_and_kill, on_step)
+
+    monkeypatch.setattr(Processes, "run", run_and_kill)
+    limit = 1
+    _, failures = run(tmp_path / "once", workers=2)
+    assert len(kills) == 1
+    assert not failures
+    assert contents(tmp_path / "once") == contents(whole)
+    kills.clear()
+    limit = 2
+    _, failures = run(tmp_path / "twice", workers=2)
+    assert failures == {FLOW_CELL: "its process died twice (signal 9)"}
+    assert set(pd.read_csv(tmp_path / "twice" / "results.csv")["method"]) == {"radac"}
+    run(tmp_path / "twice", {}, resume=True)
+    assert contents(tmp_path / "twice") == contents(whole)
+
+
+def test_the_face_is_small():
+    assert campaign.__all__ == ["PROFILES", "SCHEMA", "Cell", "Grid", "pack", "run", "unpack"]
