@@ -289,7 +289,7 @@ def bench(
     every = list(dict.fromkeys(get_engine(device, mode, precision) for mode in engines for precision in precisions))
     todo = scaling_jobs(task, every) if scaling else jobs(methods, task, seeds, chunks, every)
     target = every[0].device
-    with _threads(threads):
+    with use_threads(threads):
         data = synthetic_data(task)
         Engine(target).prepare()
         rates = product_rates(target)
@@ -321,7 +321,8 @@ def bench(
 
 
 @contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def use_threads(count: int | None) -> Iterator[None]:
+    """Let PyTorch use so many threads on the CPU within the block; as many as before if None."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

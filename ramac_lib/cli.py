@@ -327,6 +327,7 @@ def bench(
     seeds: tuple[int, ...] = (1, 5),
     chunks: tuple[int, ...] = (),
     scaling: bool = False,
+    parts: bool = False,
     engines: tuple[str, ...] = ("auto",),
     precisions: tuple[str, ...] = ("auto",),
     seconds: float = 3.0,
@@ -342,6 +343,8 @@ def bench(
         seeds: how many seeds are trained; a row of the table for each.
         chunks: seeds in one stack, a row each (default: all, as training does).
         scaling: measure RADAC alone, with more seeds, other batches and other numbers of fractions.
+        parts: measure instead what is not an update: rollouts, relabelling, evaluation, `ramac --help`, loading a file;
+            of the other options only threads, device and json count.
         engines: eager, compile, graph, compiled-graph: a row each.
         precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
@@ -349,6 +352,8 @@ def bench(
         device: auto, cpu or cuda.
         json: where to write the rows and what the machine is.
     """
+    if parts:
+        return _parts(threads, device, json)
     from ramac_lib import bench as measurement
 
     table, machine = measurement.bench(
@@ -378,6 +383,15 @@ def bench(
         print("where an update's time goes, in %: products, passes over memory, optimiser, draws, interpreter")
         for name, shares in machine["goes"].items():
             print(f"{name:<16} " + ", ".join(f"{kind} {100 * share:.0f}" for kind, share in shares.items()))
+
+
+def _parts(threads: int | None, device: str, json: Path | None) -> None:
+    """Measure the parts around the updates; print the table."""
+    from ramac_lib import parts
+
+    table, machine = parts.measure(device=device, threads=threads, json_path=json)
+    print(f"{machine['device']}, {machine['cores']} cores, torch {machine['torch']}, {machine['date']}")
+    print(table.to_string(index=False, na_rep="", float_format="{:,.4g}".format))
 
 
 def _report(table: Any, purpose: str) -> None:
