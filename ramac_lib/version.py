@@ -7,8 +7,8 @@ from pathlib import Path
 # What a trained policy and its episodes come from; command line, book, plots, tables and campaigns decide nothing.
 DECIDES = (
     "bandit.py", "behaviour.py", "critics.py", "datasets", "engine.py", "evaluation.py", "hazards.py", "losses.py",
-    "machine.py", "methods", "networks.py", "noise.py", "optim.py", "policies", "replay.py", "reports.py", "risk",
-    "rollouts.py", "runs.py", "schedules.py", "tasks.py", "training.py",
+    "machine.py", "methods", "networks.py", "noise.py", "optim.py", "overlap.py", "policies", "replay.py", "reports.py",
+    "risk", "rollouts.py", "runs.py", "schedules.py", "tasks.py", "training.py",
 )  # fmt: skip
 
 

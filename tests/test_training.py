@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ramac_lib import reports, training
+from ramac_lib import machine, reports, training
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 from ramac_lib.runs import RunDirectory, make_config
@@ -287,7 +287,7 @@ def test_bad_configs(hopper_file, change, sentence):
 
 def test_cuda_without_a_gpu():
     if torch.cuda.is_available():
-        assert training.get_device("cuda").type == "cuda"
+        assert machine.get_device("cuda").type == "cuda"
         return
     with pytest.raises(RamacError, match="no usable GPU"):
-        training.get_device("cuda")
+        machine.get_device("cuda")

@@ -11,8 +11,7 @@ Differences from ORAAC's official code:
 3. it freezes the prior when its loss is flat; here after the share `prior_until` of the run;
 4. its configs for the cheetah ship Wang's measure (w = −.75); here CVaR_0.1 everywhere, as in its paper and RAMAC's;
 5. its critic's loss is a mean over predicted fractions too; here a sum (eq. 7), which Adam does not tell apart;
-6. its critic starts from N(0, 0.1²) and a head of U(±3e-4); here from PyTorch's default scale, unless
-   ``critic_init="released"``;
+6. its critic starts from N(0, 0.1²), head U(±3e-4); here from PyTorch's scale, or ``critic_init="released"``;
 7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
 8. in short runs rates are raised and the prior learns longer: `ramac_lib.schedules`.
 """

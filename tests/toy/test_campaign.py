@@ -81,7 +81,7 @@ def test_tables_hold_what_the_cells_did(small, tmp_path):
         campaign.run_cell(cell, tmp_path)
     campaign.gather(small, tmp_path, tmp_path / "out")
     table, facts, actions = campaign.load(tmp_path / "out")
-    assert list(table.columns[:5]) == ["suite", "method", "variant", "seed", "step"]
+    assert list(table.columns[:6]) == ["suite", "method", "variant", "seed", "precision", "step"]
     masses = table[["centre", "gap", "ring", "outside"]].sum(axis=1)
     np.testing.assert_allclose(masses, 1, atol=1e-5)
     assert sorted(actions) == ["bc-cvae", "bc-flow"]
