@@ -11,7 +11,6 @@ import functools
 import itertools
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -174,7 +173,9 @@ def product_rates(device: torch.device, seconds: float = 0.3) -> dict[str, float
 def time_updates(
     config: RunConfig, data: Dataset, engine: Engine, *, chunk: int | None = None, seconds: float
 ) -> float:
-    """Return the median wall time, in seconds, in which every seed of the run makes one update.
+    """Return the least wall time, in seconds, in which every seed of the run makes one update, over blocks of updates.
+
+    The least, as for the floor: what else a machine does can only slow it down.
 
     Args:
         chunk: seeds of one stack (all if None); the stacks are worked through one after another.
@@ -192,7 +193,7 @@ def time_updates(
     times: list[float] = []
     while len(times) < 3 or sum(times) < seconds:
         times.append(seconds_of(lambda: advance(every, updates), device))
-    return statistics.median(times) / updates
+    return min(times) / updates
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
@@ -233,6 +234,10 @@ def scaling_jobs(task: str, engines: Sequence[Engine]) -> list[Job]:
     return found
 
 
+def _of_one(config: RunConfig) -> RunConfig:
+    return dataclasses.replace(config, seeds=config.seeds[:1])
+
+
 def row(job: Job, seconds: float, flop: float, rate: float, memory: float | None = None) -> dict[str, Any]:
     """Return a row of the table.
 
@@ -259,6 +264,7 @@ def bench(
     engines: Sequence[str] = ("auto",),
     precisions: Sequence[str] = ("auto",),
     seconds: float = 3.0,
+    passes: int = 1,
     threads: int | None = None,
     device: str = "auto",
     json_path: Path | None = None,
@@ -272,13 +278,15 @@ def bench(
         scaling: measure `scaling_jobs` instead.
         engines, precisions: as in `ramac_lib.engine`.
         seconds: how long each row is measured.
+        passes: how often the whole table is measured; of each row the fastest pass counts.
         threads: PyTorch's threads on the CPU (as they are if None).
         json_path: where to write both, if anywhere.
 
     Raises:
         RamacError: an unknown method, task or device, a number that is not positive, a path that cannot be written.
     """
-    given = {"seeds": seeds, "chunks": chunks, "seconds": (seconds,), "threads": () if threads is None else (threads,)}
+    numbers = {"seconds": seconds, "passes": passes, "threads": 1 if threads is None else threads}
+    given = {"seeds": seeds, "chunks": chunks, **{name: (value,) for name, value in numbers.items()}}
     for name, values in given.items():
         if not all(math.isfinite(v) and v > 0 for v in values):
             raise RamacError(f"--{name} {' '.join(map(str, values))}: expected positive numbers")
@@ -293,27 +301,33 @@ def bench(
         data = synthetic_data(task)
         Engine(target).prepare()
         rates = product_rates(target)
-        measured, goes, flop = [], {}, {}
-        for job in tqdm(todo, unit="row", disable=not progress):
-            config = job.config
-            of_one = dataclasses.replace(config, seeds=config.seeds[:1])
+        goes: dict[str, dict[str, float]] = {}
+        flop: dict[str, float] = {}
+        least: dict[Job, float] = {}
+        memory: dict[Job, float | None] = {}
+        beside = ""
+        for job in tqdm(todo * passes, unit="row", disable=not progress):
+            config, of_one = job.config, _of_one(job.config)
             if of_one.hash not in flop:
                 Engine(torch.device("cpu")).prepare()
                 flop[of_one.hash] = update_flop(of_one, data)
                 if target.type == "cpu" and not job.options:
                     goes[config.method] = time_goes(of_one, data)
+            if job.config.method != beside:
                 # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
+                beside = job.config.method
                 Engine(target).prepare()
                 rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
             job.engine.prepare()
             spent = time_updates(config, data, job.engine, chunk=job.chunk, seconds=seconds)
-            memory = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
-            measured.append((job, spent, flop[of_one.hash], memory))
+            least[job] = min(spent, least.get(job, math.inf))
+            memory[job] = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
-        machine |= {"seconds": seconds, "gflop_per_s": rate, "products": rates, "goes": goes}
-    table = pd.DataFrame([row(job, s, f, rate, m) for job, s, f, m in measured], columns=list(COLUMNS))
+        machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
+    rows = [row(job, least[job], flop[_of_one(job.config).hash], rate, memory[job]) for job in todo]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:
             temporary.write_text(json.dumps({"machine": machine, "rows": table.to_dict("records")}, indent=1) + "\n")

@@ -331,6 +331,7 @@ def bench(
     engines: tuple[str, ...] = ("auto",),
     precisions: tuple[str, ...] = ("auto",),
     seconds: float = 3.0,
+    passes: int = 1,
     threads: int | None = None,
     device: str = "auto",
     json: Path | None = None,
@@ -348,6 +349,7 @@ def bench(
         engines: eager, compile, graph, compiled-graph: a row each.
         precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
+        passes: how often the whole table is measured; of each row the fastest pass counts.
         threads: of PyTorch on the CPU (default: PyTorch's own choice).
         device: auto, cpu or cuda.
         json: where to write the rows and what the machine is.
@@ -365,6 +367,7 @@ def bench(
         engines=engines,
         precisions=precisions,
         seconds=seconds,
+        passes=passes,
         threads=threads,
         device=device,
         json_path=json,

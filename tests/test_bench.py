@@ -146,6 +146,7 @@ def test_table_and_file(tmp_path):
         ({"seconds": 0.0}, "--seconds 0.0: expected positive"),
         ({"seconds": math.nan}, "--seconds nan: expected positive"),
         ({"threads": 0}, "--threads 0: expected positive"),
+        ({"passes": 0}, "--passes 0: expected positive"),
     ],
 )
 def test_refusals_come_before_any_measurement(arguments, words, monkeypatch):
@@ -153,6 +154,14 @@ def test_refusals_come_before_any_measurement(arguments, words, monkeypatch):
     with pytest.raises(RamacError, match=words) as refused:
         bench.bench(**arguments)
     assert "\n" not in str(refused.value)
+
+
+def test_of_several_passes_the_fastest_counts(monkeypatch):
+    spent = iter([0.5, 0.25, 0.125, 1.0])
+    monkeypatch.setattr(bench, "time_updates", lambda *_, **__: next(spent))
+    table, machine = bench.bench(["bc-flow"], "risky-bandit", (1, 2), passes=2, device="cpu", progress=False)
+    assert list(table["updates_per_s"]) == [8.0, 4.0]
+    assert machine["passes"] == 2
 
 
 def test_a_folder_is_no_file(tmp_path):

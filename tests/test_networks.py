@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ramac_lib import networks
 from ramac_lib.critics import IQNCritic
 from ramac_lib.networks import MLP, Linear, TimeEmbedding, initialise
 from ramac_lib.noise import Noise
@@ -52,3 +53,15 @@ def test_time_embedding_starts_from_sines_and_cosines():
     values = embedding(torch.tensor([0.0, 3.0]))
     expected = [[0, 0, 1, 1], [math.sin(3), math.sin(3e-4), math.cos(3), math.cos(3e-4)]]
     torch.testing.assert_close(values, torch.tensor(expected))
+
+
+def test_mish_is_torchs_mish_with_its_derivative():
+    x = torch.cat([torch.linspace(-60, 60, 2001, dtype=torch.float64), torch.tensor([-1e4, 0.0, 1e4])])
+    x.requires_grad_()
+    for value in (x, x.float()):
+        ours, theirs = networks.mish(value), torch.nn.functional.mish(value)
+        tolerance = {"rtol": 1e-12, "atol": 1e-15} if value.dtype == torch.float64 else {"rtol": 2e-6, "atol": 1e-30}
+        torch.testing.assert_close(ours, theirs, **tolerance)
+        slopes = [torch.autograd.grad(y.sum(), x, retain_graph=True)[0] for y in (ours, theirs)]
+        torch.testing.assert_close(*slopes, rtol=1e-5, atol=1e-7)
+    assert torch.autograd.gradcheck(networks.mish, torch.randn(20, dtype=torch.float64, requires_grad=True))
