@@ -33,7 +33,7 @@ types: $(VENV)/.test
 	@$(BIN)/mypy
 
 clean:
-	rm -rf _build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) tools/make_venv.py $(VENV)

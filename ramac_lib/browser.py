@@ -32,6 +32,7 @@ window.addEventListener("load", async () => {
     await Promise.all(images.filter((image) => !image.complete)
       .map((image) => new Promise((done) => { image.onload = image.onerror = done; })));
     await document.fonts.ready;
+    await new Promise((done) => setTimeout(done, 500));  // virtual time: it stands still while requests are under way
   } catch (error) { window.ramacFailed.push(String(error)); }
   const start = (element) => element.textContent.slice(0, 60);
   const report = document.createElement("script");

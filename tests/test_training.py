@@ -119,6 +119,15 @@ def _leaves(value):
     return value.numpy().tobytes() if isinstance(value, torch.Tensor) else value
 
 
+@pytest.fixture
+def listening():
+    """Let this process hear Ctrl-C, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_leaves_a_resumable_run(hopper_file, tmp_path, monkeypatch):
     straight = training.train(config(hopper_file), tmp_path / "a", schedule=SCHEDULE, device="cpu", progress=False)
     original, calls = training.Trainer._advance, []
