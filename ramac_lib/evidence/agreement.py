@@ -1,0 +1,131 @@
+"""How far learned quantiles are from returns: gaps, Wasserstein distance, calibration, bias, and their intervals."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import wasserstein_distance
+
+from ramac_lib import risk
+from ramac_lib.errors import RamacError
+
+ALPHA = 0.1
+RESAMPLES = 2000
+
+
+def observed_frequency(
+    learned: Float[np.ndarray, "*K N"], returns: Float[np.ndarray, "*K M"], fractions: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, "*K N"]:
+    """Return how often returns lie below each learned quantile; for a calibrated critic that is its fraction τ.
+
+    Where returns fall on the quantile itself, as they do for laws with atoms, every number from P(R < q) to P(R ≤ q)
+    is the frequency of a quantile, and the one nearest to τ is returned: an exact critic then is calibrated for every
+    law. Without such ties it is P(R < q).
+    """
+    below = (returns[..., None, :] < learned[..., :, None]).mean(axis=-1)
+    upto = (returns[..., None, :] <= learned[..., :, None]).mean(axis=-1)
+    return np.clip(fractions, below, upto)
+
+
+def compare(
+    learned: Float[np.ndarray, " N"], returns: Float[np.ndarray, " M"], fractions: Float[np.ndarray, " N"]
+) -> dict[str, float]:
+    """Return what is told of one critic at one state and action.
+
+    Keys: ``learned_mean mc_mean`` and ``learned_cvar mc_cvar`` (α = .1, by the grid's weights and of the sample);
+    ``gap``, the mean over the fractions of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1
+    distance of the law that the N quantiles stand for, 1/N each, from the sample's; ``mc_low mc_high``, the extreme
+    returns. All in units of return.
+    """
+    empirical = np.quantile(returns, fractions, method="inverted_cdf")
+    weights = risk.weights("cvar", len(fractions), alpha=ALPHA)
+    return {
+        "learned_mean": float(learned.mean()),
+        "mc_mean": float(returns.mean()),
+        "learned_cvar": float(learned @ weights),
+        "mc_cvar": float(risk.cvar(returns, ALPHA)),
+        "gap": float(np.abs(learned - empirical).mean()),
+        "wasserstein": float(wasserstein_distance(learned, returns)),
+        "mc_low": float(returns.min()),
+        "mc_high": float(returns.max()),
+    }
+
+
+def crossed_interval(
+    values: Float[np.ndarray, "S K *rest"], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the percentile interval of the mean over seeds and states, each resampled by itself.
+
+    Every seed is asked at the same states, so that a state is drawn for all seeds at once: the bootstrap of a table
+    with two crossed factors (Owen 2007, "The pigeonhole bootstrap"). With one seed the states alone are resampled.
+
+    Raises:
+        RamacError: no seeds or no states.
+    """
+    if values.ndim < 2 or 0 in values.shape[:2]:
+        raise RamacError(f"values have shape {values.shape}; expected at least one seed and one state")
+    rng = np.random.default_rng(seed)
+    s, k = values.shape[:2]
+    # Counts instead of copies: a resample is a weighted mean.
+    seeds = rng.multinomial(s, np.full(s, 1 / s), resamples) / s
+    states = rng.multinomial(k, np.full(k, 1 / k), resamples) / k
+    means = np.einsum("rs,rk,sk...->r...", seeds, states, values)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def table_of(rows: pd.DataFrame, column: str) -> Float[np.ndarray, "S K"]:
+    """Return a column of the states' table as seeds × states, critics averaged."""
+    return rows.pivot_table(index="seed", columns="state", values=column, aggfunc="mean").to_numpy()
+
+
+def summary(states: pd.DataFrame) -> pd.DataFrame:
+    """Return what is reported of each run: one row a run and kind of action, intervals over seeds and states.
+
+    Columns: ``run action seeds states``; with ``_low`` and ``_high``: ``bias`` (learned mean − Monte-Carlo mean: above
+    0 the critic is too optimistic), ``tail_bias`` (the same of CVaR_0.1), ``gap`` and ``wasserstein`` as shares of
+    ``range``, the distance of the extreme Monte-Carlo returns of that run.
+
+    Args:
+        states: the table of states that `ramac calibrate-critics` writes.
+    """
+    found = []
+    for (run, action), rows in states.groupby(["run", "action"], sort=False):
+        span = float(rows["mc_high"].max() - rows["mc_low"].min())
+        unit = span if span > 0 else np.nan
+        row: dict[str, Any] = {"run": run, "action": action, "seeds": rows["seed"].nunique()}
+        row |= {"states": rows["state"].nunique(), "range": span}
+        parts = {
+            "bias": rows["learned_mean"] - rows["mc_mean"],
+            "tail_bias": rows["learned_cvar"] - rows["mc_cvar"],
+            "gap": rows["gap"] / unit,
+            "wasserstein": rows["wasserstein"] / unit,
+        }
+        for name, values in parts.items():
+            grid = table_of(rows.assign(value=values), "value")
+            low, high = crossed_interval(grid)
+            row |= {name: float(grid.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def curve(quantiles: pd.DataFrame) -> pd.DataFrame:
+    """Return a calibration curve: ``fraction observed low high``, averaged over critics, seeds and states.
+
+    Args:
+        quantiles: rows of one run and one kind of action.
+    """
+    wide = quantiles.pivot_table(index=["seed", "state"], columns="fraction", values="observed", aggfunc="mean")
+    seeds, count = wide.index.get_level_values("seed").nunique(), len(wide)
+    values = wide.to_numpy().reshape(seeds, count // seeds, -1)
+    low, high = crossed_interval(values)
+    return pd.DataFrame(
+        {"fraction": wide.columns.to_numpy(), "observed": values.mean(axis=(0, 1)), "low": low, "high": high}
+    )
+
+
+def miscalibration(quantiles: pd.DataFrame) -> float:
+    """Return the mean over the fractions of |observed − τ| of a run's calibration curve: 0 to .5 at most."""
+    points = curve(quantiles)
+    return float((points["observed"] - points["fraction"]).abs().mean())
