@@ -12,6 +12,7 @@ from ramac_lib.errors import RamacError
 
 ALPHA = 0.1
 RESAMPLES = 2000
+ROUNDING = 1e-6
 
 
 def observed_frequency(
@@ -21,10 +22,11 @@ def observed_frequency(
 
     Where returns fall on the quantile itself, as they do for laws with atoms, every number from P(R < q) to P(R ≤ q)
     is the frequency of a quantile, and the one nearest to τ is returned: an exact critic then is calibrated for every
-    law. Without such ties it is P(R < q).
+    law. Without such ties it is P(R < q). What float32 cannot tell apart is a tie.
     """
-    below = (returns[..., None, :] < learned[..., :, None]).mean(axis=-1)
-    upto = (returns[..., None, :] <= learned[..., :, None]).mean(axis=-1)
+    difference = returns[..., None, :] - learned[..., :, None]
+    tie = ROUNDING * np.maximum(np.abs(learned[..., :, None]), 1)
+    below, upto = (difference < -tie).mean(axis=-1), (difference <= tie).mean(axis=-1)
     return np.clip(fractions, below, upto)
 
 

@@ -99,7 +99,7 @@ def calibrate_seed(
         for critic, values in enumerate(learned):
             observed = observed_frequency(values, returns.values, fractions)
             for k in range(len(rows)):
-                same = {"state": k, "action": kind, "seed": seed, "critic": critic}
+                same: dict[str, Any] = {"state": k, "action": kind, "seed": seed, "critic": critic}
                 columns = {"fraction": fractions, "learned": values[k]}
                 columns |= {"monte_carlo": empirical[k], "observed": observed[k]}
                 quantiles.append(pd.DataFrame(columns).assign(**same))
@@ -162,10 +162,11 @@ def calibrate_runs(
                 }
             )  # fmt: skip
     table, by_state = pd.concat(tables, ignore_index=True), pd.concat(compared, ignore_index=True)
-    table["row"], by_state["row"] = rows[table["state"]], rows[by_state["state"]]
+    fixed = float(montecarlo.fixed_by_observation(data).mean())
     made = {
         "format": FORMAT, "made": provenance(get_device(device)) | {"code": code_version()}, "states": states,
-        "rollouts": rollouts, "seed": seed, "rows": rows.tolist(), "transitions": len(data), "runs": described,
+        "rollouts": rollouts, "seed": seed, "rows": rows.tolist(), "transitions": len(data),
+        "fixed_share": fixed, "runs": described,
     }  # fmt: skip
     _write(Path(out), table, by_state, made)
     return table, by_state
@@ -202,7 +203,7 @@ def _truncation(discount: float, ends: Sequence[dict[str, float]]) -> dict[str, 
 
 
 QUANTILES = (
-    "run", "method", "options", "seed", "critic", "state", "row", "action", "fraction", "learned", "monte_carlo",
+    "run", "method", "options", "seed", "critic", "state", "action", "fraction", "learned", "monte_carlo",
     "observed",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ def bin_edges(values: Float[np.ndarray, " T"], hazard: Hazard, count: int = BINS
 
     The width is the spread of the middle 99.8 % over `count`, made smaller so that it divides the safe range.
     """
+    values = np.asarray(values, np.float64)
     # In float32, in which violations are judged.
     bounds = [float(np.float32(b)) for b in (hazard.low, hazard.high) if np.isfinite(b)]
     first, last = np.quantile(values, [TAIL, 1 - TAIL])
@@ -34,8 +35,9 @@ def bin_edges(values: Float[np.ndarray, " T"], hazard: Hazard, count: int = BINS
     if len(bounds) == 2 and bounds[1] > bounds[0]:
         width = (bounds[1] - bounds[0]) / np.ceil((bounds[1] - bounds[0]) / width)
     anchor = bounds[0] if bounds else 0.0
-    below = int(np.floor((values.min() - anchor) / width - 1e-9))
-    above = int(np.floor((values.max() - anchor) / width + 1e-9)) + 1
+    # An empty bin at each end: a value may lie on the last edge, and the drawn line comes down to zero.
+    below = int(np.floor((values.min() - anchor) / width)) - 1
+    above = int(np.floor((values.max() - anchor) / width)) + 2
     edges = anchor + width * np.arange(below, above + 1)
     for bound in bounds:  # the multiple of the width may miss it by rounding
         nearest = np.abs(edges - bound).argmin()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from matplotlib.colors import to_hex, to_rgb
+
 from ramac_lib.plots import Style, style
 from ramac_lib.results import options
 from ramac_lib.runs import RunConfig
@@ -12,7 +14,8 @@ SHORT = {
     "quantile_axis=target": "τ on the target",
     "risk=neutral": "neutral",
 }
-LINES = ("-", ":", "-.", "--")
+LINES = ("-", "--", ":", "-.")
+SHADES = (0.0, 0.5, -0.5, 0.25)  # towards black; below 0 towards white
 
 
 class Row(NamedTuple):
@@ -47,11 +50,18 @@ def row_from(facts: Mapping[str, Any]) -> Row:
 
 
 def styles(rows: Sequence[Row]) -> list[Style]:
-    """Return how rows are drawn: in their method's colour, its variants told apart by the line."""
+    """Return how rows are drawn: in their method's hue, its variants told apart by lightness and line."""
     seen: dict[str, int] = {}
     found = []
     for row in rows:
         number = seen[row.method] = seen.get(row.method, -1) + 1
         own = style(row.method)
-        found.append(own._replace(label=row.label, line=own.line if number == 0 else LINES[number % len(LINES)]))
+        line = own.line if number == 0 else LINES[number % len(LINES)]
+        found.append(Style(row.label, _shaded(own.colour, SHADES[number % len(SHADES)]), line, own.marker))
     return found
+
+
+def _shaded(colour: str, share: float) -> str:
+    """Return a colour mixed with a share of black, or of white where it is negative."""
+    end = 0.0 if share > 0 else 1.0
+    return to_hex([part + abs(share) * (end - part) for part in to_rgb(colour)]) if share else colour

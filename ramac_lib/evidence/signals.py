@@ -185,10 +185,10 @@ def _behaviour(config: RunConfig, progress: bool) -> tuple[Float32[np.ndarray, "
     )
     signal = hazards.monitored(data, get_hazard("none", config.task))
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    about = {"transitions": len(data), "sha256": data.sha256(), "recipe": dict(data.recipe), "outside": {}}
-    for name, preset in hazards.PRESETS.items():
-        if config.task in preset:
-            about["outside"][name] = hazards.rates(data, preset[config.task])
+    shares = {
+        n: hazards.rates(data, preset[config.task]) for n, preset in hazards.PRESETS.items() if config.task in preset
+    }
+    about = {"transitions": len(data), "sha256": data.sha256(), "recipe": dict(data.recipe), "outside": shares}
     return np.quantile(signal, levels, method="inverted_cdf").astype(np.float32), about
 
 
