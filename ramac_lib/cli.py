@@ -201,9 +201,9 @@ def record(
         behaviour: keep the signal of the runs' data as well.
         device: auto, cpu or cuda.
     """
-    from ramac_lib.evidence import density, signals
+    from ramac_lib.evidence import density, recording
 
-    kept = signals.record_runs(runs, out, episodes, poses, behaviour, device)
+    kept = recording.record_runs(runs, out, episodes, poses, behaviour, device)
     shown = density.outside(kept, range(len(kept.rows))).assign(hazard=[row.hazard for row in kept.rows])
     print("share of steps outside the safe range, 95 % bootstrap interval (seeds, then episodes)")
     print(shown.to_string(index=False, float_format="%.3f"))

@@ -37,8 +37,9 @@ def compare(
 
     Keys: ``learned_mean mc_mean`` and ``learned_cvar mc_cvar`` (α = .1, by the grid's weights and of the sample);
     ``gap``, the mean over the fractions of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1
-    distance of the law that the N quantiles stand for, 1/N each, from the sample's; ``mc_low mc_high``, the extreme
-    returns. All in units of return.
+    distance of the law that the N quantiles stand for, 1/N each, from the sample's; ``noise``, about the gap that an
+    exact critic would show because the sample is small; ``mc_low mc_high``, the extreme returns. All in units of
+    return.
     """
     empirical = np.quantile(returns, fractions, method="inverted_cdf")
     weights = risk.weights("cvar", len(fractions), alpha=ALPHA)
@@ -49,9 +50,19 @@ def compare(
         "mc_cvar": float(risk.cvar(returns, ALPHA)),
         "gap": float(np.abs(learned - empirical).mean()),
         "wasserstein": float(wasserstein_distance(learned, returns)),
+        "noise": sampling_gap(returns, fractions),
         "mc_low": float(returns.min()),
         "mc_high": float(returns.max()),
     }
+
+
+def sampling_gap(returns: Float[np.ndarray, " M"], fractions: Float[np.ndarray, " N"]) -> float:
+    """Return half the mean |difference| of the quantiles of the sample's two halves.
+
+    The quantiles of a sample of M are about half as far from the law's as those of two samples of M/2 from each other.
+    """
+    halves = [np.quantile(half, fractions, method="inverted_cdf") for half in (returns[::2], returns[1::2])]
+    return float(np.abs(halves[0] - halves[1]).mean() / 2)
 
 
 def crossed_interval(
@@ -86,8 +97,8 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
     """Return what is reported of each run: one row a run and kind of action, intervals over seeds and states.
 
     Columns: ``run action seeds states``; with ``_low`` and ``_high``: ``bias`` (learned mean − Monte-Carlo mean: above
-    0 the critic is too optimistic), ``tail_bias`` (the same of CVaR_0.1), ``gap`` and ``wasserstein`` as shares of
-    ``range``, the distance of the extreme Monte-Carlo returns of that run.
+    0 the critic is too optimistic), ``tail_bias`` (the same of CVaR_0.1), ``gap``, ``wasserstein`` and ``noise`` as
+    shares of ``range``, the distance of the extreme Monte-Carlo returns of that run.
 
     Args:
         states: the table of states that `ramac calibrate-critics` writes.
@@ -103,6 +114,7 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
             "tail_bias": rows["learned_cvar"] - rows["mc_cvar"],
             "gap": rows["gap"] / unit,
             "wasserstein": rows["wasserstein"] / unit,
+            "noise": rows["noise"] / unit,
         }
         for name, values in parts.items():
             grid = table_of(rows.assign(value=values), "value")

@@ -64,4 +64,5 @@ def styles(rows: Sequence[Row]) -> list[Style]:
 def _shaded(colour: str, share: float) -> str:
     """Return a colour mixed with a share of black, or of white where it is negative."""
     end = 0.0 if share > 0 else 1.0
-    return to_hex([part + abs(share) * (end - part) for part in to_rgb(colour)]) if share else colour
+    red, green, blue = (part + abs(share) * (end - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue)) if share else colour

@@ -9,7 +9,15 @@ from scipy.stats import norm
 from ramac_lib import risk
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.agreement import compare, crossed_interval, curve, miscalibration, observed_frequency, summary
+from ramac_lib.evidence.agreement import (
+    compare,
+    crossed_interval,
+    curve,
+    miscalibration,
+    observed_frequency,
+    sampling_gap,
+    summary,
+)  # fmt: skip
 
 GRID = risk.grid(32)
 
@@ -62,6 +70,15 @@ def test_crossed_quantiles_count_in_the_gap_but_not_in_the_distance_of_laws():
     assert found["gap"] == pytest.approx(np.abs(returns - returns[::-1]).mean())
 
 
+def test_the_noise_is_about_the_gap_of_an_exact_critic():
+    rng, exact = np.random.default_rng(0), norm.ppf(GRID)
+    samples = rng.standard_normal((400, 64))
+    gap = np.mean([compare(exact, sample, GRID)["gap"] for sample in samples])
+    noise = np.mean([sampling_gap(sample, GRID) for sample in samples])
+    assert noise == pytest.approx(gap, rel=0.15)
+    assert sampling_gap(np.full(10, 3.0), GRID) == 0
+
+
 def test_the_interval_counts_seeds_and_states_each_once():
     rng = np.random.default_rng(0)
     seeds, states = rng.normal(0, 2, (12, 1)), rng.normal(0, 3, (1, 15))
@@ -84,7 +101,7 @@ def states_table(bias):
         {
             "run": "a", "action": "policy", "seed": seed, "state": state, "critic": critic,
             "learned_mean": 10 + bias, "mc_mean": 10.0, "learned_cvar": 2.0, "mc_cvar": 4.0, "gap": 6.0,
-            "wasserstein": 3.0, "mc_low": -10.0 - state, "mc_high": 40.0,
+            "wasserstein": 3.0, "noise": 1.0, "mc_low": -10.0 - state, "mc_high": 40.0,
         }
         for seed in range(2) for state in range(3) for critic in range(2)
     ]  # fmt: skip
@@ -97,7 +114,8 @@ def test_the_summary_is_of_each_run_and_kind_of_action():
     assert found.loc["policy", ["bias", "bias_low", "bias_high"]].tolist() == pytest.approx([5, 5, 5])
     assert found.loc["data", "bias"] == pytest.approx(-1)
     assert found.loc["policy", ["tail_bias", "range", "seeds", "states"]].tolist() == pytest.approx([-2, 52, 2, 3])
-    assert found.loc["policy", ["gap", "wasserstein"]].tolist() == pytest.approx([6 / 52, 3 / 52])
+    shares = found.loc["policy", ["gap", "wasserstein", "noise"]].tolist()
+    assert shares == pytest.approx([6 / 52, 3 / 52, 1 / 52])
 
 
 def test_a_curve_averages_critics_states_and_seeds():
