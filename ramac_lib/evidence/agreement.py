@@ -1,5 +1,6 @@
 """How far learned quantiles are from returns: gaps, Wasserstein distance, calibration, bias, and their intervals."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ramac_lib import risk
 from ramac_lib.errors import RamacError
 
 ALPHA = 0.1
+SPREAD = (0.1, 0.9)
 RESAMPLES = 2000
 ROUNDING = 1e-6
 
@@ -36,18 +38,21 @@ def compare(
     """Return what is told of one critic at one state and action.
 
     Keys: ``learned_mean mc_mean`` and ``learned_cvar mc_cvar`` (α = .1, by the grid's weights and of the sample);
-    ``gap``, the mean over the fractions of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1
-    distance of the law that the N quantiles stand for, 1/N each, from the sample's; ``noise``, about the gap that an
-    exact critic would show because the sample is small; ``mc_low mc_high``, the extreme returns. All in units of
-    return.
+    ``learned_spread mc_spread``, the quantile at about .9 less that at about .1; ``gap``, the mean over the fractions
+    of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1 distance of the law that the N quantiles
+    stand for, 1/N each, from the sample's; ``noise``, about the gap that an exact critic would show because the sample
+    is small; ``mc_low mc_high``, the extreme returns. All in units of return.
     """
     empirical = np.quantile(returns, fractions, method="inverted_cdf")
     weights = risk.weights("cvar", len(fractions), alpha=ALPHA)
+    low, high = (int(np.abs(fractions - level).argmin()) for level in SPREAD)
     return {
         "learned_mean": float(learned.mean()),
         "mc_mean": float(returns.mean()),
         "learned_cvar": float(learned @ weights),
         "mc_cvar": float(risk.cvar(returns, ALPHA)),
+        "learned_spread": float(learned[high] - learned[low]),
+        "mc_spread": float(empirical[high] - empirical[low]),
         "gap": float(np.abs(learned - empirical).mean()),
         "wasserstein": float(wasserstein_distance(learned, returns)),
         "noise": sampling_gap(returns, fractions),
@@ -78,14 +83,28 @@ def crossed_interval(
     """
     if values.ndim < 2 or 0 in values.shape[:2]:
         raise RamacError(f"values have shape {values.shape}; expected at least one seed and one state")
+    low, high = np.quantile(_resampled(values, resamples, seed), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _resampled(values: Float[np.ndarray, "S K *rest"], resamples: int, seed: int) -> Float[np.ndarray, "R *rest"]:
+    """Return the resamples' means."""
     rng = np.random.default_rng(seed)
     s, k = values.shape[:2]
     # Counts instead of copies: a resample is a weighted mean.
     seeds = rng.multinomial(s, np.full(s, 1 / s), resamples) / s
     states = rng.multinomial(k, np.full(k, 1 / k), resamples) / k
-    means = np.einsum("rs,rk,sk...->r...", seeds, states, values)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    return np.einsum("rs,rk,sk...->r...", seeds, states, values)
+
+
+def ratio_interval(above: Float[np.ndarray, "S K"], below: Float[np.ndarray, "S K"]) -> tuple[float, float, float]:
+    """Return the ratio of two means over seeds and states, and its 95 % interval; NaN where a mean below is 0."""
+    both = np.stack([above, below], axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.divide(*both.mean(axis=(0, 1)))
+        drawn = np.divide(*np.moveaxis(_resampled(both, RESAMPLES, 0), -1, 0))
+    low, high = np.quantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).all() else (np.nan, np.nan)
+    return float(value), float(low), float(high)
 
 
 def table_of(rows: pd.DataFrame, column: str) -> Float[np.ndarray, "S K"]:
@@ -98,7 +117,8 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
 
     Columns: ``run action seeds states``; with ``_low`` and ``_high``: ``bias`` (learned mean − Monte-Carlo mean: above
     0 the critic is too optimistic), ``tail_bias`` (the same of CVaR_0.1), ``gap``, ``wasserstein`` and ``noise`` as
-    shares of ``range``, the distance of the extreme Monte-Carlo returns of that run.
+    shares of ``range``, the distance of the extreme Monte-Carlo returns of that run; and ``spread``, the learned
+    distance of the quantiles at .9 and .1 as a share of the Monte-Carlo one: 1 is right, 0 a critic of one number.
 
     Args:
         states: the table of states that `ramac calibrate-critics` writes.
@@ -120,8 +140,42 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
             grid = table_of(rows.assign(value=values), "value")
             low, high = crossed_interval(grid)
             row |= {name: float(grid.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+        spread = ratio_interval(table_of(rows, "learned_spread"), table_of(rows, "mc_spread"))
+        row |= dict(zip(("spread", "spread_low", "spread_high"), spread, strict=True))
         found.append(row)
     return pd.DataFrame(found)
+
+
+def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "policy") -> list[str]:
+    """Return for each run what its critics are, by rule.
+
+    Too high or too low in the mean (or the worst tenth) where the interval of the bias excludes 0; too narrow or too
+    wide where that of the spread excludes 1; otherwise not told apart from right.
+
+    Args:
+        summary: of `summary`.
+        labels: the runs' names, by hash.
+    """
+
+    def side(row: Any, name: str, right: float, words: tuple[str, str]) -> str:
+        low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+        return words[0] if high < right else words[1] if low > right else "not told apart from right"
+
+    found = []
+    for row in summary[summary["action"] == action].itertuples():
+        bias, tail = (side(row, name, 0, ("too low", "too high")) for name in ("bias", "tail_bias"))
+        spread = side(row, "spread", 1, ("too narrow", "too wide"))
+        found.append(
+            f"{labels[str(row.run)]}: the mean is {bias} ({_span(row, 'bias', 0)}), the worst tenth {tail} "
+            f"({_span(row, 'tail_bias', 0)}), the spread {spread} ({_span(row, 'spread', 2)} of the rollouts')."
+        )
+    return found
+
+
+def _span(row: Any, name: str, digits: int) -> str:
+    value, low, high = (getattr(row, name + end) for end in ("", "_low", "_high"))
+    sign = "+" if digits == 0 else ""
+    return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
 def curve(quantiles: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ All steps of all episodes weigh the same, so that a long episode counts for more
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,23 @@ def outside(signals: Signals, indices: Sequence[int]) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(found)
+
+
+def sentences(table: pd.DataFrame, data: float | None = None) -> list[str]:
+    """Return for each pair of runs which is outside for more of its time, by whether their intervals separate.
+
+    Args:
+        table: of `outside`.
+        data: the behaviour data's share of steps outside, to be named beside them.
+    """
+    rows: list[Any] = list(table.itertuples())
+    shares = ", ".join(f"{r.label} {r.outside:.1%} [{r.low:.1%}, {r.high:.1%}]" for r in rows)
+    found = [f"Outside the safe range: {shares}" + (f"; the data {data:.1%}." if data is not None else ".")]
+    for k, one in enumerate(rows):
+        for two in rows[k + 1 :]:
+            word = "less than" if one.high < two.low else "more than" if one.low > two.high else "not told apart from"
+            found.append(f"{one.label} is outside {word} {two.label}.".replace("outside not", "not"))
+    return found
 
 
 def draw_density(

@@ -15,7 +15,9 @@ from ramac_lib.evidence.agreement import (
     curve,
     miscalibration,
     observed_frequency,
+    ratio_interval,
     sampling_gap,
+    sentences,
     summary,
 )  # fmt: skip
 
@@ -101,6 +103,7 @@ def states_table(bias):
         {
             "run": "a", "action": "policy", "seed": seed, "state": state, "critic": critic,
             "learned_mean": 10 + bias, "mc_mean": 10.0, "learned_cvar": 2.0, "mc_cvar": 4.0, "gap": 6.0,
+            "learned_spread": 3.0 + critic, "mc_spread": 10.0 + state,
             "wasserstein": 3.0, "noise": 1.0, "mc_low": -10.0 - state, "mc_high": 40.0,
         }
         for seed in range(2) for state in range(3) for critic in range(2)
@@ -116,6 +119,32 @@ def test_the_summary_is_of_each_run_and_kind_of_action():
     assert found.loc["policy", ["tail_bias", "range", "seeds", "states"]].tolist() == pytest.approx([-2, 52, 2, 3])
     shares = found.loc["policy", ["gap", "wasserstein", "noise"]].tolist()
     assert shares == pytest.approx([6 / 52, 3 / 52, 1 / 52])
+
+
+def test_the_spread_is_a_ratio_of_means_and_its_interval_moves_with_the_states():
+    found = summary(states_table(0.0)).iloc[0]
+    assert found["spread"] == pytest.approx(3.5 / 11)
+    assert 3.5 / 12 <= found["spread_low"] < found["spread"] < found["spread_high"] <= 3.5 / 10
+    assert all(np.isnan(ratio_interval(np.ones((1, 2)), np.zeros((1, 2)))[1:]))
+    slip = compare(np.full(32, 3.0), norm.ppf(GRID), GRID)
+    assert (slip["learned_spread"], slip["mc_spread"]) == (0, pytest.approx(2 * norm.ppf(0.9), rel=0.05))
+
+
+def test_sentences_say_on_which_side_an_interval_lies():
+    table = pd.DataFrame({
+        "run": ["a", "b"], "action": "policy",
+        "bias": [5.0, 0.0], "bias_low": [2.0, -3.0], "bias_high": [8.0, 3.0],
+        "tail_bias": [-9.0, 30.0], "tail_bias_low": [-12.0, 20.0], "tail_bias_high": [-1.0, 40.0],
+        "spread": [1.5, 0.02], "spread_low": [1.2, 0.0], "spread_high": [2.0, 0.1],
+    })  # fmt: skip
+    one, two = sentences(pd.concat([table, table.assign(action="data")]), {"a": "A", "b": "B"})
+    assert one == (
+        "A: the mean is too high (+5 [+2, +8]), the worst tenth too low (-9 [-12, -1]), "
+        "the spread too wide (1.50 [1.20, 2.00] of the rollouts')."
+    )
+    assert "B: the mean is not told apart from right" in two
+    assert "the worst tenth too high" in two
+    assert "too narrow (0.02" in two
 
 
 def test_a_curve_averages_critics_states_and_seeds():

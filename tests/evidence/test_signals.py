@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from evidence_helpers import make_run
@@ -182,6 +183,16 @@ def test_shares_outside_and_their_intervals(recorded):
         assert row["below"] + row["above"] == pytest.approx(row["outside"])
         assert row["low"] <= row["outside"] <= row["high"]
         assert (row["seeds"], row["episodes"], row["steps"]) == (2, 4, len(mine))
+
+
+def test_sentences_compare_shares_by_their_intervals():
+    table = pd.DataFrame(
+        {"label": ["A", "B", "C"], "outside": [0.1, 0.3, 0.32], "low": [0.05, 0.2, 0.28], "high": [0.15, 0.4, 0.36]}
+    )
+    first, *pairs = density.sentences(table, data=0.25)
+    assert "B 30.0% [20.0%, 40.0%]" in first
+    assert first.endswith("the data 25.0%.")
+    assert pairs == ["A is outside less than B.", "A is outside less than C.", "B is not told apart from C."]
 
 
 def test_densities_have_area_one(recorded):
