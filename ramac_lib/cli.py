@@ -233,9 +233,10 @@ def calibrate_critics(
     """
     from ramac_lib.evidence import agreement, critics
 
-    _, by_state = critics.calibrate_runs(runs, out, states, rollouts, seed, device)
+    critics.calibrate_runs(runs, out, states, rollouts, seed, device)
+    _, by_state, facts = critics.load(out)
     shown = agreement.summary(by_state)
-    names = by_state.drop_duplicates("run").set_index("run")["options"]
+    names = {run["run"]: run["label"] for run in facts["runs"]}
     print("bias: learned − Monte-Carlo mean; gap and wasserstein: as shares of the range of returns")
     print(shown.assign(run=shown["run"].map(names)).to_string(index=False, float_format="%.3g"))
 

@@ -151,8 +151,8 @@ def calibrate_runs(
                 quantiles, by_state, end = calibrate_seed(
                     stack, facts["env_id"], hazard, data, rows, rollouts, discount, bar
                 )
-                tables.append(quantiles.assign(run=config.hash, method=row.method, options=row.label))
-                compared.append(by_state.assign(run=config.hash, method=row.method, options=row.label))
+                tables.append(quantiles.assign(run=config.hash, method=row.method, options=row.options))
+                compared.append(by_state.assign(run=config.hash, method=row.method, options=row.options))
                 ends.append(end)
             described.append(
                 {

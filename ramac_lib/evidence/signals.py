@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float32
 from ramac_lib.errors import RamacError
 from ramac_lib.evidence.rows import Row, row_from
 from ramac_lib.hazards import Hazard
+from ramac_lib.plots import style
 
 FORMAT = 1
 
@@ -58,17 +59,16 @@ class Signals:
         """Return the hazard that was live when a run was recorded."""
         return Hazard(**self.facts["runs"][index]["bounds"])
 
-    def select(self, task: str, hazard: str, methods: Sequence[str] = (), options: str | None = None) -> list[int]:
+    def select(self, task: str, hazard: str, methods: Sequence[str] = (), plain: bool = False) -> list[int]:
         """Return the indices of a task's runs under a hazard, in the order of `methods` where some are named.
 
         Args:
-            options: only runs with just these options; None for any.
+            plain: only methods as they are, no variants.
         """
-        found = [i for i, row in enumerate(self.rows) if (row.task, row.hazard) == (task, hazard)]
-        found = [i for i in found if options is None or self.rows[i].options == options]
-        if not methods:
-            return found
-        return [i for method in methods for i in found if self.rows[i].method == method]
+        rows = self.rows
+        found = [i for i, row in enumerate(rows) if (row.task, row.hazard) == (task, hazard)]
+        found = [i for i in found if not plain or rows[i].label == style(rows[i].method).label]
+        return [i for method in methods for i in found if rows[i].method == method] if methods else found
 
     def steps(self, index: int) -> Bool[np.ndarray, " T"]:
         """Return which of all steps belong to a run."""
