@@ -154,7 +154,7 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
 
     Args:
         summary: of `summary`.
-        labels: the runs' names, by hash.
+        labels: the names of the runs that are spoken of, by hash.
     """
 
     def side(row: Any, name: str, right: float, words: tuple[str, str]) -> str:
@@ -162,7 +162,8 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
         return words[0] if high < right else words[1] if low > right else "not told apart from right"
 
     found = []
-    for row in summary[summary["action"] == action].itertuples():
+    spoken = summary[(summary["action"] == action) & summary["run"].isin(list(labels))]
+    for row in spoken.itertuples():
         bias, tail = (side(row, name, 0, ("too low", "too high")) for name in ("bias", "tail_bias"))
         spread = side(row, "spread", 1, ("too narrow", "too wide"))
         found.append(

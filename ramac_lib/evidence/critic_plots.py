@@ -14,9 +14,9 @@ from ramac_lib.plots import TRUTH, Style
 KINDS = {"policy": "the policy's action", "data": "the data's action"}
 
 
-def run_styles(facts: Mapping[str, Any]) -> dict[str, Style]:
-    """Return how each run is drawn, by its hash, in the order of OUT.json."""
-    runs = facts["runs"]
+def run_styles(facts: Mapping[str, Any], hazard: str | None = None) -> dict[str, Style]:
+    """Return how each run is drawn, by its hash, in the order of OUT.json; those under one hazard if it is named."""
+    runs = [run for run in facts["runs"] if hazard in (None, run["hazard"])]
     return dict(zip([run["run"] for run in runs], styles([row_from(run) for run in runs]), strict=True))
 
 
@@ -56,7 +56,7 @@ def draw_quantiles(
 
 def draw_means(axes: Axes, states: pd.DataFrame, drawn: Mapping[str, Style], action: str = "policy") -> None:
     """Draw each state's learned mean against its Monte-Carlo mean, one mark a critic: optimism is above the line."""
-    rows = states[states["action"] == action]
+    rows = states[(states["action"] == action) & states["run"].isin(list(drawn))]
     ends = [rows[["learned_mean", "mc_mean"]].min().min(), rows[["learned_mean", "mc_mean"]].max().max()]
     axes.plot(ends, ends, color=TRUTH, linewidth=0.8)
     for run, look in drawn.items():
@@ -75,7 +75,7 @@ def draw_bias(axes: Axes, summary: pd.DataFrame, drawn: Mapping[str, Style], col
     """
     order: Sequence[str] = list(drawn)[::-1]
     axes.axvline(0, color=TRUTH, linewidth=0.8)
-    for row in summary.itertuples():
+    for row in summary[summary["run"].isin(order)].itertuples():
         look = drawn[str(row.run)]
         value, low, high = (float(getattr(row, column + end)) for end in ("", "_low", "_high"))
         place = order.index(str(row.run)) + (0.15 if row.action == "policy" else -0.15)

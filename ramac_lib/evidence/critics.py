@@ -139,11 +139,11 @@ def calibrate_runs(
         first.task, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress
     )
     rows = montecarlo.choose_states(data, states, seed)
+    loaded = [reports.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
     total = sum(len(config.seeds) for config in configs) * len(ACTIONS) * states * rollouts
     tables, compared, described = [], [], []
     with tqdm(total=total, unit="rollout", unit_scale=True, desc="critics", disable=not progress) as bar:
-        for path in runs:
-            config, stacks, facts, step = reports.load_run(path, device)
+        for config, stacks, facts, step in loaded:
             hazard = None if config.task == BANDIT else get_hazard(config.hazard, config.task)
             row, discount, ends = row_of(config), critic_discount(config), []
             for stack in stacks:

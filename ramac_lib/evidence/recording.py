@@ -5,7 +5,7 @@ are packed eight to a byte. OUT.json says what made them. `ramac_lib.evidence.si
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ramac_lib.evidence.signals import FORMAT, Signals, load
 from ramac_lib.files import atomic
 from ramac_lib.hazards import get_hazard
 from ramac_lib.machine import get_device, provenance
+from ramac_lib.methods import Method
 from ramac_lib.rollouts import make_env
 from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.tasks import BANDIT, get_task
@@ -65,9 +66,10 @@ def record_runs(
     if poses < 0:
         raise RamacError(f"poses is {poses}; expected a number of episodes, at least 0")
     data = {task: _behaviour(same, progress) for task, same in _by_task(configs)} if behaviour else {}
+    loaded = [reports.load_run(path, device, to_act=True) for path in runs]  # all, before the first takes its time
     described, played = [], []
-    for path in tqdm(runs, unit="run", desc="record", disable=not progress):
-        facts, rollouts = _record(Path(path), episodes, poses, device)
+    for run in tqdm(loaded, unit="run", desc="record", disable=not progress):
+        facts, rollouts = _record(*run, episodes, poses)
         described.append(facts)
         played += [(len(described) - 1, rollout) for rollout in rollouts]
     facts = {
@@ -114,9 +116,10 @@ def _behaviour(config: RunConfig, progress: bool) -> tuple[Float32[np.ndarray, "
     return np.quantile(signal, levels, method="inverted_cdf").astype(np.float32), about
 
 
-def _record(path: Path, episodes: int, poses: int, device: str) -> tuple[dict[str, Any], list[evaluation.Rollout]]:
+def _record(
+    config: RunConfig, stacks: Sequence[Method], facts: Mapping[str, Any], step: int, episodes: int, poses: int
+) -> tuple[dict[str, Any], list[evaluation.Rollout]]:
     """Return what describes a run, and its recorded episodes."""
-    config, stacks, facts, step = reports.load_run(path, device, to_act=True)
     hazard, env_id = get_hazard(config.hazard, config.task), facts["env_id"]
     horizon, each = get_task(config.task).horizon, episodes // len(config.seeds)
     seconds = 0.0

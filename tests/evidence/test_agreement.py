@@ -145,6 +145,7 @@ def test_sentences_say_on_which_side_an_interval_lies():
     assert "B: the mean is not told apart from right" in two
     assert "the worst tenth too high" in two
     assert "too narrow (0.02" in two
+    assert sentences(table, {"b": "B"}) == [two]
 
 
 def test_a_curve_averages_critics_states_and_seeds():

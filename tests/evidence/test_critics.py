@@ -114,13 +114,18 @@ def test_the_same_call_gives_the_same_numbers(runs, tmp_path):
     assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
 
 
-def test_what_cannot_be_compared_is_refused_before_anything_is_written(runs, bandit_run, tmp_path):
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(
+    runs, bandit_run, hopper_file, tmp_path, tmp_path_factory
+):
+    unfinished = make_run(tmp_path_factory.mktemp("unfinished") / "run", "oraac", hopper_file, seeds=(3,))
+    (unfinished / "checkpoint.pt").unlink()
     cases = [
         ([runs[1]], {}, "diffusion-ql has no quantile critics"),
         ([runs[0], runs[0]], {}, "given twice"),
         ([runs[0], bandit_run], {}, "expected runs on the same data"),
         ([], {}, "no runs were given"),
         ([tmp_path / "nowhere"], {}, "holds no run"),
+        ([runs[0], unfinished], {}, "no checkpoint"),
         ([runs[0]], {"rollouts": 1}, "rollouts is 1"),
         ([runs[0]], {"states": 0}, "0 states were asked for"),
     ]
@@ -145,6 +150,8 @@ def test_a_newer_file_is_refused(written, tmp_path):
 def test_figures_show_every_run_in_its_own_look(written):
     quantiles, states, facts = load(written[0])
     drawn = critic_plots.run_styles(facts)
+    assert critic_plots.run_styles(facts, "paper") == drawn
+    assert critic_plots.run_styles(facts, "calibrated") == {}
     axes = Figure().subplots(1, 4)
     critic_plots.draw_calibration(axes[0], quantiles, drawn)
     diagonal, *lines = axes[0].get_lines()
