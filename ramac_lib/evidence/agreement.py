@@ -174,7 +174,7 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
 
 
 def _span(row: Any, name: str, digits: int) -> str:
-    value, low, high = (getattr(row, name + end) for end in ("", "_low", "_high"))
+    value, low, high = (round(getattr(row, name + end), digits) + 0.0 for end in ("", "_low", "_high"))  # no −0.00
     sign = "+" if digits == 0 else ""
     return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 

@@ -193,13 +193,13 @@ def _checked(paths: Sequence[Path]) -> list[RunConfig]:
 def _truncation(discount: float, ends: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return what is known of a run's rollouts' ends.
 
-    ``truncation``: γ^T times the largest |return| seen. What a rollout would have earned after step T adds no more
-    than that to its return, unless the state there were worth more than any that was met.
+    ``truncation``: γ^T times the largest |return| seen, 0 where none was cut. What a cut rollout would have earned
+    after step T adds no more than that to its return, unless the state there were worth more than any that was met.
     """
     horizon = montecarlo.rollout_length(discount)
     largest = max(end["largest"] for end in ends)
     alive = float(np.mean([end["alive"] for end in ends]))
-    return {"horizon": horizon, "alive": alive, "truncation": discount**horizon * largest}
+    return {"horizon": horizon, "alive": alive, "truncation": discount**horizon * largest if alive > 0 else 0.0}
 
 
 QUANTILES = (

@@ -51,7 +51,8 @@ def outside(signals: Signals, indices: Sequence[int]) -> pd.DataFrame:
     """Return the share of each run's steps outside the safe range: one row a run.
 
     Columns ``label seeds episodes steps outside low high``, the interval a 95 % bootstrap over seeds first, then
-    episodes; and below and above, the shares beyond each bound.
+    episodes; ``below above``, the shares beyond each bound; ``median width``, the middle of the signal and the width of
+    its middle 90 %.
     """
     found = []
     for index in indices:
@@ -69,6 +70,7 @@ def outside(signals: Signals, indices: Sequence[int]) -> pd.DataFrame:
                 "steps": int(counts[:, 1].sum()), "outside": share(np.arange(len(counts))), "low": low, "high": high,
                 "below": float((mine < np.float32(hazard.low)).mean()),
                 "above": float((mine > np.float32(hazard.high)).mean()),
+                "median": float(np.median(mine)), "width": float(np.ptp(np.quantile(mine, [0.05, 0.95]))),
             }
         )  # fmt: skip
     return pd.DataFrame(found)
@@ -82,12 +84,19 @@ def sentences(table: pd.DataFrame, data: float | None = None) -> list[str]:
         data: the behaviour data's share of steps outside, to be named beside them.
     """
     rows: list[Any] = list(table.itertuples())
-    shares = ", ".join(f"{r.label} {r.outside:.1%} [{r.low:.1%}, {r.high:.1%}]" for r in rows)
-    found = [f"Outside the safe range: {shares}" + (f"; the data {data:.1%}." if data is not None else ".")]
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+    shares = ", ".join(f"{r.label} {percent(r.outside)} [{percent(r.low)}, {percent(r.high)}]" for r in rows)
+    found = [f"Outside the safe range: {shares}" + (f"; the data {percent(data)}." if data is not None else ".")]
     for k, one in enumerate(rows):
         for two in rows[k + 1 :]:
-            word = "less than" if one.high < two.low else "more than" if one.low > two.high else "not told apart from"
-            found.append(f"{one.label} is outside {word} {two.label}.".replace("outside not", "not"))
+            if one.high >= two.low and one.low <= two.high:
+                found.append(f"{one.label} is not told apart from {two.label}.")
+            else:
+                word = "less" if one.high < two.low else "more"
+                found.append(f"{one.label} spends {word} of its time outside than {two.label}.")
     return found
 
 

@@ -135,7 +135,7 @@ def test_sentences_say_on_which_side_an_interval_lies():
         "run": ["a", "b"], "action": "policy",
         "bias": [5.0, 0.0], "bias_low": [2.0, -3.0], "bias_high": [8.0, 3.0],
         "tail_bias": [-9.0, 30.0], "tail_bias_low": [-12.0, 20.0], "tail_bias_high": [-1.0, 40.0],
-        "spread": [1.5, 0.02], "spread_low": [1.2, 0.0], "spread_high": [2.0, 0.1],
+        "spread": [1.5, 0.02], "spread_low": [1.2, -0.001], "spread_high": [2.0, 0.1],
     })  # fmt: skip
     one, two = sentences(pd.concat([table, table.assign(action="data")]), {"a": "A", "b": "B"})
     assert one == (
@@ -144,7 +144,7 @@ def test_sentences_say_on_which_side_an_interval_lies():
     )
     assert "B: the mean is not told apart from right" in two
     assert "the worst tenth too high" in two
-    assert "too narrow (0.02" in two
+    assert "too narrow (0.02 [0.00, 0.10] of" in two
     assert sentences(table, {"b": "B"}) == [two]
 
 

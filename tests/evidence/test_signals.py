@@ -182,6 +182,10 @@ def test_shares_outside_and_their_intervals(recorded):
         assert row["outside"] == pytest.approx(mine.mean())
         assert row["below"] + row["above"] == pytest.approx(row["outside"])
         assert row["low"] <= row["outside"] <= row["high"]
+        signal = kept.monitored[kept.steps(index)]
+        assert (signal < row["median"]).mean() == pytest.approx(0.5, abs=0.02)
+        middle = np.sort(signal)[round(0.05 * len(signal)) : round(0.95 * len(signal))]
+        assert row["width"] == pytest.approx(np.ptp(middle), rel=0.05)
         assert (row["seeds"], row["episodes"], row["steps"]) == (2, 4, len(mine))
 
 
@@ -190,9 +194,14 @@ def test_sentences_compare_shares_by_their_intervals():
         {"label": ["A", "B", "C"], "outside": [0.1, 0.3, 0.32], "low": [0.05, 0.2, 0.28], "high": [0.15, 0.4, 0.36]}
     )
     first, *pairs = density.sentences(table, data=0.25)
-    assert "B 30.0% [20.0%, 40.0%]" in first
-    assert first.endswith("the data 25.0%.")
-    assert pairs == ["A is outside less than B.", "A is outside less than C.", "B is not told apart from C."]
+    first = first.replace("\N{NO-BREAK SPACE}", " ")
+    assert "B 30.0 % [20.0 %, 40.0 %]" in first
+    assert first.endswith("the data 25.0 %.")
+    assert pairs == [
+        "A spends less of its time outside than B.",
+        "A spends less of its time outside than C.",
+        "B is not told apart from C.",
+    ]
 
 
 def test_densities_have_area_one(recorded):
