@@ -182,6 +182,65 @@ def push(
     print(shown.to_string(float_format="%.1f"))
 
 
+def record(
+    runs: Positional[tuple[Path, ...]],
+    /,
+    out: Path,
+    episodes: int = 50,
+    poses: int = 1,
+    behaviour: bool = True,
+    device: str = "auto",
+) -> None:
+    """Roll out runs' policies under the live hazard; keep every step's monitored signal in OUT.npz and OUT.json.
+
+    Args:
+        runs: the runs' directories; policies of different runs meet the same start states.
+        out: where to, e.g. data/results/signals.
+        episodes: of each run, shared evenly by its seeds.
+        poses: episodes of each seed whose poses are kept for drawings, the first ones.
+        behaviour: keep the signal of the runs' data as well.
+        device: auto, cpu or cuda.
+    """
+    from ramac_lib.evidence import density, recording
+
+    kept = recording.record_runs(runs, out, episodes, poses, behaviour, device)
+    shown = density.outside(kept, range(len(kept.rows))).assign(hazard=[row.hazard for row in kept.rows])
+    print("share of steps outside the safe range, 95 % bootstrap interval (seeds, then episodes)")
+    print(shown.to_string(index=False, float_format="%.3f"))
+
+
+def calibrate_critics(
+    runs: Positional[tuple[Path, ...]],
+    /,
+    out: Path,
+    states: int = 20,
+    rollouts: int = 64,
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Compare runs' learned quantiles with returns of their policies, rolled out from states of the data.
+
+    Writes OUT.csv (one row a state, action, critic and fraction), OUT_states.csv (one a state, action and critic)
+    and OUT.json.
+
+    Args:
+        runs: directories of runs on one task, of methods with quantile critics.
+        out: where to, e.g. data/results/critics.
+        states: of the data, spread over them, the same for all runs.
+        rollouts: from each state with the policy's action, and again with the data's.
+        seed: of the choice of states.
+        device: auto, cpu or cuda.
+    """
+    from ramac_lib.evidence import agreement, critics
+
+    critics.calibrate_runs(runs, out, states, rollouts, seed, device)
+    _, by_state, facts = critics.load(out)
+    shown = agreement.summary(by_state)
+    names = {run["run"]: run["label"] for run in facts["runs"]}
+    print("bias: learned − Monte-Carlo mean; gap and wasserstein: as shares of the range of returns")
+    print(shown.assign(run=shown["run"].map(names)).to_string(index=False, float_format="%.3g"))
+
+
 def bandit(
     methods: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
@@ -416,6 +475,8 @@ COMMANDS: dict[str, Any] = {
     "evaluate": evaluate,
     "gather": gather,
     "push": push,
+    "record": record,
+    "calibrate-critics": calibrate_critics,
     "bandit": bandit,
     "campaign": campaign,
     "book": book,

@@ -1,6 +1,6 @@
 """Side views of the three planar robots in plain matplotlib, from MuJoCo's geometry: no OpenGL, no window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -86,6 +86,11 @@ def outlines(env_id: str, qpos: Float[np.ndarray, " q"], points: int = 12) -> li
     return shapes
 
 
+def widest(drawn: Sequence[Sequence[Float[np.ndarray, "P 2"]]]) -> float:
+    """Return the width in metres of the widest of several poses, each given by its `outlines`."""
+    return max(float(np.ptp(np.concatenate(shapes)[:, 0])) for shapes in drawn)
+
+
 def strip(
     axes: Axes,
     env_id: str,
@@ -93,18 +98,20 @@ def strip(
     violation: Bool[np.ndarray, " K"],
     labels: list[str] | None = None,
     headroom: float = 0.1,
+    spacing: float | None = None,
 ) -> Float[np.ndarray, " K"]:
     """Draw K poses side by side on one ground line; those in violation in another colour and with a cross below.
 
     The robot's own way forward is taken out: each pose stands in a cell of its own. `labels` stand below the
-    poses, `headroom` is free space above them in metres.
+    poses, `headroom` is free space above them in metres, `spacing` the metres from one to the next (by default, so
+    that the widest pose fits).
 
     Returns:
         x of each pose on the axes, shape (K,).
     """
     drawn = [outlines(env_id, pose) for pose in qpos]
-    widths = [np.ptp(np.concatenate(shapes)[:, 0]) for shapes in drawn]
-    places = np.arange(len(qpos)) * (max(widths) + 0.15)
+    spacing = widest(drawn) + 0.15 if spacing is None else spacing
+    places = np.arange(len(qpos)) * spacing
     for k, (shapes, place) in enumerate(zip(drawn, places, strict=True)):
         everything = np.concatenate(shapes)
         shift = place - (everything[:, 0].min() + everything[:, 0].max()) / 2
@@ -121,8 +128,7 @@ def strip(
             axes.annotate(labels[k], (place, 0), (0, -22), fontsize=8, **below)
     axes.axhline(0, color=TRUTH, linewidth=1)
     top = max(shape[:, 1].max() for shapes in drawn for shape in shapes)
-    margin = (max(widths) + 0.15) / 2
-    axes.set(xlim=(-margin, places[-1] + margin), ylim=(-0.02, top + headroom), aspect="equal")
+    axes.set(xlim=(-spacing / 2, places[-1] + spacing / 2), ylim=(-0.02, top + headroom), aspect="equal")
     axes.axis("off")
     return places
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -30,7 +31,7 @@ def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
 
 @dataclass
 class Rollout:
-    """One episode: what is reported of it, and its monitored signal where that was asked for."""
+    """One episode: what is reported of it, and where asked for, every step's signal, penalty and pose."""
 
     seed: int
     episode: int
@@ -40,6 +41,8 @@ class Rollout:
     violations: int = 0
     monitored: list[float] = field(default_factory=list)
     violated: list[bool] = field(default_factory=list)
+    struck: list[bool] = field(default_factory=list)
+    poses: list[Float[np.ndarray, " q"]] = field(default_factory=list)
 
 
 def rollouts(
@@ -51,6 +54,7 @@ def rollouts(
     episodes: int,
     keys: Sequence[int] = (),
     record: bool = False,
+    poses: int = 0,
 ) -> list[Rollout]:
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
 
@@ -60,7 +64,8 @@ def rollouts(
     Args:
         act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1].
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
-        record: keep the monitored signal and the violation of every step.
+        record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
+        poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
     """
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
     envs = [live_env(env_id, hazard, horizon) for _ in runs]
@@ -82,6 +87,10 @@ def rollouts(
                 if record and "monitored" in info:
                     run.monitored.append(float(info["monitored"]))
                     run.violated.append(bool(info["violation"]))
+                    run.struck.append(info["penalty"] < 0)
+                if run.episode < poses:
+                    base: Any = envs[i].unwrapped
+                    run.poses.append(base.data.qpos.copy())
                 observations[i] = observation
                 if not (terminated or truncated):
                     still.append(i)
@@ -114,6 +123,7 @@ def evaluate(
     episodes: int,
     keys: Sequence[int] = (),
     record: bool = False,
+    poses: int = 0,
 ) -> list[Rollout]:
     """Roll out a method's deployed policy, each of its seeds with noise and environments of its own."""
     noise = Noise(method.seeds, "evaluation", method.device, keys)
@@ -121,4 +131,4 @@ def evaluate(
     def act(observations: Tensor) -> Tensor:
         return method.act(observations.to(method.device), noise)
 
-    return rollouts(act, env_id, hazard, horizon, method.seeds, episodes, keys, record)
+    return rollouts(act, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses)

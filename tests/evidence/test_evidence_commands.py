@@ -1,0 +1,47 @@
+"""The commands end well, or in one sentence."""
+
+import pytest
+
+from ramac_lib.cli import main
+
+
+def run(capsys, *arguments):
+    code = 0
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        code = stop.code or 0
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_record(capsys, runs, tmp_path):
+    code, out, _ = run(
+        capsys, "record", *runs, "--out", tmp_path / "s", "--episodes", 2, "--no-behaviour", "--device", "cpu"
+    )
+    assert code == 0
+    assert "DiffusionQL" in out
+    assert {f.name for f in tmp_path.iterdir()} == {"s.npz", "s.json"}
+
+
+def test_calibrate_critics(capsys, runs, tmp_path):
+    call = ("--states", 2, "--rollouts", 2, "--device", "cpu")
+    code, out, _ = run(capsys, "calibrate-critics", runs[0], "--out", tmp_path / "c", *call)
+    assert code == 0
+    assert "bias" in out
+    assert {f.name for f in tmp_path.iterdir()} == {"c.csv", "c_states.csv", "c.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("record", "nowhere", "--out", "x"), "nowhere: holds no run"),
+        (("calibrate-critics", "nowhere", "--out", "x"), "nowhere: holds no run"),
+    ],
+)
+def test_bad_arguments_end_in_one_sentence(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 1
+    assert err.strip().splitlines() == [f"ramac: {words} (no config.json)"]
+    assert not list(tmp_path.iterdir())
