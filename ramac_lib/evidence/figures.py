@@ -24,7 +24,7 @@ def moments(episodes: pd.DataFrame) -> pd.DataFrame:
     violations``, progress being the step as a share of the row's last one.
     """
     found = episodes.groupby(["row", "step"], sort=False)[["return", "violations"]].mean().reset_index()
-    found = found.rename(columns={"return": "mean"}).sort_values(["row", "step"], kind="stable")
+    found = found.rename(columns={"return": "mean"})
     return found.assign(progress=found["step"] / found.groupby("row")["step"].transform("max"))
 
 
@@ -36,14 +36,14 @@ def front_line(points: pd.DataFrame) -> pd.DataFrame:
 
 def draw_plane(axes: Axes, points: pd.DataFrame, row: str) -> None:
     """Draw one row's evaluations from dark to light, joined in order, over all the others', with the front of all."""
-    own = points[points["row"] == row]
+    own = points[points["row"] == row].sort_values("step")
     rest, edge = points[points["row"] != row], front_line(points)
     axes.scatter(rest["violations"], rest["mean"], s=7, color=OTHERS, linewidths=0)
     axes.step(edge["violations"], edge["mean"], where="post", color=FRONT, linewidth=0.8)
     axes.plot(own["violations"], own["mean"], color=style(row).colour, linewidth=0.8)
     shades = np.array(ordered_colours(101))[np.round(100 * own["progress"]).astype(int)]
     axes.scatter(own["violations"], own["mean"], s=20, c=list(shades), marker=style(row).marker, zorder=3)
-    axes.set_title(style(row).label, fontsize=9)
+    axes.set_title(style(row).label.replace(", ", ",\n"), fontsize=9)
 
 
 def figure_8(evidence: Evidence, task: str, hazard: str) -> Figure:
@@ -56,11 +56,15 @@ def figure_8(evidence: Evidence, task: str, hazard: str) -> Figure:
     main, others = split(points["row"])
     rows = [*main, *others]
     lines = -(-len(rows) // COLUMNS)
+    policies = dict.fromkeys(evidence.played(task, hazard)["row"])
     figure, grid = plt.subplots(lines, COLUMNS, figsize=(8.4, 2.1 * lines), sharex=True, sharey=True, squeeze=False)
     for k, axes in enumerate(grid.flat):
         axes.set_visible(k < len(rows))
         if k < len(rows):
             draw_plane(axes, points, rows[k])
+            for policy in policies:
+                values = evidence.sample(task, hazard, policy).values
+                axes.plot(values["violations"], values["mean"], "*", color=style(policy).colour, markersize=7)
         if k >= len(rows) - COLUMNS:
             axes.xaxis.set_tick_params(labelbottom=True)
     figure.supxlabel("violations an episode", fontsize=10)

@@ -9,6 +9,7 @@ from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 
 BEHAVIOUR = "behaviour"
+CONTROLS = ("radac:risk=neutral", "radac:td_clip=None")  # what RADAC is compared with never stands for it
 DECIDES = ["method", "task", "risk", "alpha", "options"]
 
 
@@ -31,7 +32,7 @@ def key(method: str, task: str, risk: str, alpha: float, options: str) -> str:
 
 def with_keys(table: pd.DataFrame) -> pd.DataFrame:
     """Return rows of `results.COLUMNS` with their row's key as a column ``row``."""
-    table = table.fillna({"risk": "", "options": ""})
+    table = table.astype({"risk": object, "options": object}).fillna({"risk": "", "options": ""})
     if table.empty:
         return table.assign(row=pd.Series(dtype=object))
     distinct = table[DECIDES].drop_duplicates()
@@ -48,12 +49,13 @@ def method_of(row: str) -> str:
 def split(rows: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the rows that stand for the methods of the paper's table 1, in its order, and all others as they come.
 
-    A method's row is the one with its own settings; where every one of its rows departs from them, the first.
+    A method's row is the one with its own settings; where every one of its rows departs from them, the first that is
+    no control.
     """
     rows = list(dict.fromkeys(rows))
     chosen = []
     for method in TABLE_1:
-        of_method = [row for row in rows if method_of(row) == method]
+        of_method = [row for row in rows if method_of(row) == method and row not in CONTROLS]
         if of_method:
             chosen.append(method if method in of_method else of_method[0])
     return chosen, [row for row in rows if row not in chosen]
@@ -61,5 +63,4 @@ def split(rows: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def find(rows: Sequence[str], method: str) -> str | None:
     """Return the row that stands for a method: of the table's upper part, else the first; None without any."""
-    of_method = [row for row in rows if method_of(row) == method]
-    return next((row for row in split(rows)[0] if row in of_method), of_method[0] if of_method else None)
+    return next((row for row in [*split(rows)[0], *rows] if method_of(row) == method and row not in CONTROLS), None)

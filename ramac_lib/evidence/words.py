@@ -1,5 +1,6 @@
 """Sentences of the chapter that follow the results: captions, the answer in short, commands and their cost."""
 
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
@@ -51,7 +52,7 @@ def answer(evidence: Evidence, hazard: str = "paper") -> str:
             told = []
             for twin in (NEUTRAL, CLONE):
                 word = WORDS[case.minus("radac", twin, "cvar").sign]
-                told.append(f"**{word}** {style(case.row(twin)).label}'s")
+                told.append(f"**{word}** that of {style(case.row(twin)).label}")
             lines.append(
                 f"*{task}*, {evidence.updates(task, hazard):,} updates: RADAC's {'; its '.join(parts)}. "
                 f"Its CVaR is {' and '.join(told)}."
@@ -116,9 +117,8 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     sizes = {c["size"] for c in configs} - {None}
     if sizes:
         words["size"] = kept([max(sizes)])
-    return (
-        "ramac campaign " + " ".join(f"--{name} {' '.join(values)}" for name, values in words.items()) + f" --out {out}"
-    )
+    options = [word for name, values in words.items() for word in (f"--{name}", *values)]
+    return shlex.join(["ramac", "campaign", *options, "--out", out])
 
 
 def hours(evidence: Evidence, rates: pd.Series) -> dict[str, float]:
