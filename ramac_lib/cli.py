@@ -150,7 +150,7 @@ def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
 
     Args:
         runs: the runs' directories.
-        out: where to, e.g. data/results/short_runs.
+        out: where to, e.g. data/results/hazard_free.
     """
     from ramac_lib import results
 

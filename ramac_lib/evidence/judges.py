@@ -7,17 +7,16 @@ the rest (`ramac_lib.evidence.samples`); "the others" are the other methods of t
 import pandas as pd
 
 from ramac_lib.evidence.pareto import front
-from ramac_lib.evidence.rows import method_of
+from ramac_lib.evidence.rows import CONTROLS, method_of
 from ramac_lib.evidence.store import Missing, published
-from ramac_lib.evidence.tables import by_seed
+from ramac_lib.evidence.tables import POOR, by_seed
 from ramac_lib.evidence.verdicts import HOLDS, NOT, PARTLY, Case, Judge, graded
 from ramac_lib.plots import style
 
 COMPETITIVE = 0.9  # of the best mean
-POOR = 0.1  # of the best behaviour policy's mean: less is hardly trained
 EXPRESSIVE = ("radac", "rafmac")
 FLOWS = ("flow-ql", "rafmac")
-NEUTRAL, CLONE = "radac:risk=neutral", "bc-diffusion"
+NEUTRAL, CLONE = CONTROLS[0], "bc-diffusion"
 CHEETAH = ("halfcheetah-medium-expert", "halfcheetah-medium-replay")
 WALKER = ("walker2d-medium-expert", "walker2d-medium-replay")
 HOPPER = ("hopper-medium-expert", "hopper-medium-replay")

@@ -102,3 +102,11 @@ def made_by(facts: Sequence[dict]) -> str:
     places = list(dict.fromkeys(where(f["made"]) for f in facts))
     sources = sorted({f["config"]["source"] for f in facts})
     return f"{', '.join(sources)} data; {'; '.join(places)}"
+
+
+def show_untrained(table: pd.DataFrame, name: str) -> Styler:
+    """Return `tables.untrained` for the page."""
+    text = {"": list(table["label"]), "paper: mean": column(table, "paper_mean")}
+    text |= {"ours: mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
+    share = ["–" if pd.isna(value) else f"{100 * value:.0f}\N{NO-BREAK SPACE}%" for value in table["share"]]
+    return styled(pd.DataFrame(text | {"of BC-diffusion's mean": share}), table, name)

@@ -14,6 +14,7 @@ from ramac_lib.risk import cvar
 MAIN, CONTROL, POLICY = "method", "control", "behaviour policy"  # groups of a table's rows, in this order
 EARLY = 1000  # gradient steps of the paper's table 4, as its text reads
 LONG = 1000  # steps of an episode of it, as an early version of the released code reads
+POOR = 0.1  # of the best mean: a method that earns less is hardly trained
 PROTOCOL = 10  # evaluation episodes a seed in the paper
 
 
@@ -173,3 +174,24 @@ def best_of_evaluations(evidence: Evidence, task: str, hazard: str) -> pd.DataFr
 def estimate_of(line: pd.Series, name: str) -> Estimate:
     """Return a table's number with its interval."""
     return Estimate(line[name], line[f"{name}_low"], line[f"{name}_high"])
+
+
+def untrained(evidence: Evidence, task: str, hazard: str) -> pd.DataFrame:
+    """Return the methods that look untrained in the paper's table, beside what ours earn on the same task.
+
+    They are those whose published mean is under `POOR` of the task's best published one. Columns ``row label group
+    paper_mean mean mean_low mean_high cvar cvar_low cvar_high share``; `share` is the mean as a share of BC-diffusion's
+    (NaN without it).
+
+    Raises:
+        Missing: no such method of the paper's table is in the results.
+    """
+    table, theirs = table_1(evidence, task, hazard), published(task)["mean"]
+    poor = theirs[theirs < POOR * theirs.max()]
+    names = {row: style(method_of(row)).label for row in table["row"]}
+    kept = table[(table["group"] == MAIN) & table["row"].map(names).isin(poor.index)]
+    if kept.empty:
+        raise Missing(f"No method that looks untrained in the paper's table on {task} is in the results.")
+    clone = table.loc[table["row"] == "bc-diffusion", "mean"]
+    share = kept["mean"] / clone.iloc[0] if len(clone) else np.nan
+    return kept.assign(paper_mean=kept["row"].map(names).map(poor), share=share).reset_index(drop=True)
