@@ -35,10 +35,10 @@ STYLES = {
     "bc-cvae": Style("BC-CVAE", "#9A9A9A", ":", "*"),
     "behaviour": Style("behaviour", "#000000", "-", "."),
 }
-# Rows of a method that depart from its own settings, by their keys (`ramac_lib.evidence.rows`).
+# Rows of a method that depart from its own settings, by their keys (`ramac_lib.evidence.keys`).
 VARIANTS = {
     "radac:risk=neutral": Style("RADAC, neutral", "#F0A070", ":", ">"),
-    "radac:td_clip=None": Style("RADAC, no clip", "#8C3A00", "--", "8"),
+    "radac:td_clip=None": Style("RADAC, no TD clip", "#8C3A00", "--", "8"),
     "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
     "behaviour:stage=medium": Style("behaviour, medium", "#000000", "--", "."),
 }

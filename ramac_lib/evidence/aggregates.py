@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import bootstrap, trim_mean
 
-from ramac_lib.evidence.rows import find, split
+from ramac_lib.evidence.keys import find, split
 from ramac_lib.evidence.samples import LEVEL, RESAMPLES, Estimate
 from ramac_lib.evidence.store import Evidence, Missing
 from ramac_lib.evidence.tables import by_seed

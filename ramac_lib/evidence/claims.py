@@ -19,7 +19,7 @@ CLAIMS = (
     ),
     Claim(
         "3", "5.1", "… at a competitive or higher mean (RADAC)",
-        "its mean is not below the best of the others'; in part: at least .9 of it", judges.competitive,
+        "its mean is at least .9 of the best of the others' and not below it; in part: either", judges.competitive,
     ),
     Claim(
         "4", "5.1", "it is the CVaR's guidance that moves probability from the hazard",
@@ -44,7 +44,7 @@ CLAIMS = (
     ),
     Claim(
         "9", "5.1", "ORAAC reliably handles the sharp threshold",
-        "no other's CVaR is above its own; in part: its own is above at least half of theirs", judges.handles,
+        "its CVaR is above at least half of the others' and below none; in part: either", judges.handles,
         HOPPER[:1],
     ),
     Claim(

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ramac_lib.evidence.keys import split
 from ramac_lib.evidence.pareto import front
-from ramac_lib.evidence.rows import split
 from ramac_lib.evidence.samples import ALPHA
 from ramac_lib.evidence.store import Evidence
 from ramac_lib.plots import curve, ordered_colours, style

@@ -6,8 +6,8 @@ the rest (`ramac_lib.evidence.samples`); "the others" are the other methods of t
 
 import pandas as pd
 
+from ramac_lib.evidence.keys import CONTROLS, method_of
 from ramac_lib.evidence.pareto import front
-from ramac_lib.evidence.rows import CONTROLS, method_of
 from ramac_lib.evidence.store import Missing, published
 from ramac_lib.evidence.tables import POOR, by_seed
 from ramac_lib.evidence.verdicts import HOLDS, NOT, PARTLY, Case, Judge, graded
@@ -45,7 +45,7 @@ def competitive(case: Case) -> Found:
     rival = case.top(others, "mean")
     gap = case.minus("radac", rival, "mean")
     near = case.sample("radac").values["mean"] >= COMPETITIVE * case.sample(rival).values["mean"]
-    return graded(gap.sign >= 0, near), case.beside("radac", rival, "mean")
+    return graded(gap.sign >= 0 and near, gap.sign >= 0 or near), case.beside("radac", rival, "mean")
 
 
 def guidance(case: Case) -> Found:
@@ -76,7 +76,8 @@ def handles(case: Case) -> Found:
     signs = case.against("oraac", others, "cvar")
     rival = case.top(others, "cvar")
     above = sum(s > 0 for s in signs) >= len(others) / 2
-    return graded(min(signs) >= 0, above), case.beside("oraac", rival, "cvar")
+    safe = min(signs) >= 0
+    return graded(safe and above, safe or above), case.beside("oraac", rival, "cvar")
 
 
 def leaves_return(case: Case) -> Found:

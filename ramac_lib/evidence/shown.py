@@ -63,7 +63,8 @@ def show_1(table: pd.DataFrame, name: str) -> Styler:
     text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
     text |= {"violations": column(table, "violations"), "steps": column(table, "length")}
     if table["paper_mean"].notna().any():
-        text |= {"paper: mean": column(table, "paper_mean"), "CVaR₀.₁": column(table, "paper_cvar")}
+        pairs = zip(table["paper_mean"], table["paper_cvar"], strict=True)
+        text["paper: mean / CVaR"] = ["–" if pd.isna(mean) else f"{mean:.0f} / {tail:.0f}" for mean, tail in pairs]
     marked = {"mean [95 %]": "mean_mark", "CVaR₀.₁ [95 %]": "cvar_mark"}
     return styled(pd.DataFrame(text), table, name, marked)
 

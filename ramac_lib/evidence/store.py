@@ -10,7 +10,7 @@ import pandas as pd
 from ramac_lib import results
 from ramac_lib.behaviour import data_folder
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.rows import split, with_keys
+from ramac_lib.evidence.keys import split, with_keys
 from ramac_lib.evidence.samples import Sample
 from ramac_lib.tasks import get_task
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramac_lib.evidence.rows import method_of, split
+from ramac_lib.evidence.keys import method_of, split
 from ramac_lib.evidence.samples import ALPHA, Estimate, Sample
 from ramac_lib.evidence.store import Evidence, Missing, published
 from ramac_lib.plots import style

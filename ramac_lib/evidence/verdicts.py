@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ramac_lib.evidence.rows import find, method_of
+from ramac_lib.evidence.keys import find, method_of
 from ramac_lib.evidence.samples import Estimate, Sample
 from ramac_lib.evidence.store import Evidence, Missing
 from ramac_lib.evidence.tables import EARLY, early

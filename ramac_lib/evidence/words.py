@@ -7,7 +7,7 @@ import pandas as pd
 
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.evidence.judges import CLONE, NEUTRAL
-from ramac_lib.evidence.rows import method_of
+from ramac_lib.evidence.keys import method_of
 from ramac_lib.evidence.shown import made_by
 from ramac_lib.evidence.store import Evidence, Missing, published
 from ramac_lib.evidence.tables import MAIN, groups
@@ -126,13 +126,19 @@ def hours(evidence: Evidence, rates: pd.Series) -> dict[str, float]:
 
     Args:
         rates: seed-updates a second by method (`cost.best_rates`); a row is priced as its method.
+
+    Raises:
+        Missing: there is no campaign, or no rate for any of its methods.
     """
+    evidence.settings()
     rows = evidence.table.drop_duplicates("run").set_index("run")["row"]
     spent: dict[str, float] = {}
     for run, facts in evidence.facts.items():
         if run in rows.index and method_of(rows[run]) in rates.index:
             count = facts.get("updates", facts["config"]["steps"]) * len(facts["config"]["seeds"])
             spent[rows[run]] = spent.get(rows[run], 0.0) + count / float(rates[method_of(rows[run])]) / 3600
+    if not spent:
+        raise Missing("No speed was measured for any method of the stored campaign.")
     return spent
 
 

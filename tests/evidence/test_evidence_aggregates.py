@@ -3,15 +3,16 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from evidence_helpers import TASK, around, episodes, gathered, policies
+from campaign_tables import TASK, around, episodes, gathered, policies
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.colors import to_hex
 from scipy.stats import mannwhitneyu
 
-from ramac_lib.evidence import Missing, aggregates, figures
+from ramac_lib.evidence import aggregates, figures
 from ramac_lib.evidence.pareto import front
+from ramac_lib.evidence.store import Missing
 from ramac_lib.plots import style
 
 PAPER = (TASK, "paper")

@@ -10,7 +10,8 @@ from ramac_lib import calibration, results
 from ramac_lib.behaviour import data_folder, stages
 from ramac_lib.errors import RamacError
 from ramac_lib.evaluation import DISCOUNT
-from ramac_lib.evidence import behaviours, load
+from ramac_lib.evidence import behaviours
+from ramac_lib.evidence.store import load
 from ramac_lib.hazards import get_hazard
 from ramac_lib.rollouts import Episode
 

@@ -6,34 +6,34 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from evidence_helpers import TASK, around, episodes, gathered, policies
+from campaign_tables import TASK, around, episodes, gathered, policies
 
-from ramac_lib import evidence as package
 from ramac_lib import plots, risk
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import Missing, rows, shown, store, tables
+from ramac_lib.evidence import keys, shown, store, tables
 from ramac_lib.evidence.samples import Estimate, Sample
+from ramac_lib.evidence.store import Missing
 
 PAPER = (TASK, "paper")
 
 
 def test_keys_name_only_what_departs_from_the_methods_own():
-    assert rows.key("radac", TASK, "cvar", 0.1, "") == "radac"
-    assert rows.key("radac", TASK, "neutral", 0.1, "") == "radac:risk=neutral"
-    assert rows.key("radac", TASK, "cvar", 0.25, "td_clip=None") == "radac:alpha=0.25,td_clip=None"
-    assert rows.key("bc-diffusion", TASK, "", float("nan"), "") == "bc-diffusion"
-    assert rows.key("behaviour", TASK, "", float("nan"), "stage=expert") == "behaviour:stage=expert"
-    assert rows.key("of-tomorrow", TASK, "cvar", 0.1, "x=1;y=2") == "of-tomorrow:x=1,y=2"
+    assert keys.key("radac", TASK, "cvar", 0.1, "") == "radac"
+    assert keys.key("radac", TASK, "neutral", 0.1, "") == "radac:risk=neutral"
+    assert keys.key("radac", TASK, "cvar", 0.25, "td_clip=None") == "radac:alpha=0.25,td_clip=None"
+    assert keys.key("bc-diffusion", TASK, "", float("nan"), "") == "bc-diffusion"
+    assert keys.key("behaviour", TASK, "", float("nan"), "stage=expert") == "behaviour:stage=expert"
+    assert keys.key("of-tomorrow", TASK, "cvar", 0.1, "x=1;y=2") == "of-tomorrow:x=1,y=2"
 
 
 def test_a_methods_row_is_its_own_settings_or_else_its_first():
-    main, others = rows.split(["radac:risk=neutral", "bc-diffusion", "radac", "flow-ql:a=2", "flow-ql:a=3", "cql"])
+    main, others = keys.split(["radac:risk=neutral", "bc-diffusion", "radac", "flow-ql:a=2", "flow-ql:a=3", "cql"])
     assert main == ["cql", "flow-ql:a=2", "radac"]
     assert others == ["radac:risk=neutral", "bc-diffusion", "flow-ql:a=3"]
-    assert rows.find(["flow-ql:a=3", "flow-ql:a=2"], "flow-ql") == "flow-ql:a=3"
-    assert rows.find(main, "codac") is None
-    assert rows.find(["radac:risk=neutral", "radac:td_clip=None"], "radac") is None
-    assert rows.find(["radac:risk=neutral", "radac:eta=1"], "radac") == "radac:eta=1"
+    assert keys.find(["flow-ql:a=3", "flow-ql:a=2"], "flow-ql") == "flow-ql:a=3"
+    assert keys.find(main, "codac") is None
+    assert keys.find(["radac:risk=neutral", "radac:td_clip=None"], "radac") is None
+    assert keys.find(["radac:risk=neutral", "radac:eta=1"], "radac") == "radac:eta=1"
 
 
 def test_variants_of_radac_are_told_apart():
@@ -169,7 +169,7 @@ def test_the_best_of_evaluations_is_chosen_for_each_seed():
 
 
 def test_without_a_campaign_there_is_a_sentence(tmp_path):
-    found = package.load(tmp_path)
+    found = store.load(tmp_path)
     for ask in (found.settings, lambda: tables.table_1(found, *PAPER), lambda: found.curve(*PAPER)):
         with pytest.raises(Missing, match=r"no data/results/campaign\.csv yet"):
             ask()
@@ -181,7 +181,7 @@ def test_stored_evidence_is_read_back(tmp_path):
     table.to_csv(tmp_path / "campaign.csv", index=False)
     facts = {table["run"][0]: {"config": {"hazard": "paper", "seeds": [0], "steps": 1, "source": "x", "size": None}}}
     (tmp_path / "campaign.json").write_text(json.dumps(facts))
-    found = package.load(tmp_path)
+    found = store.load(tmp_path)
     assert found.settings() == [PAPER]
     assert found.report(*PAPER)["row"].unique().tolist() == ["radac"]
     assert (found.updates(*PAPER), found.seeds(*PAPER)) == (10_000, 3)

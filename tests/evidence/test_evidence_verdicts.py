@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from evidence_helpers import TASK, around, episodes, gathered, policies
+from campaign_tables import TASK, around, episodes, gathered, policies
 
-from ramac_lib.evidence import Missing, judges, words
+from ramac_lib.evidence import judges, words
 from ramac_lib.evidence.claims import CLAIMS
+from ramac_lib.evidence.store import Missing
 from ramac_lib.evidence.verdicts import HOLDS, LEAST_UPDATES, NOT, PARTLY, UNSAID, Case, Claim, judge, rules
 
 PAPER = (TASK, "paper")
@@ -45,7 +46,7 @@ def verdict(rule, evidence, task=TASK, hazard="paper", at_start=False):
         (judges.best_tail("radac"), {"cql": 200}, {}, NOT),
         (judges.best_tail("rafmac", ("radac",)), {"rafmac": 150, "radac": 300}, {}, HOLDS),
         (judges.competitive, {}, {}, HOLDS),
-        (judges.competitive, {"radac": 190, "oraac": 200}, {}, PARTLY),
+        (judges.competitive, {"radac": 190, "oraac": 200}, {}, PARTLY),  # below, but by a twentieth only
         (judges.competitive, {"oraac": 200}, {}, NOT),
         (judges.guidance, {"radac": 150}, {}, HOLDS),
         (judges.guidance, {}, {"radac": 10}, PARTLY),
@@ -55,7 +56,8 @@ def verdict(rule, evidence, task=TASK, hazard="paper", at_start=False):
         (judges.beyond_data, {"radac": 500}, {}, HOLDS),
         (judges.beyond_data, {"radac": 200}, {}, PARTLY),
         (judges.beyond_data, {"radac": 50}, {}, NOT),
-        (judges.handles, {}, {}, HOLDS),
+        (judges.handles, {"codac": 50, "cql": 50, "rafmac": 50, "flow-ql": 50}, {}, HOLDS),
+        (judges.handles, {}, {}, PARTLY),
         (judges.handles, {"oraac": 150, "radac": 200}, {}, PARTLY),
         (judges.handles, {"oraac": 50}, {}, NOT),
         (judges.leaves_return, {}, {}, HOLDS),
@@ -206,5 +208,7 @@ def test_captions_and_costs():
     assert words.lacking(campaign(), *PAPER) == ""
     spent = words.hours(evidence, pd.Series({"radac": 10.0}))
     assert spent == {"radac": pytest.approx(30_000 / 10 / 3600), "radac:risk=neutral": pytest.approx(30_000 / 36_000)}
+    with pytest.raises(Missing, match="No speed"):
+        words.hours(evidence, pd.Series(dtype=float))
     assert "131 / -167" in words.versions(TASK)
     assert words.versions("walker2d-medium-expert") == ""
