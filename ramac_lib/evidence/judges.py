@@ -104,6 +104,8 @@ def untrained(method: str) -> Judge:
     """Judge the published number of a method that looks untrained: does one that works earn as little?"""
 
     def judge(case: Case) -> Found:
+        if case.hazard != "paper":
+            raise Missing("needs the paper's hazard, under which the published number stands")
         theirs = published(case.task)["mean"]
         name = style(method).label
         if name not in theirs.index or theirs[name] >= POOR * theirs.max():

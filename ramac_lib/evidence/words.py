@@ -87,7 +87,7 @@ def versions(task: str) -> str:
 
 
 def command(evidence: Evidence, out: str = "runs/evidence") -> str:
-    """Return the command that makes the stored campaign, read from its own facts.
+    """Return the command that makes the stored campaign, read from its own facts, an option a line.
 
     Raises:
         Missing: there is no campaign.
@@ -117,8 +117,8 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     sizes = {c["size"] for c in configs} - {None}
     if sizes:
         words["size"] = kept([max(sizes)])
-    options = [word for name, values in words.items() for word in (f"--{name}", *values)]
-    return shlex.join(["ramac", "campaign", *options, "--out", out])
+    parts = ["ramac campaign", *(shlex.join([f"--{name}", *values]) for name, values in words.items())]
+    return " \\\n  ".join([*parts, shlex.join(["--out", out])])
 
 
 def hours(evidence: Evidence, rates: pd.Series) -> dict[str, float]:

@@ -72,7 +72,7 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     seen = run()
     assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
     assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
-    told = " ".join(sentences(seen))
+    told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
     assert ABSENT not in told
     assert "The stored campaign has nothing under the hazard calibrated." in told
     assert "ramac evaluate RUN --horizon 1000" in told

@@ -155,6 +155,13 @@ def test_a_sentence_about_a_thousand_steps_may_be_judged_on_a_shorter_run():
     assert judge(late, [start], "paper")["found"][0] == "needs an evaluation at 1,000 updates"
 
 
+def test_published_numbers_are_judged_under_the_papers_hazard_only():
+    rule = Claim("1", "x", "s", "r", judges.untrained("cql"))
+    assert judge(campaign(hazard="calibrated"), [rule], "calibrated")["found"][0].startswith("needs the paper's hazard")
+    strong = Claim("1", "x", "s", "r", judges.untrained("oraac"))
+    assert judge(campaign(), [strong], "paper")["verdict"][0] == UNSAID
+
+
 def test_missing_rows_are_named():
     judged = judge(campaign({"radac": None}), CLAIMS, "paper")
     assert judged["verdict"][0] == UNSAID
@@ -192,7 +199,7 @@ def test_the_answer_follows_the_numbers():
 
 
 def test_the_command_is_read_from_the_facts():
-    said = words.command(campaign({"oraac": None}))
+    said = words.command(campaign({"oraac": None})).replace(" \\\n  ", " ")
     assert "--tasks hopper-medium-expert --methods cql codac oraac-diffusion" in said
     assert "--seeds 0 1 2 --steps 10000 --evaluations 2 --episodes 10 --report-episodes 20" in said
     tuples = gathered(episodes("radac:hidden=(64, 64)", [[1.0]]))
