@@ -30,6 +30,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from ramac_lib.behaviour import stages
+from ramac_lib.evaluation import DISCOUNT
 from ramac_lib.hazards import PAPER, PRESETS, Hazard, decide
 from ramac_lib.risk import cvar
 from ramac_lib.rollouts import GROUP, Episode, Job, roll_out, worker_map
@@ -80,7 +81,7 @@ def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int 
     where it ends. The draws depend on the seed alone: all hazards meet the same ones.
 
     Returns:
-        Columns ``episode draw return length violations``.
+        Columns ``episode draw return discounted_return length violations``.
     """
     rng = np.random.default_rng([crc32(b"draws"), seed])
     tables = []
@@ -90,9 +91,17 @@ def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int 
         rewards = episode.rewards[:length].sum(dtype=np.float64) + outcome.penalty[:, :length].sum(
             axis=1, dtype=np.float64
         )
+        discounted = (episode.rewards + outcome.penalty)[:, :length].astype(np.float64) @ DISCOUNT ** np.arange(length)
         violations = int(outcome.violation[:length].sum())
         tables.append(
-            {"episode": k, "draw": range(draws), "return": rewards, "length": length, "violations": violations}
+            {
+                "episode": k,
+                "draw": range(draws),
+                "return": rewards,
+                "discounted_return": discounted,
+                "length": length,
+                "violations": violations,
+            }
         )
     return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
 

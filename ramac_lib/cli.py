@@ -150,7 +150,7 @@ def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
 
     Args:
         runs: the runs' directories.
-        out: where to, e.g. data/results/short_runs.
+        out: where to, e.g. data/results/hazard_free.
     """
     from ramac_lib import results
 
@@ -359,6 +359,29 @@ def campaign(
         raise RamacError(f"{len(failures)} cells failed: {', '.join(failures)}; go on with --resume --out {folder}")
 
 
+def behaviour(
+    tasks: tuple[str, ...] = ("hopper-medium-expert",),
+    hazards: tuple[str, ...] = ("none", "paper", "calibrated"),
+    seeds: tuple[int, ...] = (0, 1, 2, 3),
+    episodes: int = 100,
+    out: Path = Path("data/results/behaviour"),
+) -> None:
+    """Roll out the behaviour policies that tasks' bundled data are made of; write what chapter 5 sets beside them.
+
+    Args:
+        tasks: {hopper,walker2d,halfcheetah}-{medium-expert,medium-replay}.
+        hazards: paper, calibrated, none.
+        seeds: of the rollouts.
+        episodes: of each policy and seed.
+        out: where to, without a suffix: OUT.csv and OUT.json.
+    """
+    from ramac_lib.evidence import behaviours
+
+    table, facts = behaviours.measure(tasks, hazards, seeds, episodes)
+    behaviours.write(table, facts, out)
+    _report(table, "report")
+
+
 def book(
     profile: str = "quick",
     only: str | None = None,
@@ -479,6 +502,7 @@ COMMANDS: dict[str, Any] = {
     "calibrate-critics": calibrate_critics,
     "bandit": bandit,
     "campaign": campaign,
+    "behaviour": behaviour,
     "book": book,
     "bench": bench,
 }

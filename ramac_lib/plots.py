@@ -35,13 +35,27 @@ STYLES = {
     "bc-cvae": Style("BC-CVAE", "#9A9A9A", ":", "*"),
     "behaviour": Style("behaviour", "#000000", "-", "."),
 }
+# Rows of a method that depart from its own settings, by their keys (`ramac_lib.evidence.keys`).
+VARIANTS = {
+    "radac:risk=neutral": Style("RADAC, neutral", "#F0A070", ":", ">"),
+    "radac:td_clip=None": Style("RADAC, no TD clip", "#8C3A00", "--", "8"),
+    "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
+    "behaviour:stage=medium": Style("behaviour, medium", "#000000", "--", "."),
+}
 SAFE, VIOLATION, TRUTH = "#0072B2", "#D55E00", "#000000"
 BAND = "#009E73"  # a safe range
 
 
-def style(method: str) -> Style:
-    """Return a method's style; one that has none yet is drawn in olive under its own name."""
-    return STYLES.get(method, Style(method, "#999933", "-.", "x"))
+def style(row: str) -> Style:
+    """Return the style of a method, or of a row ``METHOD:option=value,…``: its method's, with the options named.
+
+    A method that has none yet is drawn in olive under its own name.
+    """
+    if row in VARIANTS:
+        return VARIANTS[row]
+    method, colon, options = row.partition(":")
+    own = STYLES.get(method, Style(method, "#999933", "-.", "x"))
+    return own._replace(label=f"{own.label}, {options.replace(',', ', ')}", line="-.") if colon else own
 
 
 def use() -> None:

@@ -1,0 +1,156 @@
+"""The stored campaign and the stored behaviour policies, as tables, figures and verdicts ask for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ramac_lib import results
+from ramac_lib.behaviour import data_folder
+from ramac_lib.errors import RamacError
+from ramac_lib.evidence.keys import split, with_keys
+from ramac_lib.evidence.samples import Sample
+from ramac_lib.tasks import get_task
+
+CAMPAIGN, BEHAVIOUR_FILE = "campaign", "behaviour"
+POLICIES_SHOWN = 2  # of the behaviour policies behind a task's data: those of the highest means
+
+
+class Missing(RamacError):
+    """What was asked for is not in the results; the message is a sentence for the page."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Episodes of a campaign, each under the hazard that its run was trained with, and of the behaviour policies.
+
+    Args:
+        table: rows of `results.COLUMNS` with their row's key as ``row``; empty where there is no campaign.
+        facts: each run's facts, by hash.
+        behaviour: the same columns for the behaviour policies.
+    """
+
+    table: pd.DataFrame
+    facts: Mapping[str, Mapping[str, Any]]
+    behaviour: pd.DataFrame
+    _samples: dict[tuple, Sample] = field(default_factory=dict, repr=False)
+
+    def settings(self) -> list[tuple[str, str]]:
+        """Return every (task, hazard) of which there is a report, in the file's order.
+
+        Raises:
+            Missing: there is none.
+        """
+        if self.table.empty:
+            raise Missing(
+                f"There is no data/results/{CAMPAIGN}.csv yet: this needs the results of a campaign "
+                "(the commands are at this page's end)."
+            )
+        reported = self.table[self.table["purpose"] == "report"]
+        found = list(dict.fromkeys(zip(reported["task"], reported["hazard"], strict=True)))
+        if not found:
+            raise Missing("The stored campaign has no report yet.")
+        return found
+
+    def report(self, task: str, hazard: str, horizon: int | None = None) -> pd.DataFrame:
+        """Return the episodes of every row's last checkpoint.
+
+        Args:
+            horizon: steps at which they were cut (default: the task's).
+
+        Raises:
+            Missing: there are none.
+        """
+        self.settings()
+        horizon = get_task(task).horizon if horizon is None else horizon
+        part = self._part("report", task, hazard)
+        part = part[part["horizon"] == horizon]
+        if part.empty:
+            raise Missing(
+                f"The stored results have no episodes of {horizon} steps on {task} under the hazard {hazard}: "
+                f"`ramac evaluate RUN --horizon {horizon}` adds them to a run."
+            )
+        return part[part["step"] == part.groupby("row")["step"].transform("max")]
+
+    def curve(self, task: str, hazard: str) -> pd.DataFrame:
+        """Return the episodes of the evaluations while training, those at a run's end included.
+
+        Raises:
+            Missing: there are none.
+        """
+        self.settings()
+        part = self._part("training", task, hazard)
+        if part.empty:
+            raise Missing(f"The stored campaign has no evaluations while training on {task} under {hazard}.")
+        return part
+
+    def _part(self, purpose: str, task: str, hazard: str) -> pd.DataFrame:
+        table = self.table
+        return table[(table["purpose"] == purpose) & (table["task"] == task) & (table["hazard"] == hazard)]
+
+    def rows(self, task: str, hazard: str) -> tuple[list[str], list[str]]:
+        """Return the rows of the paper's methods, and the others, of which there is a report."""
+        return split(self.report(task, hazard)["row"])
+
+    def played(self, task: str, hazard: str) -> pd.DataFrame:
+        """Return the episodes of the behaviour policies shown, the better one first; empty where none were stored."""
+        table = self.behaviour
+        part = table[(table["task"] == task) & (table["hazard"] == hazard)]
+        order = part.groupby("row")["return"].mean().sort_values(ascending=False).index[:POLICIES_SHOWN]
+        return pd.concat([part[part["row"] == row] for row in order]) if len(order) else part
+
+    def sample(self, task: str, hazard: str, row: str) -> Sample:
+        """Return a row's report with its resamples; of a behaviour policy too. Made once."""
+        asked = (task, hazard, row)
+        if asked not in self._samples:
+            played = self.played(task, hazard)
+            stored = row in set(played["row"])
+            episodes = played if stored else self.report(task, hazard)
+            # A behaviour policy is one policy, whatever the seeds of its rollouts.
+            self._samples[asked] = Sample(episodes[episodes["row"] == row], " ".join(asked), one_policy=stored)
+        return self._samples[asked]
+
+    def updates(self, task: str, hazard: str) -> int:
+        """Return the fewest updates behind the report of any of the paper's methods."""
+        main, others = self.rows(task, hazard)
+        steps = self.report(task, hazard).groupby("row")["step"].max()
+        return int(steps[main or others].min())
+
+    def seeds(self, task: str, hazard: str) -> int:
+        """Return the fewest seeds of any row of the report."""
+        return int(self.report(task, hazard).groupby("row")["seed"].nunique().min())
+
+
+def make(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], behaviour: pd.DataFrame) -> Evidence:
+    """Return the evidence in a campaign's table; episodes under another hazard than trained with are left out."""
+    trained = table["run"].map({run: f["config"]["hazard"] for run, f in facts.items()}).fillna(table["hazard"])
+    return Evidence(with_keys(table[trained == table["hazard"]]), facts, with_keys(behaviour))
+
+
+def load(folder: Path | None = None) -> Evidence:
+    """Return the stored evidence; what is not there is empty, and says so when it is asked for.
+
+    Args:
+        folder: of ``campaign.csv``, ``behaviour.csv`` and their ``.json`` (default: the repository's data/results).
+
+    Raises:
+        RamacError: a file that is there is none of these.
+    """
+    folder = data_folder() / "results" if folder is None else Path(folder)
+
+    def read(name: str) -> tuple[pd.DataFrame, dict[str, dict]]:
+        if not (folder / f"{name}.csv").exists():
+            return pd.DataFrame(columns=list(results.COLUMNS)), {}
+        return results.load(name, folder)
+
+    table, facts = read(CAMPAIGN)
+    return make(table, facts, read(BEHAVIOUR_FILE)[0])
+
+
+def published(task: str, version: str = "icml", folder: Path | None = None) -> pd.DataFrame:
+    """Return the paper's table 1 for a task: columns ``mean cvar``, indexed by the method's printed name."""
+    table = pd.read_csv((data_folder() if folder is None else Path(folder)) / "paper" / "table1.csv")
+    part = table[(table["task"] == task) & (table["version"] == version)]
+    return part.set_index("method")[["mean", "cvar0.1"]].rename(columns={"cvar0.1": "cvar"})

@@ -1,0 +1,80 @@
+"""Chapter 5 runs with whatever results there are: none, or a campaign of some rows."""
+
+import json
+import shutil
+from pathlib import Path
+
+import IPython.display
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from campaign_tables import TASK, around, episodes, policies
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from ramac_lib.campaign.grid import PROFILES
+
+ROOT = Path(__file__).parents[2]
+ABSENT = "There is no data/results/campaign.csv yet"
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Return a function that executes the chapter's cells on the results in a folder, and returns what it shows."""
+    (tmp_path / "results").mkdir()
+    shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
+    monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
+    monkeypatch.chdir(ROOT / "book")
+    cells = json.loads((ROOT / "book" / "5_training.ipynb").read_text())["cells"]
+
+    def run():
+        seen = []
+        monkeypatch.setattr(IPython.display, "display", seen.append)
+        names = {}
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                exec("".join(cell["source"]), names)
+        return seen
+
+    yield tmp_path / "results", run
+    plt.close("all")
+
+
+def sentences(seen):
+    return [thing.data for thing in seen if isinstance(thing, Markdown)]
+
+
+def test_without_a_campaign_every_table_is_a_sentence(execute):
+    _, run = execute
+    seen = run()
+    assert not [thing for thing in seen if isinstance(thing, (Styler, Figure))]
+    assert len(sentences(seen)) == len(seen) > 15
+    assert all(text.startswith(f"*{ABSENT}") for text in sentences(seen))
+
+
+def test_with_a_campaign_there_are_tables_and_figures(execute):
+    folder, run = execute
+    rows, tables = [*PROFILES["laptop"].rows, "radac:td_clip=None"], []
+    for k, row in enumerate(rows):
+        returns = around(100 + 10 * k, 30, seed=k)
+        tables.append(episodes(row, returns, violations=around(20, 2, seed=k)))
+        for step in (1000, 10_000):
+            tables.append(episodes(row, returns[:, :10] * step / 10_000, step=step, purpose="training"))
+    table = pd.concat(tables, ignore_index=True)
+    config = {"hazard": "paper", "task": TASK, "seeds": [0, 1, 2], "steps": 10_000, "source": "bundled", "size": None}
+    made = {"device": "CPU, 1 threads", "torch": "2", "date": "2026-01-01"}
+    facts = {run_name: {"config": config, "made": made} for run_name in table["run"].unique()}
+    played = pd.concat(policies(300.0, 100.0), ignore_index=True)
+    for name, found, beside in (("campaign", table, facts), ("behaviour", played, {})):
+        found.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.json").write_text(json.dumps(beside))
+    seen = run()
+    assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
+    assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
+    told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
+    assert ABSENT not in told
+    assert "The stored campaign has nothing under the hazard calibrated." in told
+    assert "ramac evaluate RUN --horizon 1000" in told
+    assert "RADAC's CVaR₀.₁ is" in told
+    assert f"ramac campaign --tasks {TASK} --methods {' '.join(rows)}" in told
