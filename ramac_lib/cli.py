@@ -201,7 +201,7 @@ def record(
         behaviour: keep the signal of the runs' data as well.
         device: auto, cpu or cuda.
     """
-    from ramac_lib.evidence import density, recording
+    from ramac_lib.probes import density, recording
 
     kept = recording.record_runs(runs, out, episodes, poses, behaviour, device)
     shown = density.outside(kept, range(len(kept.rows))).assign(hazard=[row.hazard for row in kept.rows])
@@ -231,7 +231,7 @@ def calibrate_critics(
         seed: of the choice of states.
         device: auto, cpu or cuda.
     """
-    from ramac_lib.evidence import agreement, critics
+    from ramac_lib.probes import agreement, critics
 
     critics.calibrate_runs(runs, out, states, rollouts, seed, device)
     _, by_state, facts = critics.load(out)

@@ -1,1 +1,1 @@
-"""What the book says of trained networks, and how it is measured, tabled and drawn. Nothing below imports this."""
+"""What a campaign's results say: tables, aggregates, figures, verdicts on the paper's sentences (chapter 5)."""

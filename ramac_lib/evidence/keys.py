@@ -9,11 +9,12 @@ from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 
 BEHAVIOUR = "behaviour"
-CONTROLS = ("radac:risk=neutral", "radac:td_clip=None")  # what RADAC is compared with never stands for it
+# What RADAC is compared with never stands for it.
+CONTROLS = ("radac:risk=neutral", "radac:td_clip=None", "radac:quantile_axis=target,td_clip=None")
 DECIDES = ["method", "task", "risk", "alpha", "options"]
 
 
-def key(method: str, task: str, risk: str, alpha: float, options: str) -> str:
+def key(method: str, task: str, risk: str, alpha: float | None, options: str) -> str:
     """Return a row's key, ``METHOD`` or ``METHOD:option=value,…``, as `ramac campaign --methods` takes it."""
     own = None
     if method != BEHAVIOUR:

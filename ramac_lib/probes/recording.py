@@ -1,7 +1,7 @@
 """``ramac record``: roll out deployed policies under the live hazard, keep every step's signal and some poses.
 
 OUT.npz holds all episodes' steps one after another, in the order of the runs, their seeds and their episodes; flags
-are packed eight to a byte. OUT.json says what made them. `ramac_lib.evidence.signals` reads them.
+are packed eight to a byte. OUT.json says what made them. `ramac_lib.probes.signals` reads them.
 """
 
 import json
@@ -16,12 +16,12 @@ from tqdm.auto import tqdm
 
 from ramac_lib import datasets, evaluation, hazards, reports
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.rows import row_of
-from ramac_lib.evidence.signals import FORMAT, Signals, load
 from ramac_lib.files import atomic
 from ramac_lib.hazards import get_hazard
 from ramac_lib.machine import get_device, provenance
 from ramac_lib.methods import Method
+from ramac_lib.probes.rows import row_of
+from ramac_lib.probes.signals import FORMAT, Signals, load
 from ramac_lib.rollouts import make_env
 from ramac_lib.runs import RunConfig, RunDirectory
 from ramac_lib.tasks import BANDIT, get_task

@@ -4,17 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from evidence_helpers import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
+from probe_helpers import make_run
 
 from ramac_lib import evaluation, reports
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import density, recording, signals
-from ramac_lib.evidence.rows import Row, styles
 from ramac_lib.hazards import Hazard, decide, get_hazard, rates
+from ramac_lib.plots import style
+from ramac_lib.probes import density, recording, signals
+from ramac_lib.probes.rows import Row, styles
 from ramac_lib.tasks import BANDIT
 
 TASK = "hopper-medium-expert"
@@ -139,7 +140,7 @@ def test_runs_are_selected_by_task_hazard_and_method(recorded):
     assert kept.select(TASK, "paper", plain=True) == []  # the narrow networks are a variant
 
 
-def test_variants_have_the_methods_hue_and_a_look_of_their_own():
+def test_variants_have_a_look_of_their_own():
     rows = [
         Row("radac", TASK, "paper", "cvar", 0.1, ""),
         Row("radac", TASK, "paper", "neutral", 0.1, ""),
@@ -148,10 +149,10 @@ def test_variants_have_the_methods_hue_and_a_look_of_their_own():
     ]
     drawn = styles(rows)
     assert [look.label for look in drawn] == [
-        "RADAC", "RADAC, neutral", "RADAC, τ on the target, no TD clip", "ORAAC, α=0.05",
+        "RADAC", "RADAC, neutral", "RADAC, released axis, no TD clip", "ORAAC, alpha=0.05",
     ]  # fmt: skip
     assert len({look.colour for look in drawn}) == len({(look.line, look.colour) for look in drawn}) == 4
-    assert [look.marker for look in drawn] == ["o", "o", "o", "D"]
+    assert drawn[0] == style("radac")
 
 
 # -- the density ----------------------------------------------------------------------------------------------------

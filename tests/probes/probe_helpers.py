@@ -1,4 +1,4 @@
-"""Tiny runs that the tests of evidence share."""
+"""Tiny runs that the tests of probes share."""
 
 from ramac_lib.runs import make_config
 from ramac_lib.training import Schedule, train

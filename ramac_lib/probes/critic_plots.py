@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ramac_lib.evidence.agreement import curve
-from ramac_lib.evidence.rows import row_from, styles
 from ramac_lib.plots import TRUTH, Style
+from ramac_lib.probes.agreement import curve
+from ramac_lib.probes.rows import row_from, styles
 
 KINDS = {"policy": "the policy's action", "data": "the data's action"}
 

@@ -22,15 +22,15 @@ from tqdm.auto import tqdm
 from ramac_lib import datasets, reports
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import montecarlo
-from ramac_lib.evidence.agreement import compare, observed_frequency
-from ramac_lib.evidence.rows import row_of
 from ramac_lib.files import atomic
 from ramac_lib.hazards import Hazard, get_hazard
 from ramac_lib.machine import get_device, provenance
 from ramac_lib.methods import get_method
 from ramac_lib.methods.distributional import Distributional
 from ramac_lib.noise import Noise
+from ramac_lib.probes import montecarlo
+from ramac_lib.probes.agreement import compare, observed_frequency
+from ramac_lib.probes.rows import row_of
 from ramac_lib.runs import HASHES, RunConfig, RunDirectory
 from ramac_lib.tasks import BANDIT
 from ramac_lib.version import code_version

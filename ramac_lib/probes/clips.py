@@ -14,9 +14,9 @@ from PIL import Image
 
 from ramac_lib.drawing import outlines, strip, widest
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.signals import Clip
 from ramac_lib.hazards import VELOCITY, Hazard
 from ramac_lib.plots import BAND, SAFE, TRUTH, VIOLATION
+from ramac_lib.probes.signals import Clip
 
 
 def choose_window(clips: Mapping[str, Clip], steps: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from ramac_lib import risk
 from ramac_lib.bandit import Bandit
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.agreement import (
+from ramac_lib.probes.agreement import (
     compare,
     crossed_interval,
     curve,

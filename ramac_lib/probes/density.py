@@ -13,10 +13,10 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from ramac_lib.evidence.rows import styles
-from ramac_lib.evidence.signals import Signals, rates
 from ramac_lib.hazards import Hazard
 from ramac_lib.plots import BAND, style
+from ramac_lib.probes.rows import styles
+from ramac_lib.probes.signals import Signals, rates
 from ramac_lib.risk import bootstrap_interval
 
 BINS = 70  # about so many over the middle 99.8 % of all steps

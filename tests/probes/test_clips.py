@@ -6,10 +6,10 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import clips
-from ramac_lib.evidence.signals import Clip
 from ramac_lib.hazards import Hazard
 from ramac_lib.plots import SAFE, VIOLATION
+from ramac_lib.probes import clips
+from ramac_lib.probes.signals import Clip
 
 HAZARD = Hazard(1, -0.1, 0.1, -50.0, 0.1)
 FLAT = "Hopper-v5"

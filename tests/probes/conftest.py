@@ -1,5 +1,5 @@
 import pytest
-from evidence_helpers import make_run
+from probe_helpers import make_run
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float32
 
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.rows import Row, row_from
 from ramac_lib.hazards import Hazard
 from ramac_lib.plots import style
+from ramac_lib.probes.rows import Row, row_from
 
 FORMAT = 1
 
@@ -31,7 +31,7 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True)
 class Signals:
-    """What `ramac_lib.evidence.recording` wrote.
+    """What `ramac_lib.probes.recording` wrote.
 
     Args:
         episodes: one row an episode: ``run`` (an index into `rows`), ``seed episode length violations penalties
@@ -95,7 +95,7 @@ class Signals:
 
 
 def load(out: Path) -> Signals:
-    """Return what `ramac_lib.evidence.recording` wrote as OUT.npz and OUT.json.
+    """Return what `ramac_lib.probes.recording` wrote as OUT.npz and OUT.json.
 
     Raises:
         RamacError: they are not there, of a newer version, or do not belong together.

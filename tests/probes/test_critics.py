@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from evidence_helpers import make_run
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from probe_helpers import make_run
 
 from ramac_lib import reports
 from ramac_lib.bandit import Bandit, dataset
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import agreement, critic_plots, critics, montecarlo
-from ramac_lib.evidence.critics import calibrate_runs, calibrate_seed, critic_discount, learned_quantiles, load
+from ramac_lib.probes import agreement, critic_plots, critics, montecarlo
+from ramac_lib.probes.critics import calibrate_runs, calibrate_seed, critic_discount, learned_quantiles, load
 from ramac_lib.runs import make_config
 from ramac_lib.tasks import BANDIT
 

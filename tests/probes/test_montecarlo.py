@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from ramac_lib import evaluation
 from ramac_lib.bandit import ENV_ID, Bandit
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence import montecarlo
-from ramac_lib.evidence.montecarlo import choose_states, discounted_returns, restore, rollout_length
 from ramac_lib.hazards import Hazard
+from ramac_lib.probes import montecarlo
+from ramac_lib.probes.montecarlo import choose_states, discounted_returns, restore, rollout_length
 from ramac_lib.rollouts import make_env
 
 ROBOTS = ("Hopper-v5", "Walker2d-v5", "HalfCheetah-v5")

@@ -1,0 +1,1 @@
+"""What trained networks do: recordings, clips, and critics beside Monte-Carlo returns (chapter 5)."""
