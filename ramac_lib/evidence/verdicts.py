@@ -153,7 +153,7 @@ def judge(evidence: Evidence, claims: Sequence[Claim], hazard: str) -> pd.DataFr
         tasks = [task for task in there if task in (claim.tasks or there)]
         found = [_judged(evidence, claim, task, hazard) for task in tasks]
         said = [(task, verdict, text) for task, (verdict, text) in zip(tasks, found, strict=True) if verdict != UNSAID]
-        many = len(said) > 1
+        many = len(tasks) > 1  # which of them were judged must be seen
         if said:
             verdict = _combined([v for _, v, _ in said])
             text = "; ".join((f"{task}: " if many else "") + text for task, _, text in said)
