@@ -1,9 +1,9 @@
 """The stored campaign and the stored behaviour policies, as tables, figures and verdicts ask for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,8 @@ from ramac_lib.errors import RamacError
 from ramac_lib.evidence.keys import split, with_keys
 from ramac_lib.evidence.samples import Sample
 from ramac_lib.tasks import get_task
+
+T = TypeVar("T")
 
 CAMPAIGN, BEHAVIOUR_FILE = "campaign", "behaviour"
 POLICIES_SHOWN = 2  # of the behaviour policies behind a task's data: those of the highest means
@@ -35,7 +37,12 @@ class Evidence:
     table: pd.DataFrame
     facts: Mapping[str, Mapping[str, Any]]
     behaviour: pd.DataFrame
-    _samples: dict[tuple, Sample] = field(default_factory=dict, repr=False)
+    _made: dict[tuple, Any] = field(default_factory=dict, repr=False)  # what was asked for before: judges ask often
+
+    def _once(self, key: tuple, make: Callable[[], T]) -> T:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def settings(self) -> list[tuple[str, str]]:
         """Return every (task, hazard) of which there is a report, in the file's order.
@@ -48,11 +55,14 @@ class Evidence:
                 f"There is no data/results/{CAMPAIGN}.csv yet: this needs the results of a campaign "
                 "(the commands are at this page's end)."
             )
-        reported = self.table[self.table["purpose"] == "report"]
-        found = list(dict.fromkeys(zip(reported["task"], reported["hazard"], strict=True)))
+        found = self._once(("settings",), self._settings)
         if not found:
             raise Missing("The stored campaign has no report yet.")
-        return found
+        return list(found)
+
+    def _settings(self) -> list[tuple[str, str]]:
+        pairs = self.table.loc[self.table["purpose"] == "report", ["task", "hazard"]].drop_duplicates()
+        return [(str(task), str(hazard)) for task, hazard in pairs.itertuples(index=False)]
 
     def report(self, task: str, hazard: str, horizon: int | None = None) -> pd.DataFrame:
         """Return the episodes of every row's last checkpoint.
@@ -63,8 +73,11 @@ class Evidence:
         Raises:
             Missing: there are none.
         """
+        limit = get_task(task).horizon if horizon is None else horizon
+        return self._once(("report", task, hazard, limit), lambda: self._report(task, hazard, limit))
+
+    def _report(self, task: str, hazard: str, horizon: int) -> pd.DataFrame:
         self.settings()
-        horizon = get_task(task).horizon if horizon is None else horizon
         part = self._part("report", task, hazard)
         part = part[part["horizon"] == horizon]
         if part.empty:
@@ -81,7 +94,7 @@ class Evidence:
             Missing: there are none.
         """
         self.settings()
-        part = self._part("training", task, hazard)
+        part = self._once(("curve", task, hazard), lambda: self._part("training", task, hazard))
         if part.empty:
             raise Missing(f"The stored campaign has no evaluations while training on {task} under {hazard}.")
         return part
@@ -92,10 +105,13 @@ class Evidence:
 
     def rows(self, task: str, hazard: str) -> tuple[list[str], list[str]]:
         """Return the rows of the paper's methods, and the others, of which there is a report."""
-        return split(self.report(task, hazard)["row"])
+        return self._once(("rows", task, hazard), lambda: split(self.report(task, hazard)["row"]))
 
     def played(self, task: str, hazard: str) -> pd.DataFrame:
         """Return the episodes of the behaviour policies shown, the better one first; empty where none were stored."""
+        return self._once(("played", task, hazard), lambda: self._played(task, hazard))
+
+    def _played(self, task: str, hazard: str) -> pd.DataFrame:
         table = self.behaviour
         part = table[(table["task"] == task) & (table["hazard"] == hazard)]
         order = part.groupby("row")["return"].mean().sort_values(ascending=False).index[:POLICIES_SHOWN]
@@ -103,14 +119,29 @@ class Evidence:
 
     def sample(self, task: str, hazard: str, row: str) -> Sample:
         """Return a row's report with its resamples; of a behaviour policy too. Made once."""
-        asked = (task, hazard, row)
-        if asked not in self._samples:
+
+        def sample() -> Sample:
             played = self.played(task, hazard)
             stored = row in set(played["row"])
             episodes = played if stored else self.report(task, hazard)
             # A behaviour policy is one policy, whatever the seeds of its rollouts.
-            self._samples[asked] = Sample(episodes[episodes["row"] == row], " ".join(asked), one_policy=stored)
-        return self._samples[asked]
+            return Sample(episodes[episodes["row"] == row], f"{task} {hazard} {row}", one_policy=stored)
+
+        return self._once(("sample", task, hazard, row), sample)
+
+    def early(self, task: str, hazard: str, step: int) -> pd.DataFrame:
+        """Return each row's evaluation nearest to a number of gradient steps (the later of two as near).
+
+        Raises:
+            Missing: there are no evaluations while training.
+        """
+        return self._once(("early", task, hazard, step), lambda: self._early(task, hazard, step))
+
+    def _early(self, task: str, hazard: str, step: int) -> pd.DataFrame:
+        curve = self.curve(task, hazard)
+        steps = curve.groupby("row")["step"].unique()
+        nearest = {row: min(found, key=lambda s: (abs(s - step), -s)) for row, found in steps.items()}
+        return curve[curve["step"] == curve["row"].map(nearest)]
 
     def updates(self, task: str, hazard: str) -> int:
         """Return the fewest updates behind the report of any of the paper's methods."""
@@ -124,8 +155,13 @@ class Evidence:
 
 
 def make(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], behaviour: pd.DataFrame) -> Evidence:
-    """Return the evidence in a campaign's table; episodes under another hazard than trained with are left out."""
+    """Return the evidence in a campaign's table; episodes under another hazard than trained with are left out.
+
+    So are behaviour policies that made none of the campaign's data.
+    """
     trained = table["run"].map({run: f["config"]["hazard"] for run, f in facts.items()}).fillna(table["hazard"])
+    if len(table):
+        behaviour = behaviour[behaviour["source"].isin(table["source"].unique())]
     return Evidence(with_keys(table[trained == table["hazard"]]), facts, with_keys(behaviour))
 
 

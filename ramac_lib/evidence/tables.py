@@ -108,14 +108,6 @@ def table_3(evidence: Evidence, task: str, hazard: str) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def early(evidence: Evidence, task: str, hazard: str, step: int = EARLY) -> pd.DataFrame:
-    """Return the episodes of each row's evaluation nearest to a number of gradient steps (the later of two as near)."""
-    curve = evidence.curve(task, hazard)
-    steps = curve.groupby("row")["step"].unique()
-    nearest = {row: min(found, key=lambda s: (abs(s - step), -s)) for row, found in steps.items()}
-    return curve[curve["step"] == curve["row"].map(nearest)]
-
-
 def table_4(evidence: Evidence, task: str, hazard: str, reading: str) -> pd.DataFrame:
     """Return the paper's table 4 in one of its two readings; columns as `table_1`'s, and ``step``.
 
@@ -125,7 +117,7 @@ def table_4(evidence: Evidence, task: str, hazard: str, reading: str) -> pd.Data
     Raises:
         Missing: there are no such episodes.
     """
-    part = early(evidence, task, hazard) if reading == "steps" else evidence.report(task, hazard, LONG)
+    part = evidence.early(task, hazard, EARLY) if reading == "steps" else evidence.report(task, hazard, LONG)
     main, others = split(part["row"])
     samples = {row: Sample(part[part["row"] == row], f"{task} {hazard} {row} {reading}") for row in (*main, *others)}
     marked = {name: marks(samples, main, name) for name in ("mean", "cvar")}

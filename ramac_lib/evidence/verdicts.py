@@ -15,7 +15,7 @@ import pandas as pd
 from ramac_lib.evidence.keys import find, method_of
 from ramac_lib.evidence.samples import Estimate, Sample
 from ramac_lib.evidence.store import Evidence, Missing
-from ramac_lib.evidence.tables import EARLY, early
+from ramac_lib.evidence.tables import EARLY
 from ramac_lib.plots import style
 
 LEAST_UPDATES = 10_000
@@ -58,7 +58,7 @@ class Case:
         row = self.row(name)
         if not self.at_start:
             return self.evidence.sample(self.task, self.hazard, row)
-        part = early(self.evidence, self.task, self.hazard)
+        part = self.evidence.early(self.task, self.hazard, EARLY)
         part = part[part["row"] == row]
         if part.empty or abs(part["step"].iloc[0] - EARLY) > NEAR * EARLY:
             raise Missing(f"needs an evaluation at {EARLY:,} updates")
@@ -153,7 +153,7 @@ def judge(evidence: Evidence, claims: Sequence[Claim], hazard: str) -> pd.DataFr
         tasks = [task for task in there if task in (claim.tasks or there)]
         found = [_judged(evidence, claim, task, hazard) for task in tasks]
         said = [(task, verdict, text) for task, (verdict, text) in zip(tasks, found, strict=True) if verdict != UNSAID]
-        many = len(said) > 1
+        many = len(tasks) > 1  # which of them were judged must be seen
         if said:
             verdict = _combined([v for _, v, _ in said])
             text = "; ".join((f"{task}: " if many else "") + text for task, _, text in said)

@@ -49,7 +49,7 @@ def test_without_a_campaign_every_table_is_a_sentence(execute):
     _, run = execute
     seen = run()
     assert not [thing for thing in seen if isinstance(thing, (Styler, Figure))]
-    assert len(sentences(seen)) == len(seen) > 15
+    assert len(sentences(seen)) == len(seen) > 10
     assert all(text.startswith(f"*{ABSENT}") for text in sentences(seen))
 
 

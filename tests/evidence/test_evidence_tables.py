@@ -187,6 +187,12 @@ def test_stored_evidence_is_read_back(tmp_path):
     assert (found.updates(*PAPER), found.seeds(*PAPER)) == (10_000, 3)
 
 
+def test_policies_behind_other_data_do_not_count():
+    campaign = episodes("radac", around(3)).assign(source="d4rl")
+    assert gathered(campaign, behaviour=policies(5.0)).played(*PAPER).empty
+    assert len(gathered(episodes("radac", around(3)), behaviour=policies(5.0)).played(*PAPER)) == 80
+
+
 def test_hopper_has_two_published_rows():
     assert store.published(TASK).loc["RADAC", "mean"] == 1277.74
     assert store.published(TASK, "page-2026-06-15").loc["RADAC", "cvar"] == -167.29
