@@ -1,0 +1,82 @@
+"""Which value of a swept setting the campaign takes: the rule, written down before any sweep was run.
+
+RAFMAC's η and FlowQL's α have no published value for these tasks (the released η of RAFMAC never reached the policy
+that it deploys). Each is swept over three decades on one task, Hopper medium-expert, under the paper's hazard, on seeds
+that are reported nowhere and for as many updates as the campaign; then one value serves all tasks and hazards. Taken is
+the value with the highest pooled CVaR_0.1 of the report where the method optimises a risk, with the highest pooled mean
+where it does not; of equal ones the nearest to the default, counted in decades.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ramac_lib.errors import RamacError
+from ramac_lib.methods import get_method
+from ramac_lib.risk import cvar
+from ramac_lib.runs import parse_options
+
+TASK, HAZARD, SEEDS = "hopper-medium-expert", "paper", (100, 101)
+
+
+class Sweep(NamedTuple):
+    """A method's setting, the values tried, and what decides: ``cvar`` or ``mean``."""
+
+    method: str
+    setting: str
+    values: tuple[float, ...]
+    criterion: str
+
+    @property
+    def default(self) -> float:
+        """The value without a sweep."""
+        return float(getattr(get_method(self.method).Config.for_task(TASK), self.setting))
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows of the sweep, as `ramac campaign --methods` takes them."""
+        return tuple(f"{self.method}:{self.setting}={value:g}" for value in self.values)
+
+
+SWEEPS = (
+    Sweep("rafmac", "eta", (0.1, 1.0, 10.0), "cvar"),
+    Sweep("flow-ql", "bc_coefficient", (1.0, 10.0, 100.0), "mean"),
+)
+
+
+def swept(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+    """Return what a sweep's values reached: one row a value, the chosen one marked.
+
+    Args:
+        table: rows of `results.COLUMNS`; only reports on the sweep's task, hazard and seeds count.
+
+    Returns:
+        Columns ``value seeds episodes updates mean cvar chosen``.
+
+    Raises:
+        RamacError: a value has no report, or another number of updates than the rest.
+    """
+    found: dict[float, pd.DataFrame] = {}
+    own = table[(table["method"] == sweep.method) & (table["purpose"] == "report") & table["seed"].isin(SEEDS)]
+    own = own[(own["task"] == TASK) & (own["hazard"] == HAZARD)].fillna({"options": ""})
+    for text, episodes in own.groupby("options"):
+        given: dict[str, Any] = dict(parse_options([part for part in str(text).split(";") if part]))
+        if set(given) <= {sweep.setting}:
+            found[float(given.get(sweep.setting, sweep.default))] = episodes
+    if missing := [value for value in sweep.values if value not in found]:
+        raise RamacError(f"{sweep.method}: no report with {sweep.setting} {missing[0]:g} on seeds {SEEDS}")
+    rows = []
+    for value in sweep.values:
+        returns = found[value]["return"].to_numpy()
+        row = {"value": value, "seeds": found[value]["seed"].nunique(), "episodes": len(returns)}
+        row |= {"updates": int(found[value]["step"].max()), "mean": returns.mean(), "cvar": float(cvar(returns, 0.1))}
+        rows.append(row)
+    made = pd.DataFrame(rows)
+    if made["updates"].nunique() > 1:
+        raise RamacError(
+            f"{sweep.method}: the sweep's runs have {sorted(made['updates'])} updates; expected one number"
+        )
+    best = made[made[sweep.criterion] == made[sweep.criterion].max()]
+    nearest = min(best.index, key=lambda i: abs(math.log10(best.at[i, "value"] / sweep.default)))
+    return made.assign(chosen=made.index == nearest)

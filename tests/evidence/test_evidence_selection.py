@@ -1,0 +1,72 @@
+"""The rule that chooses a swept value."""
+
+import itertools
+
+import pandas as pd
+import pytest
+
+from ramac_lib.errors import RamacError
+from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, swept
+from ramac_lib.runs import make_config
+
+RAFMAC, FLOW_QL = SWEEPS
+
+
+def table(sweep, returns, **changes):
+    """Ten episodes a seed and value; `returns` maps a value to (most episodes' return, the worst one's)."""
+    rows = []
+    for (value, (usual, worst)), seed, episode in itertools.product(returns.items(), SEEDS, range(10)):
+        options = "" if value == sweep.default else f"{sweep.setting}={value}"
+        row = {"method": sweep.method, "options": options, "task": TASK, "hazard": HAZARD, "purpose": "report"}
+        row |= {"seed": seed, "step": 100, "return": usual if episode else worst}
+        rows.append(row | changes)
+    return pd.DataFrame(rows)
+
+
+RETURNS = {
+    RAFMAC: {0.1: (900, -50), 1.0: (500, 300), 10.0: (800, 100)},
+    FLOW_QL: {1.0: (900, -50), 10.0: (500, 300), 100.0: (800, 100)},
+}
+
+
+@pytest.mark.parametrize(("sweep", "chosen"), [(RAFMAC, 1.0), (FLOW_QL, 1.0)])
+def test_the_tail_decides_for_a_risk_and_the_mean_without_one(sweep, chosen):
+    found = swept(table(sweep, RETURNS[sweep]), sweep)
+    assert found.loc[found["chosen"], "value"].tolist() == [chosen]
+    assert list(found["value"]) == list(sweep.values)
+    assert (found["episodes"] == 20).all()
+    assert found["cvar"].tolist() == [worst for _, worst in RETURNS[sweep].values()]
+
+
+def test_of_equal_values_the_nearest_to_the_default():
+    returns = {0.1: (500, 100), 1.0: (400, 0), 10.0: (500, 100)}
+    sweep = RAFMAC._replace(values=(0.01, 0.1, 1.0, 10.0))
+    found = swept(table(sweep, {0.01: (500, 100), **returns}), sweep)
+    assert found.loc[found["chosen"], "value"].item() in (0.1, 10.0)
+
+
+def test_other_runs_do_not_count():
+    sweep = RAFMAC
+    lures = [
+        table(sweep, {0.1: (9999, 9999)}, **change)
+        for change in ({"seed": 0}, {"hazard": "none"}, {"purpose": "training"}, {"options": "eta=0.1;n_cos=8"})
+    ]
+    found = swept(pd.concat([table(sweep, RETURNS[sweep]), *lures]), sweep)
+    assert found.loc[found["chosen"], "value"].item() == 1.0
+
+
+def test_a_sweep_that_is_not_whole_is_refused():
+    with pytest.raises(RamacError, match="rafmac: no report with eta 10 on seeds"):
+        swept(table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), RAFMAC)
+    longer = table(RAFMAC, {10.0: (1, 1)}, step=200)
+    with pytest.raises(RamacError, match=r"have \[100, 100, 200\] updates"):
+        swept(pd.concat([table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), longer]), RAFMAC)
+
+
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda s: s.method)
+def test_the_rows_are_runs_with_the_default_among_them(sweep: Sweep):
+    assert sweep.default in sweep.values
+    given = [{sweep.setting: row.partition("=")[2]} for row in sweep.rows]
+    settings = [make_config(sweep.method, TASK, SEEDS, 10, options).settings for options in given]
+    values = [getattr(found, sweep.setting) for found in settings]
+    assert tuple(values) == sweep.values
