@@ -6,7 +6,6 @@ from torch import Tensor
 REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
 POLICY_RATE_CAP = 3e-4
 TARGET_RATE_CAP = 0.05
-FULL_WEIGHT_STEPS = 25_000
 LEAST_WARMUP = 2_500
 LEAST_CLONING = 25_000
 
@@ -37,14 +36,20 @@ def target_rate(rate: float, steps: int) -> float:
     return short_run_rate(rate, steps, TARGET_RATE_CAP)
 
 
-def risk_weight(eta: float, steps: int) -> float:
-    """Return the weight η of the risk term for a run of `steps` updates: η · min(1, steps / 25,000).
+def risk_weight(eta: float, rate: float, raised: float) -> float:
+    """Return the weight η of the risk term where the critic's rate was raised: η · (rate / raised)^½.
 
-    The lowest fractions learn last: a quantile-regression residual above fraction τ pulls with weight τ. The number of
-    25,000 was chosen on seeds 100 to 103, where a critic's CVaR gradient was blind after 5,000 updates; in the runs of
-    chapter 5 (seeds 0 and 1, 40 episodes) RADAC's is as good as that of its mean, so that the rule is cautious.
+    A network trained by stochastic steps carries noise in proportion to the root of its rate, and the policy climbs
+    that noise with weight η; the rule keeps the product. At Hopper's raised rate of 1e-3 (from 1e-5) it makes .005 of
+    η = .05. With .02 there policy and targets ran away together, on every seed, as soon as the risk term had begun
+    (``data/results/short_runs.csv``, chapter 5a).
+
+    Args:
+        eta: the weight that belongs to `rate`.
+        rate: the critic's learning rate as published.
+        raised: the one in use, `short_run_rate`.
     """
-    return eta * min(1.0, steps / FULL_WEIGHT_STEPS)
+    return eta * (rate / raised) ** 0.5 if raised > rate else eta
 
 
 def warmup(fraction: float, steps: int) -> float:

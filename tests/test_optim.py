@@ -69,7 +69,9 @@ def test_critic_rate_keeps_rate_times_steps_up_to_the_cap():
 
 
 def test_the_risk_term_of_a_short_run():
-    assert [risk_weight(0.05, n) for n in (5_000, 25_000, 2_000_000)] == pytest.approx([0.01, 0.05, 0.05])
+    raised = [short_run_rate(1e-5, n, 1e-3) for n in (5_000, 80_000, 2_000_000)]
+    assert [risk_weight(0.05, 1e-5, r) for r in raised] == pytest.approx([0.005, 0.01, 0.05])  # roots of 100, 25, 1
+    assert risk_weight(0.05, 0.0, 0.0) == 0.05  # a critic that stands still
     assert [warmup(0.15, n) for n in (3_000, 10_000, 50_000, 2_000_000)] == pytest.approx([0.5, 0.25, 0.15, 0.15])
     assert warmup(0.0, 2_000_000) == 0.0
 

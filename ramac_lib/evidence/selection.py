@@ -5,19 +5,26 @@ that it deploys). Each is swept over three decades on one task, Hopper medium-ex
 that are reported nowhere and for as many updates as the campaign; then one value serves all tasks and hazards. Taken is
 the value with the highest pooled CVaR_0.1 of the report where the method optimises a risk, with the highest pooled mean
 where it does not; of equal ones the nearest to the default, counted in decades.
+
+RADAC's η is published. It is swept too, a fourth to both sides, only to see whether the weight that
+`schedules.risk_weight` makes of it in runs as short as these is of use: its campaign takes the published one.
 """
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ramac_lib import results
+from ramac_lib.behaviour import data_folder
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
 from ramac_lib.risk import cvar
 from ramac_lib.runs import parse_options
 
 TASK, HAZARD, SEEDS = "hopper-medium-expert", "paper", (100, 101)
+SWEEPS_FILE = "sweeps"
 
 
 class Sweep(NamedTuple):
@@ -27,6 +34,7 @@ class Sweep(NamedTuple):
     setting: str
     values: tuple[float, ...]
     criterion: str
+    decides: bool = True  # or it only checks the value that the campaign takes anyway
 
     @property
     def default(self) -> float:
@@ -42,6 +50,7 @@ class Sweep(NamedTuple):
 SWEEPS = (
     Sweep("rafmac", "eta", (0.1, 1.0, 10.0), "cvar"),
     Sweep("flow-ql", "bc_coefficient", (1.0, 10.0, 100.0), "mean"),
+    Sweep("radac", "eta", (0.0125, 0.05, 0.2), "cvar", decides=False),
 )
 
 
@@ -80,3 +89,20 @@ def swept(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
     best = made[made[sweep.criterion] == made[sweep.criterion].max()]
     nearest = min(best.index, key=lambda i: abs(math.log10(best.at[i, "value"] / sweep.default)))
     return made.assign(chosen=made.index == nearest)
+
+
+def load(folder: Path | None = None) -> dict[Sweep, pd.DataFrame]:
+    """Return what each stored sweep reached (`swept`); without those that are not stored.
+
+    Args:
+        folder: of ``sweeps.csv`` (default: the repository's data/results).
+
+    Raises:
+        RamacError: a sweep is stored in part.
+    """
+    folder = data_folder() / "results" if folder is None else Path(folder)
+    if not (folder / f"{SWEEPS_FILE}.csv").exists():
+        return {}
+    table, _ = results.load(SWEEPS_FILE, folder)
+    methods = set(table["method"])
+    return {sweep: swept(table, sweep) for sweep in SWEEPS if sweep.method in methods}

@@ -1,11 +1,13 @@
 """The tables as a page shows them: the best cell bold and underlined, tied cells bold, a rule above the controls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from ramac_lib import plots
+from ramac_lib.evidence.selection import Sweep
 from ramac_lib.evidence.tables import MAIN, estimate_of
 from ramac_lib.speed import where
 from ramac_lib.toy.plots import wrapped
@@ -111,3 +113,22 @@ def show_untrained(table: pd.DataFrame, name: str) -> Styler:
     text |= {"ours: mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
     share = ["–" if pd.isna(value) else f"{100 * value:.0f}\N{NO-BREAK SPACE}%" for value in table["share"]]
     return styled(pd.DataFrame(text | {"of BC-diffusion's mean": share}), table, name)
+
+
+def show_sweeps(found: Mapping[Sweep, pd.DataFrame], name: str) -> Styler:
+    """Return what `selection.load` found for the page: the value that the rule names bold, the one taken marked."""
+    parts = []
+    for sweep, table in found.items():
+        taken = table["chosen"] if sweep.decides else table["value"] == sweep.default
+        text: dict[str, Sequence[str]] = {"": [plots.style(sweep.method).label] + [""] * (len(table) - 1)}
+        text |= {"setting": [f"{sweep.setting} = {value:g}" for value in table["value"]]}
+        text |= {"mean": column(table, "mean"), "CVaR₀.₁": column(table, "cvar")}
+        text |= {"decided by": [""] * len(table), "taken": ["taken" if yes else "" for yes in taken]}
+        text["decided by"][0] = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
+        parts.append(pd.DataFrame(text).assign(marked=table["chosen"].to_numpy(), first=range(len(table))))
+    whole = pd.concat(parts, ignore_index=True)
+    props = pd.DataFrame("", index=whole.index, columns=whole.columns[:-2])
+    props.loc[whole["marked"]] = "font-weight: bold"
+    props.loc[whole["first"].eq(0)] += "; border-top: 2px solid currentColor"
+    styler = wrapped(whole.drop(columns=["marked", "first"]), name, ["", "setting", "decided by", "taken"])
+    return styler.apply(lambda _: props, axis=None).hide(axis="index")

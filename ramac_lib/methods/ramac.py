@@ -112,7 +112,8 @@ class RAMAC(Distributional):
         config = self.config
         eta, start = config.eta, config.eta_warmup
         if config.short_run_rate:
-            eta, start = risk_weight(eta, self.steps), warmup(start, self.steps)
+            eta = risk_weight(eta, config.lr_critic, self.critic_rate)
+            start = warmup(start, self.steps)
         return eta * ramp(self.step, self.steps, start, config.eta_ramp)
 
     def risk_loss(self, batch: Batch, actions: Float[Tensor, "S B a"]) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from ramac_lib.errors import RamacError
 from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, swept
 from ramac_lib.runs import make_config
 
-RAFMAC, FLOW_QL = SWEEPS
+RAFMAC, FLOW_QL, RADAC = SWEEPS
 
 
 def table(sweep, returns, **changes):

@@ -236,10 +236,11 @@ def test_eta_waits_then_ramps():
         method.step.fill_(step)
         seen.append(float(method.eta()))
     assert seen == pytest.approx([0, 0, 0, 1.0, 2.0, 2.0])
-    short = make(steps=100, eta=2.0, eta_warmup=0.0, eta_ramp=0.0, short_run_rate=True)
+    rates = {"lr_critic": 1e-5, "lr_critic_cap": 1e-3}
+    short = make(steps=100, eta=2.0, eta_warmup=0.0, eta_ramp=0.0, short_run_rate=True, **rates)
     assert float(short.eta()) == 0  # `schedules.warmup`: half of a run this short
     short.step.fill_(50)
-    assert float(short.eta()) == pytest.approx(2.0 * 100 / 25_000)  # `schedules.risk_weight`
+    assert float(short.eta()) == pytest.approx(0.2)  # the critic's rate is raised a hundredfold: `risk_weight`
     jump = make(steps=100, eta=2.0, eta_warmup=0.15, eta_ramp=0.0)  # as released
     jump.step.fill_(14)
     before = float(jump.eta())
