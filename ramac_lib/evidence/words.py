@@ -117,7 +117,8 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     sizes = {c["size"] for c in configs} - {None}
     if sizes:
         words["size"] = kept([max(sizes)])
-    parts = ["ramac campaign", *(shlex.join([f"--{name}", *values]) for name, values in words.items())]
+    # Laptop's size is the source's own; without a profile the command would take quick's.
+    parts = ["ramac campaign --profile laptop", *(shlex.join([f"--{name}", *values]) for name, values in words.items())]
     return " \\\n  ".join([*parts, shlex.join(["--out", out])])
 
 

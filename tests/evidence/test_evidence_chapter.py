@@ -77,4 +77,4 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     assert "The stored campaign has nothing under the hazard calibrated." in told
     assert "ramac evaluate RUN --horizon 1000" in told
     assert "RADAC's CVaR₀.₁ is" in told
-    assert f"ramac campaign --tasks {TASK} --methods {' '.join(rows)}" in told
+    assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
