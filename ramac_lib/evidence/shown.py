@@ -123,8 +123,8 @@ def show_sweeps(found: Mapping[Sweep, pd.DataFrame], name: str) -> Styler:
         text: dict[str, Sequence[str]] = {"": [plots.style(sweep.method).label] + [""] * (len(table) - 1)}
         text |= {"setting": [f"{sweep.setting} = {value:g}" for value in table["value"]]}
         text |= {"mean": column(table, "mean"), "CVaR₀.₁": column(table, "cvar")}
-        text |= {"decided by": [""] * len(table), "taken": ["taken" if yes else "" for yes in taken]}
-        text["decided by"][0] = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
+        rule = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
+        text |= {"decided by": [rule] + [""] * (len(table) - 1), "taken": ["taken" if yes else "" for yes in taken]}
         parts.append(pd.DataFrame(text).assign(marked=table["chosen"].to_numpy(), first=range(len(table))))
     whole = pd.concat(parts, ignore_index=True)
     props = pd.DataFrame("", index=whole.index, columns=whole.columns[:-2])

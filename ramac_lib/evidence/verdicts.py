@@ -17,11 +17,12 @@ from ramac_lib.evidence.samples import Estimate, Sample
 from ramac_lib.evidence.store import Evidence, Missing
 from ramac_lib.evidence.tables import EARLY
 from ramac_lib.plots import style
+from ramac_lib.toy.tables import HOLDS, NOT, PARTLY
 
 LEAST_UPDATES = 10_000
 LEAST_SEEDS = 3
 NEAR = 0.1  # of 1,000 gradient steps: farther off, an evaluation says nothing about them
-HOLDS, PARTLY, NOT, UNSAID = "holds", "holds in part", "does not", "cannot be said at this scale"
+UNSAID = "cannot be said at this scale"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ramac_lib.plots import interval
 
 Array = np.ndarray
 
+HOLDS, PARTLY, NOT = "holds", "holds in part", "does not hold"  # verdicts on a sentence
+
 
 def evaluate(
     actions: Float[Array, "seeds count 2"], seeds: Sequence[int], bandit: Bandit | None = None
@@ -44,5 +46,5 @@ def estimate(values: Float[Array, " seeds"] | pd.Series) -> str:
 def verdict(passed: Sequence[bool], partly: Sequence[bool] = ()) -> str:
     """Return holds (every seed passes), does not hold (none passes, not even `partly`), else holds in part."""
     if all(passed):
-        return "holds"
-    return "holds in part" if any(passed) or any(partly) else "does not hold"
+        return HOLDS
+    return PARTLY if any(passed) or any(partly) else NOT

@@ -1,12 +1,16 @@
 """The rule that chooses a swept value."""
 
 import itertools
+import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from campaign_tables import episodes
 
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, swept
+from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, load, swept
+from ramac_lib.evidence.shown import show_sweeps
 from ramac_lib.runs import make_config
 
 RAFMAC, FLOW_QL, RADAC = SWEEPS
@@ -70,3 +74,24 @@ def test_the_rows_are_runs_with_the_default_among_them(sweep: Sweep):
     settings = [make_config(sweep.method, TASK, SEEDS, 10, options).settings for options in given]
     values = [getattr(found, sweep.setting) for found in settings]
     assert tuple(values) == sweep.values
+
+
+def stored(folder, sweep, returns):
+    """Write a sweep as `ramac campaign` gathers it; `returns` is one number a value."""
+    tables = [episodes(row, np.full((2, 5), value)) for row, value in zip(sweep.rows, returns, strict=True)]
+    table = pd.concat(tables, ignore_index=True)
+    table["seed"] += SEEDS[0]
+    table.to_csv(folder / "sweeps.csv", index=False)
+    (folder / "sweeps.json").write_text(json.dumps({run: {"config": {}} for run in table["run"].unique()}))
+
+
+def test_stored_sweeps_are_shown_with_the_value_taken(tmp_path):
+    assert load(tmp_path) == {}
+    stored(tmp_path, RADAC, (3, 2, 1))
+    found = load(tmp_path)
+    assert list(found) == [RADAC]
+    assert found[RADAC]["chosen"].tolist() == [True, False, False]
+    page = show_sweeps(found, "t").to_html()
+    assert page.count(">taken</td>") == 1
+    assert page.index("eta = 0.0125") < page.index("eta = 0.05") < page.index(">taken</td>") < page.index("eta = 0.2")
+    assert "font-weight: bold" in page
