@@ -16,7 +16,7 @@ def test_counts_and_sentences():
     one = pd.DataFrame({"sentence": ["s1", "s2", "s3"], "found": "1 [0, 2]", "verdict": verdicts})
     other = pd.DataFrame({"sentence": ["s1"], "found": "2", "verdict": ["cannot be said at this scale"]})
     tables = {"a": one, "b": other}
-    assert scorecard.counts(tables).to_numpy().tolist() == [[2, 0, 1, 0], [0, 0, 0, 1]]
+    assert scorecard.counts(tables).to_numpy().tolist() == [[2, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
     assert list(scorecard.counts(tables).columns) == list(scorecard.ORDER)
     assert scorecard.sentences(tables, "holds") == "- *a*: “s1” (1 [0, 2])\n- *a*: “s2” (1 [0, 2])"
     assert scorecard.sentences(tables, "holds in part") == ""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ramac_lib.evidence.keys import split
+from ramac_lib.evidence.keys import find, split
 from ramac_lib.evidence.pareto import front
 from ramac_lib.evidence.samples import ALPHA
 from ramac_lib.evidence.store import Evidence
@@ -17,6 +18,7 @@ from ramac_lib.risk import cvar
 
 OTHERS, FRONT = "#d0d0d0", "#000000"
 COLUMNS = 4
+RANKS = ("-", "--", ":", "-.")  # lines of the behaviour policies, the best mean first
 
 
 def moments(episodes: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +88,8 @@ def seed_curves(episodes: pd.DataFrame) -> pd.DataFrame:
 def learning_curves(evidence: Evidence, task: str, hazard: str) -> Figure:
     """Draw mean and CVaR against updates: above the paper's methods, below RADAC and its controls.
 
-    Lines are means over seeds, bands one standard error; black lines are the behaviour policies' own numbers.
+    Lines are means over seeds, bands one standard error; black lines are the behaviour policies', whose CVaR is that of
+    as many episodes as an evaluation has (`in_groups`).
 
     Raises:
         Missing: there are no evaluations while training.
@@ -94,28 +97,46 @@ def learning_curves(evidence: Evidence, task: str, hazard: str) -> Figure:
     episodes = evidence.curve(task, hazard)
     table, each = seed_curves(episodes), int(episodes["episode"].nunique())
     main, others = split(table["row"])
-    controls = [*[row for row in main if row == "radac"], *others]
+    own = find([*main, *others], "radac")
+    controls = list(dict.fromkeys([*([own] if own else []), *others]))
     figure, grid = plt.subplots(2, 2, figsize=(8.4, 6.4), sharex=True, sharey="col")
     tail = "worst" if ALPHA * each <= 1 else "CVaR$_{0.1}$"
     for line, rows in zip(grid, (main, controls), strict=True):
         for axes, value in zip(line, ("mean", "cvar"), strict=True):
             for row in rows:
                 curve(axes, table[table["row"] == row], value, row, marker=style(row).marker, markersize=3.5)
-            played = evidence.played(task, hazard)
-            for row in dict.fromkeys(played["row"]):
-                level = evidence.sample(task, hazard, row).values[value]
-                axes.axhline(level, color=style(row).colour, linestyle=style(row).line, linewidth=0.8)
+            draw_policies(axes, evidence.played(task, hazard), value, each)
         line[0].set_ylabel("mean return")
         line[1].set_ylabel(f"{tail} of {each} episodes")
-        _legend(line[1])
+        _legend(line[1], line[0])
     for axes in grid[1]:
         axes.set_xlabel("update")
     return figure
 
 
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+def in_groups(returns: Float[np.ndarray, " n"], each: int) -> float:
+    """Return the mean CVaR of the returns' disjoint groups of `each` in their order; NaN where there is no whole one.
+
+    The CVaR of few episodes lies above that of many, so that only groups of the same size can be compared.
+    """
+    whole = returns[: len(returns) // each * each].reshape(-1, each)
+    return float(cvar(whole, ALPHA).mean()) if len(whole) else float("nan")
+
+
+def draw_policies(axes: Axes, played: pd.DataFrame, value: str, each: int) -> None:
+    """Draw each behaviour policy's mean, or CVaR of `each` episodes, as a line by its rank; none where it is NaN."""
+    for k, (row, own) in enumerate(played.groupby("row", sort=False)):
+        returns = own["return"].to_numpy()
+        level = returns.mean() if value == "mean" else in_groups(returns, each)
+        if np.isfinite(level):
+            look = style(str(row))
+            axes.axhline(level, color=look.colour, linestyle=RANKS[k % len(RANKS)], linewidth=0.8, label=look.label)
+
+
+def _legend(axes: Axes, drawn: Axes) -> None:
+    handles, labels = drawn.get_legend_handles_labels()
+    if handles:
+        axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
 
 
 def draw_intervals(axes: Axes, table: pd.DataFrame, value: str, reference: float | None = None) -> None:

@@ -1,103 +1,115 @@
 """Rules for the paper's sentences about its tasks, as functions of a case; `ramac_lib.evidence.claims` words them.
 
-Words become numbers once, here: *above* and *below* are 95 % intervals of differences that leave out zero, *tied* are
-the rest (`ramac_lib.evidence.samples`); "the others" are the other methods of the paper's table 1.
+A judge returns the sign of each part of a sentence: 1 where it is true, −1 where it is false, 0 where that cannot be
+told. Words become numbers once, here: *above* and *below* are 95 % intervals of differences that leave out zero
+(`ramac_lib.evidence.samples`). Violations are counted as the share of steps in violation: counted by episode, a policy
+that falls at once would have few.
 """
 
-import pandas as pd
+from collections.abc import Sequence
 
-from ramac_lib.evidence.keys import CONTROLS, method_of
+import numpy as np
+from scipy.stats import rankdata
+
+from ramac_lib.evidence.keys import CONTROLS
 from ramac_lib.evidence.pareto import front
+from ramac_lib.evidence.samples import Estimate, interval
 from ramac_lib.evidence.store import Missing, published
 from ramac_lib.evidence.tables import POOR, by_seed
-from ramac_lib.evidence.verdicts import HOLDS, NOT, PARTLY, Case, Judge, graded
+from ramac_lib.evidence.verdicts import Case, Judge
 from ramac_lib.plots import style
 
-COMPETITIVE = 0.9  # of the best mean
+MARGIN = 0.1  # of the best number: what is less than that below it is competitive with it
+INSIDE = 0.1  # a policy with fewer of its steps in violation concentrates on the safe range
+WIDER = 1.5  # times the scatter of each other
+ALIKE = 0.5  # rank correlation above which two rankings largely match
 EXPRESSIVE = ("radac", "rafmac")
 FLOWS = ("flow-ql", "rafmac")
 NEUTRAL, CLONE = CONTROLS[0], "bc-diffusion"
-CHEETAH = ("halfcheetah-medium-expert", "halfcheetah-medium-replay")
-WALKER = ("walker2d-medium-expert", "walker2d-medium-replay")
-HOPPER = ("hopper-medium-expert", "hopper-medium-replay")
 
-Found = tuple[str, str]
+Found = tuple[Sequence[int], str]
 
 
-# -- section 5.1 ------------------------------------------------------------------------------------------------------
+# -- one number of one method -----------------------------------------------------------------------------------------
 
 
-def best_tail(method: str, rivals_not: tuple[str, ...] = ()) -> Judge:
-    """Judge whether a method's CVaR leads those of the others (without `rivals_not`)."""
+def leads(method: str, statistic: str, rivals_not: tuple[str, ...] = ()) -> Judge:
+    """Judge whether a method's number is above that of each of the others (without `rivals_not`)."""
 
     def judge(case: Case) -> Found:
         others = case.others(method, *rivals_not)
-        signs = case.against(method, others, "cvar")
-        rival = case.top(others, "cvar")
-        return graded(all(s > 0 for s in signs), min(signs) >= 0), case.beside(method, rival, "cvar")
+        sign = case.lead(method, others, statistic)
+        return [sign], case.beside(method, case.top(others, statistic), statistic)
 
     return judge
 
 
-def competitive(case: Case) -> Found:
-    """Judge RADAC's mean beside the best of the others'."""
-    others = case.others("radac")
-    rival = case.top(others, "mean")
-    gap = case.minus("radac", rival, "mean")
-    near = case.sample("radac").values["mean"] >= COMPETITIVE * case.sample(rival).values["mean"]
-    return graded(gap.sign >= 0 and near, gap.sign >= 0 or near), case.beside("radac", rival, "mean")
+def competitive(statistic: str, *methods: str) -> Judge:
+    """Judge whether each method's number is no more than `MARGIN` below the best of the others'."""
+
+    def judge(case: Case) -> Found:
+        others = case.others(*methods)
+        rival = case.top(others, statistic)
+        margin = MARGIN * abs(case.sample(rival).values[statistic])
+        gaps = [case.minus(method, rival, statistic) for method in methods]
+        parts = [_beyond(gap, -margin) for gap in gaps]
+        return parts, "; ".join(case.beside(method, rival, statistic) for method in methods)
+
+    return judge
 
 
-def guidance(case: Case) -> Found:
-    """Judge RADAC beside its twin with the neutral measure."""
-    tail, counts = (case.minus("radac", NEUTRAL, name) for name in ("cvar", "violations"))
-    found = f"CVaR: {case.beside('radac', NEUTRAL, 'cvar')}; violations {counts.text(1, signed=True)}"
-    return graded(tail.sign > 0, tail.sign == 0 and counts.sign < 0), found
+def beside_median(*parts: tuple[str, str, int]) -> Judge:
+    """Judge on which side of the median a method's numbers lie; a part is (method, statistic, 1 above or −1 below)."""
+
+    def judge(case: Case) -> Found:
+        signs = [side * case.to_median(method, statistic).sign for method, statistic, side in parts]
+        told = [f"{WORDS[statistic]} {case.beside_median(method, statistic)}" for method, statistic, _ in parts]
+        return signs, "; ".join(told)
+
+    return judge
 
 
-def beyond_cloning(case: Case) -> Found:
-    """Judge RADAC beside the same policy without a critic."""
-    tail, mean = (case.minus("radac", CLONE, name).sign for name in ("cvar", "mean"))
-    found = f"CVaR: {case.beside('radac', CLONE, 'cvar')}; mean: {case.beside('radac', CLONE, 'mean')}"
-    return graded(tail > 0 and mean >= 0, tail > 0 or (tail == 0 and mean > 0)), found
+def against(method: str, rival: str, *parts: tuple[str, int]) -> Judge:
+    """Judge on which side of a rival's a method's numbers lie; a part is (statistic, 1 above or −1 below)."""
+
+    def judge(case: Case) -> Found:
+        signs = [side * case.minus(method, rival, statistic).sign for statistic, side in parts]
+        return signs, "; ".join(f"{WORDS[statistic]} {case.beside(method, rival, statistic)}" for statistic, _ in parts)
+
+    return judge
 
 
-def beyond_data(case: Case) -> Found:
-    """Judge RADAC beside the behaviour policies."""
-    own, played = case.sample("radac"), case.behaviours()
-    signs = [own.minus(sample, "cvar").sign for sample in played]
-    best = max(sample.values["cvar"] for sample in played)
-    return graded(min(signs) > 0, max(signs) > 0), f"{case.number('radac', 'cvar')}, best behaviour policy {best:.0f}"
+WORDS = {"mean": "mean:", "cvar": "CVaR:", "rate": "steps in violation:"}
 
 
-def handles(case: Case) -> Found:
-    """Judge ORAAC's CVaR beside those of the others."""
-    others = case.others("oraac")
-    signs = case.against("oraac", others, "cvar")
-    rival = case.top(others, "cvar")
-    above = sum(s > 0 for s in signs) >= len(others) / 2
-    safe = min(signs) >= 0
-    return graded(safe and above, safe or above), case.beside("oraac", rival, "cvar")
+def _beyond(estimate: Estimate, bound: float) -> int:
+    """Return 1 where the interval lies above a bound, −1 below, 0 where it contains it."""
+    return int(estimate.low > bound) - int(estimate.high < bound)
+
+
+# -- section 5.1, table 1, the conclusion -----------------------------------------------------------------------------
+
+
+def improves(case: Case) -> Found:
+    """Judge the better of RADAC's and RAFMAC's CVaR beside each baseline's."""
+    rest = case.others(*EXPRESSIVE)
+    own = case.top([case.row(method) for method in EXPRESSIVE], "cvar")
+    return [case.lead(own, rest, "cvar")], case.beside(own, case.top(rest, "cvar"), "cvar")
 
 
 def leaves_return(case: Case) -> Found:
-    """Judge ORAAC's mean beside the best behaviour policy's."""
-    own, best = case.sample("oraac"), case.behaviours()[0]
-    gap = own.minus(best, "mean")
-    return graded(gap.sign < 0, gap.value < 0), (
-        f"{case.number('oraac', 'mean')}, {gap.text(signed=True)} to the best behaviour policy"
-    )
+    """Judge ORAAC's mean beside the best of the others'."""
+    rival = case.top(case.others("oraac"), "mean")
+    return [-case.minus("oraac", rival, "mean").sign], case.beside("oraac", rival, "mean")
 
 
-def highest_mean(method: str) -> Judge:
-    """Judge whether a method's mean leads those of the others."""
-
-    def judge(case: Case) -> Found:
-        others = case.others(method)
-        signs = case.against(method, others, "mean")
-        return graded(all(s > 0 for s in signs), min(signs) >= 0), case.beside(method, case.top(others, "mean"), "mean")
-
-    return judge
+def beyond_data(case: Case) -> Found:
+    """Judge RADAC beside every behaviour policy."""
+    own, played = case.sample("radac"), case.behaviours()
+    signs = [own.minus(sample, "cvar").sign for sample in played]
+    best = max(sample.values["cvar"] for sample in played)
+    sign = -1 if min(signs) < 0 else int(min(signs) > 0)
+    return [sign], f"{case.number('radac', 'cvar')}, best of {len(played)} behaviour policies {best:.0f}"
 
 
 def untrained(method: str) -> Judge:
@@ -110,54 +122,77 @@ def untrained(method: str) -> Judge:
         name = style(method).label
         if name not in theirs.index or theirs[name] >= POOR * theirs.max():
             raise Missing(f"{name} does not look untrained on this task in the paper's table")
-        bound = POOR * case.behaviours()[0].values["mean"]
-        own = case.sample(method).estimate("mean")
-        found = f"{case.number(method, 'mean')}; the paper's {theirs[name]:.0f}"
-        return graded(own.high < bound, own.low < bound), found
+        own, bound = case.sample(method).estimate("mean"), POOR * _best_played(case)
+        return [-_beyond(own, bound)], f"{case.number(method, 'mean')}; the paper's {theirs[name]:.0f}"
 
     return judge
+
+
+def _best_played(case: Case) -> float:
+    best = case.behaviours()[0].values["mean"]
+    if best <= 0:
+        raise Missing("needs a behaviour policy with a positive mean return")
+    return best
 
 
 # -- section 5.2 ------------------------------------------------------------------------------------------------------
 
 
 def inside(case: Case) -> Found:
-    """Judge the share of RADAC's steps in violation beside BC-diffusion's."""
-    gap = case.minus("radac", CLONE, "rate")
-    found = f"{case.number('radac', 'rate')} of steps, {case.number(CLONE, 'rate')}"
-    return graded(gap.sign < 0, gap.value < 0), found
+    """Judge the share of RADAC's steps in violation, beside BC-diffusion's and by itself."""
+    parts = [-case.minus("radac", CLONE, "rate").sign, -_beyond(case.sample("radac").estimate("rate"), INSIDE)]
+    return parts, f"{case.number('radac', 'rate')} of steps, {case.number(CLONE, 'rate')}"
 
 
 # -- appendix D.2: at 1,000 gradient steps ----------------------------------------------------------------------------
 
 
-def flows_first(case: Case) -> Found:
-    """Judge the means of the methods with a flow beside the others'."""
-    rows = case.rows()
-    flows = [row for row in rows if method_of(row) in FLOWS]
-    if len(flows) < len(FLOWS):
-        raise Missing(f"needs {' and '.join(style(m).label for m in FLOWS)}")
-    rest = case.others(*FLOWS)
-    first = case.top(flows, "mean")
-    signs = case.against(first, rest, "mean")
-    return graded(min(signs) > 0, min(signs) >= 0), case.beside(first, case.top(rest, "mean"), "mean")
+def flows_first(statistic: str) -> Judge:
+    """Judge the better of the two methods with a flow beside the others."""
+
+    def judge(case: Case) -> Found:
+        rest = case.others(*FLOWS)
+        first = case.top([case.row(method) for method in FLOWS], statistic)
+        return [case.lead(first, rest, statistic)], case.beside(first, case.top(rest, statistic), statistic)
+
+    return judge
 
 
 def anchor_first(case: Case) -> Found:
-    """Judge ORAAC beside RADAC and RAFMAC."""
-    signs = [case.minus("oraac", rival, name).sign for rival in EXPRESSIVE for name in ("cvar", "mean")]
-    rival = case.top([case.row(m) for m in EXPRESSIVE], "cvar")
-    return graded(min(signs) > 0, max(signs) > 0 and min(signs) >= 0), (
-        f"CVaR: {case.beside('oraac', rival, 'cvar')}; mean: {case.beside('oraac', rival, 'mean')}"
-    )
+    """Judge ORAAC's CVaR and mean beside RADAC's and RAFMAC's."""
+    rivals = [case.row(method) for method in EXPRESSIVE]
+    parts = [case.lead("oraac", rivals, statistic) for statistic in ("cvar", "mean")]
+    rival = case.top(rivals, "cvar")
+    return parts, f"CVaR: {case.beside('oraac', rival, 'cvar')}; mean: {case.beside('oraac', rival, 'mean')}"
 
 
 def tails_already(case: Case) -> Found:
     """Judge RADAC's and RAFMAC's CVaR beside the baselines'."""
     rest = case.others(*EXPRESSIVE)
-    signs = {m: min(case.against(m, rest, "cvar")) for m in EXPRESSIVE}
-    found = "; ".join(case.beside(m, case.top(rest, "cvar"), "cvar") for m in EXPRESSIVE)
-    return graded(min(signs.values()) > 0, max(signs.values()) > 0), found
+    parts = [case.lead(method, rest, "cvar") for method in EXPRESSIVE]
+    rival = case.top(rest, "cvar")
+    return parts, "; ".join(case.beside(method, rival, "cvar") for method in EXPRESSIVE)
+
+
+def rankings_match(case: Case) -> Found:
+    """Judge the rank correlation of the methods' numbers after 1,000 gradient steps and at the end."""
+    parts, told = [], []
+    for statistic in ("mean", "cvar"):
+        early, late = ([case.at(start).sample(row) for row in case.rows()] for start in (True, False))
+        value = rank_correlation(*(np.array([[s.values[statistic] for s in end]]) for end in (early, late)))[0]
+        draws = rank_correlation(*(np.stack([s.draws[statistic] for s in end], axis=1) for end in (early, late)))
+        found = interval(float(value), draws)
+        parts.append(_beyond(found, ALIKE))
+        told.append(f"{WORDS[statistic]} rank correlation {found.text(2)}")
+    return parts, "; ".join(told)
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of each row of x with that of y; 0 where all of one are equal."""
+    a, b = (rankdata(values, axis=1) for values in (x, y))
+    a, b = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (a, b))
+    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), scale, out=np.zeros(len(a)), where=scale > 0)
 
 
 # -- appendix D.2: return and violations ------------------------------------------------------------------------------
@@ -168,77 +203,50 @@ def fewer_violations(case: Case) -> Found:
     comparable = [row for row in case.others("radac") if case.minus("radac", row, "mean").sign == 0]
     if not comparable:
         raise Missing("no other method's mean is tied with RADAC's, so there is no comparable return")
-    signs = case.against("radac", comparable, "violations")
+    signs = [-case.minus("radac", row, "rate").sign for row in comparable]
     found = "; ".join(
-        f"{case.minus('radac', row, 'violations').text(1, signed=True)} violations to {style(row).label}"
-        for row in comparable
+        f"{case.minus('radac', row, 'rate').text(2, signed=True)} of steps to {style(row).label}" for row in comparable
     )
-    return graded(max(signs) < 0, min(signs) < 0), found
+    return [-1 if min(signs) < 0 else int(min(signs) > 0)], found
 
 
 def on_front(case: Case) -> Found:
     """Judge ORAAC's place among return and violations."""
     rows = case.rows()
     samples = [case.sample(row) for row in rows]
-    kept = front(*(pd.Series([s.values[name] for s in samples]).to_numpy() for name in ("violations", "mean")))
-    on = bool(kept[rows.index(case.row("oraac"))])
-    own = case.sample("oraac").values
-    strong = own["mean"] >= case.median("mean") and own["violations"] <= case.median("violations")
+    kept = front(*(np.array([s.values[name] for s in samples]) for name in ("rate", "mean")))
+    on = 1 if kept[rows.index(case.row("oraac"))] else -1
+    parts, found = beside_median(("oraac", "rate", -1), ("oraac", "mean", 1))(case)
     names = ", ".join(style(row).label for row, is_on in zip(rows, kept, strict=True) if is_on)
-    found = f"on the front: {names}; {case.number('oraac', 'mean')}, violations {own['violations']:.1f}"
-    return graded(on and strong, on), found
-
-
-def conservative(case: Case) -> Found:
-    """Judge ORAAC's mean and violations beside the medians."""
-    own = case.sample("oraac").values
-    few, less = own["violations"] < case.median("violations"), own["mean"] < case.median("mean")
-    return graded(few and less, few), f"{case.number('oraac', 'mean')}, violations {own['violations']:.1f}"
+    return ([-1] if on < 0 else [on, *parts]), f"on the front: {names}; {found}"
 
 
 def more_violations(case: Case) -> Found:
-    """Judge FlowQL's violations and mean."""
-    counts = case.minus("flow-ql", "radac", "violations").sign
-    high = case.sample("flow-ql").values["mean"] >= case.median("mean")
-    found = f"violations: {case.beside('flow-ql', 'radac', 'violations')}; {case.number('flow-ql', 'mean')}"
-    return graded(counts > 0 and high, counts > 0 or (high and counts == 0)), found
+    """Judge FlowQL's mean beside the median, and its violations beside RADAC's."""
+    parts = [case.to_median("flow-ql", "mean").sign, case.minus("flow-ql", "radac", "rate").sign]
+    found = f"{case.beside_median('flow-ql', 'mean')}; steps in violation: {case.beside('flow-ql', 'radac', 'rate')}"
+    return parts, found
 
 
 def scatter(case: Case) -> Found:
-    """Judge the spread of a seed's evaluations over the later half of training, in return."""
+    """Judge the spread of the seeds' evaluations over the later half of training, in return."""
+    rows, own = case.rows(), case.row("diffusion-ql")
+    for row in rows:
+        case.sample(row)  # long enough?
     curve = case.evidence.curve(case.task, case.hazard)
     late = curve[2 * curve["step"] > curve.groupby("row")["step"].transform("max")]
     spread = late.groupby(["row", "seed", "step"])["return"].mean().groupby("row").std()
-    own, rest = case.row("diffusion-ql"), case.others("diffusion-ql")
-    if not {own, case.row("radac"), *rest} <= set(spread.dropna().index):
+    if not set(rows) <= set(spread.dropna().index):
         raise Missing("needs evaluations while training of every method")
-    widest = rest[int(spread[rest].to_numpy().argmax())]
+    widest = max((row for row in rows if row != own), key=lambda row: spread[row])
     found = f"s.d. of DiffusionQL {spread[own]:.0f}, of {style(widest).label} {spread[widest]:.0f}"
-    return graded(spread[own] > spread[rest].max(), spread[own] > spread[case.row("radac")]), found
+    return [-1 if spread[own] < spread[widest] else int(spread[own] > WIDER * spread[widest])], found
 
 
 def collapses(case: Case) -> Found:
     """Judge seeds: a collapsed one earns less than a tenth of the best behaviour policy."""
-    own = case.row("diffusion-ql")
-    report = case.evidence.report(case.task, case.hazard)
+    case.sample("diffusion-ql")  # long enough?
+    report, own = case.evidence.report(case.task, case.hazard), case.row("diffusion-ql")
     means = by_seed(report[report["row"] == own])["mean"]
-    low = means < POOR * case.behaviours()[0].values["mean"]
-    return graded(bool(low.all()), bool(low.any())), f"seeds' means {', '.join(f'{m:.0f}' for m in means)}"
-
-
-def weaker(method: str, rival: str, statistic: str) -> Judge:
-    """Judge whether a method's number is below a rival's; tied counts in part."""
-
-    def judge(case: Case) -> Found:
-        sign = case.minus(method, rival, statistic).sign
-        verdict = {-1: HOLDS, 0: PARTLY, 1: NOT}[sign]
-        return verdict, case.beside(method, rival, statistic)
-
-    return judge
-
-
-def corner(case: Case) -> Found:
-    """Judge CODAC's mean and violations beside the medians."""
-    own = case.sample("codac").values
-    low, few = own["mean"] < case.median("mean"), own["violations"] < case.median("violations")
-    return graded(low and few, low or few), f"{case.number('codac', 'mean')}, violations {own['violations']:.1f}"
+    low = means < POOR * _best_played(case)
+    return [1 if low.any() and not low.all() else -1], f"seeds' means {', '.join(f'{m:.0f}' for m in means)}"

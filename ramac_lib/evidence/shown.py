@@ -49,9 +49,9 @@ def styled(text: pd.DataFrame, table: pd.DataFrame, name: str, marked: dict[str,
     return styler.apply(lambda _: props, axis=None).hide(axis="index")
 
 
-def intervals(table: pd.DataFrame, name: str) -> list[str]:
+def intervals(table: pd.DataFrame, name: str, digits: int = 0) -> list[str]:
     """Return a column of ``value [low, high]``."""
-    return [estimate_of(line, name).text() for _, line in table.iterrows()]
+    return [estimate_of(line, name).text(digits) for _, line in table.iterrows()]
 
 
 def column(table: pd.DataFrame, name: str) -> list[str]:
@@ -63,7 +63,7 @@ def show_1(table: pd.DataFrame, name: str) -> Styler:
     """Return `tables.table_1` for the page."""
     text: dict[str, Sequence[str]] = {"": list(table["label"])}
     text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
-    text |= {"violations": column(table, "violations"), "steps": column(table, "length")}
+    text |= {"violations [95 %]": intervals(table, "violations", 1), "steps": column(table, "length")}
     if table["paper_mean"].notna().any():
         pairs = zip(table["paper_mean"], table["paper_cvar"], strict=True)
         text["paper: mean / CVaR"] = ["–" if pd.isna(mean) else f"{mean:.0f} / {tail:.0f}" for mean, tail in pairs]

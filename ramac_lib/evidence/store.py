@@ -117,6 +117,22 @@ class Evidence:
         order = part.groupby("row")["return"].mean().sort_values(ascending=False).index[:POLICIES_SHOWN]
         return pd.concat([part[part["row"] == row] for row in order]) if len(order) else part
 
+    def all_played(self, task: str, hazard: str) -> list[Sample]:
+        """Return the samples of all behaviour policies behind a task's data, the best mean first."""
+
+        def samples() -> list[Sample]:
+            part = self.behaviour[(self.behaviour["task"] == task) & (self.behaviour["hazard"] == hazard)]
+            found = [Sample(own, f"{task} {hazard} {row}", one_policy=True) for row, own in part.groupby("row")]
+            return sorted(found, key=lambda sample: -sample.values["mean"])
+
+        return self._once(("all played", task, hazard), samples)
+
+    def steps(self, task: str, hazard: str) -> dict[str, int]:
+        """Return the updates behind each row's report."""
+        report = self.report(task, hazard)
+        found = self._once(("steps", task, hazard), lambda: report.groupby("row")["step"].max())
+        return {str(row): int(step) for row, step in found.items()}
+
     def sample(self, task: str, hazard: str, row: str) -> Sample:
         """Return a row's report with its resamples; of a behaviour policy too. Made once."""
 
@@ -142,6 +158,16 @@ class Evidence:
         steps = curve.groupby("row")["step"].unique()
         nearest = {row: min(found, key=lambda s: (abs(s - step), -s)) for row, found in steps.items()}
         return curve[curve["step"] == curve["row"].map(nearest)]
+
+    def early_sample(self, task: str, hazard: str, row: str, step: int) -> tuple[int, Sample] | None:
+        """Return a row's evaluation nearest to a number of gradient steps: its step and sample; None: no row."""
+
+        def found() -> tuple[int, Sample] | None:
+            part = self.early(task, hazard, step)
+            part = part[part["row"] == row]
+            return (int(part["step"].iloc[0]), Sample(part, f"{task} {hazard} {row} steps")) if len(part) else None
+
+        return self._once(("early sample", task, hazard, row, step), found)
 
     def updates(self, task: str, hazard: str) -> int:
         """Return the fewest updates behind the report of any of the paper's methods."""

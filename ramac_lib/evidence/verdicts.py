@@ -1,28 +1,36 @@
 """Verdicts on sentences about tasks: what a case knows, how a sentence is judged, and when it cannot be.
 
-A sentence is judged on each of its tasks that the results have. It holds where it does on each of them, does not where
-it does on none, not even in part, and holds in part otherwise. It cannot be said at this scale where none of its tasks,
-or not all the rows that it speaks of, are there, or where these have fewer than `LEAST_UPDATES` updates or
-`LEAST_SEEDS` seeds.
+A sentence has one part or more; each is true (its interval lies on its side), false (on the other) or undecided. On a
+task it holds where all its parts are true; in part where some are; it does not hold where none is true and one is
+false; it is undecided where none of its parts is told either way.
+
+Over tasks a sentence about *all* holds where it does on each, does not where it holds on none and not on one, is
+undecided where it is on each, and holds in part otherwise. One about *most* ("often", "tends to") takes the verdict of
+more than half of its tasks, one about *some* ("may", "on some tasks") holds where it does on one. It cannot be said at
+this scale where a row that it speaks of is missing or has fewer than `LEAST_UPDATES` updates or `LEAST_SEEDS` seeds;
+"the others" and medians are of all methods of the paper's table 1.
 """
 
+import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ramac_lib.campaign.grid import ROBOTS, TABLE_1
 from ramac_lib.evidence.keys import find, method_of
-from ramac_lib.evidence.samples import Estimate, Sample
+from ramac_lib.evidence.samples import Estimate, Sample, interval
 from ramac_lib.evidence.store import Evidence, Missing
-from ramac_lib.evidence.tables import EARLY
+from ramac_lib.evidence.tables import EARLY, NEAR
 from ramac_lib.plots import style
 from ramac_lib.toy.tables import HOLDS, NOT, PARTLY
 
 LEAST_UPDATES = 10_000
 LEAST_SEEDS = 3
-NEAR = 0.1  # of 1,000 gradient steps: farther off, an evaluation says nothing about them
-UNSAID = "cannot be said at this scale"
+UNDECIDED, UNSAID = "undecided", "cannot be said at this scale"
+ALL, MOST, SOME = "all", "most", "some"  # of a sentence's tasks
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,9 @@ class Case:
     hazard: str
     at_start: bool = False
 
-    def rows(self) -> list[str]:
-        """Return the rows of the paper's methods."""
-        return self.evidence.rows(self.task, self.hazard)[0]
+    def at(self, start: bool) -> "Case":
+        """Return the same case at 1,000 gradient steps, or at the report."""
+        return dataclasses.replace(self, at_start=start)
 
     def row(self, name: str) -> str:
         """Return the row of a method, or the row of that key.
@@ -50,98 +58,141 @@ class Case:
             raise Missing(f"needs {style(name).label}")
         return found
 
+    def rows(self) -> list[str]:
+        """Return the rows of all methods of the paper's table 1.
+
+        Raises:
+            Missing: one is not there.
+        """
+        there = self.evidence.rows(self.task, self.hazard)[0]
+        absent = [style(m).label for m in TABLE_1 if m not in {method_of(row) for row in there}]
+        if absent:
+            raise Missing(f"needs {', '.join(absent)}")
+        return there
+
+    def others(self, *methods: str) -> list[str]:
+        """Return the rows of all methods of the paper's table 1 but these.
+
+        Raises:
+            Missing: one is not there.
+        """
+        return [row for row in self.rows() if method_of(row) not in methods]
+
     def sample(self, name: str) -> Sample:
         """Return a row's sample.
 
         Raises:
-            Missing: the row, or its evaluation at 1,000 gradient steps, is not there.
+            Missing: the row, or its evaluation at 1,000 gradient steps, is not there, or it is of too short a run or
+                too few seeds.
         """
         row = self.row(name)
-        if not self.at_start:
-            return self.evidence.sample(self.task, self.hazard, row)
-        part = self.evidence.early(self.task, self.hazard, EARLY)
-        part = part[part["row"] == row]
-        if part.empty or abs(part["step"].iloc[0] - EARLY) > NEAR * EARLY:
-            raise Missing(f"needs an evaluation at {EARLY:,} updates")
-        return Sample(part, f"{self.task} {self.hazard} {row} steps")
+        steps = self.evidence.steps(self.task, self.hazard)[row]
+        if steps < LEAST_UPDATES and not self.at_start:
+            raise Missing(f"needs {LEAST_UPDATES:,} updates, not {steps:,}")
+        if self.at_start:
+            early = self.evidence.early_sample(self.task, self.hazard, row, EARLY)
+            if early is None or abs(early[0] - EARLY) > NEAR * EARLY:
+                raise Missing(f"needs an evaluation at {EARLY:,} updates")
+            found = early[1]
+        else:
+            found = self.evidence.sample(self.task, self.hazard, row)
+        if found.seeds < LEAST_SEEDS:
+            raise Missing(f"needs {LEAST_SEEDS} seeds, not {found.seeds}")
+        return found
 
     def behaviours(self) -> list[Sample]:
-        """Return the behaviour policies' samples, the best mean first.
+        """Return the samples of all behaviour policies behind the task's data, the best mean first.
 
         Raises:
             Missing: they were not rolled out.
         """
-        rows = dict.fromkeys(self.evidence.played(self.task, self.hazard)["row"])
-        if not rows:
+        found = self.evidence.all_played(self.task, self.hazard)
+        if not found:
             raise Missing("needs the behaviour policies")
-        return [self.evidence.sample(self.task, self.hazard, row) for row in rows]
-
-    def others(self, *methods: str) -> list[str]:
-        """Return the paper's rows of all methods but these.
-
-        Raises:
-            Missing: fewer than two are left, too few for a comparison of methods.
-        """
-        found = [row for row in self.rows() if method_of(row) not in methods]
-        if len(found) < 2:
-            raise Missing("needs the paper's other methods")
         return found
 
     def minus(self, first: str, second: str, statistic: str) -> Estimate:
         """Return a difference of two rows."""
         return self.sample(first).minus(self.sample(second), statistic)
 
-    def against(self, name: str, others: Sequence[str], statistic: str) -> list[int]:
-        """Return, for each other row, 1 where the row is above it, −1 below, 0 where they are not told apart."""
-        return [self.minus(name, other, statistic).sign for other in others]
+    def lead(self, name: str, others: Sequence[str], statistic: str) -> int:
+        """Return 1 where the row is above each of the others, −1 where one is above it, 0 where neither is told."""
+        signs = [self.minus(name, other, statistic).sign for other in others]
+        return -1 if min(signs) < 0 else int(min(signs) > 0)
 
     def top(self, rows: Sequence[str], statistic: str) -> str:
         """Return the row with the largest number."""
         return max(rows, key=lambda row: self.sample(row).values[statistic])
 
-    def median(self, statistic: str) -> float:
-        """Return the median of a statistic over the paper's methods."""
-        return float(np.median([self.sample(row).values[statistic] for row in self.rows()]))
+    def to_median(self, name: str, statistic: str) -> Estimate:
+        """Return the difference of a row to the median of the methods of the paper's table 1 with its interval."""
+        samples, own = [self.sample(row) for row in self.rows()], self.sample(name)
+        middle = np.median([sample.draws[statistic] for sample in samples], axis=0)
+        value = own.values[statistic] - float(np.median([sample.values[statistic] for sample in samples]))
+        return interval(value, own.draws[statistic] - middle)
 
     def number(self, name: str, statistic: str) -> str:
         """Return ``LABEL value [low, high]``."""
-        digits = 2 if statistic == "rate" else 1 if statistic == "violations" else 0
-        return f"{style(self.row(name)).label} {self.sample(name).estimate(statistic).text(digits)}"
+        return f"{style(self.row(name)).label} {self.sample(name).estimate(statistic).text(DIGITS.get(statistic, 0))}"
 
     def beside(self, name: str, rival: str, statistic: str) -> str:
         """Return a row's number and its difference to a rival's."""
-        digits = 1 if statistic == "violations" else 0
-        gap = self.minus(name, rival, statistic).text(digits, signed=True)
+        gap = self.minus(name, rival, statistic).text(DIGITS.get(statistic, 0), signed=True)
         return f"{self.number(name, statistic)}, {gap} to {style(self.row(rival)).label}"
 
+    def beside_median(self, name: str, statistic: str) -> str:
+        """Return a row's number and its difference to the median."""
+        gap = self.to_median(name, statistic).text(DIGITS.get(statistic, 0), signed=True)
+        return f"{self.number(name, statistic)}, {gap} to the median"
 
-Judge = Callable[[Case], tuple[str, str]]  # verdict, what was found
 
-
-def graded(holds: bool, partly: bool = False) -> str:
-    """Return the verdict of a rule with its part."""
-    return HOLDS if holds else PARTLY if partly else NOT
+DIGITS = {"rate": 2, "violations": 1}
+Judge = Callable[[Case], tuple[Sequence[int], str]]  # each part's sign, what was found
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, where it stands, the tasks it speaks of (none: all), how it is read, and the function that judges it.
+    """A sentence, where it stands, how it is read, the function that judges it, and the tasks that it speaks of.
 
     Args:
-        at_start: the sentence speaks of 1,000 gradient steps, so that the run may be as short as that.
+        tasks: none: all six.
+        over: of how many of its tasks the sentence speaks: `ALL`, `MOST` or `SOME`.
+        at_start: it speaks of 1,000 gradient steps, so that the run may be as short as that.
     """
 
-    key: str
     where: str
     sentence: str
     rule: str
     judge: Judge
-    tasks: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ROBOTS
+    over: str = ALL
     at_start: bool = False
 
 
+def said(parts: Sequence[int]) -> str:
+    """Return the verdict on a task from the signs of a sentence's parts."""
+    if min(parts) > 0:
+        return HOLDS
+    if max(parts) > 0:
+        return PARTLY
+    return NOT if min(parts) < 0 else UNDECIDED
+
+
+def over_tasks(verdicts: Sequence[str], over: str = ALL) -> str:
+    """Return the verdict on a sentence from those on its tasks."""
+    counts = Counter(verdicts)
+    first, count = counts.most_common(1)[0]
+    if over == SOME and counts[HOLDS]:
+        return HOLDS
+    if len(counts) == 1 or (over == MOST and 2 * count > len(verdicts)):
+        return first
+    if counts[HOLDS] or counts[PARTLY]:
+        return PARTLY
+    return NOT if over == ALL else UNDECIDED
+
+
 def judge(evidence: Evidence, claims: Sequence[Claim], hazard: str) -> pd.DataFrame:
-    """Return key, place, sentence, tasks judged, what was found and verdict, one row a claim.
+    """Return number, place, sentence, how many of its tasks were judged, what was found and verdict, one row a claim.
 
     Raises:
         Missing: nothing was reported under this hazard.
@@ -149,43 +200,34 @@ def judge(evidence: Evidence, claims: Sequence[Claim], hazard: str) -> pd.DataFr
     there = [task for task, name in evidence.settings() if name == hazard]
     if not there:
         raise Missing(f"The stored campaign has nothing under the hazard {hazard}.")
-    out = []
-    for claim in claims:
-        tasks = [task for task in there if task in (claim.tasks or there)]
-        found = [_judged(evidence, claim, task, hazard) for task in tasks]
-        said = [(task, verdict, text) for task, (verdict, text) in zip(tasks, found, strict=True) if verdict != UNSAID]
-        many = len(tasks) > 1  # which of them were judged must be seen
-        if said:
-            verdict = _combined([v for _, v, _ in said])
-            text = "; ".join((f"{task}: " if many else "") + text for task, _, text in said)
+    return pd.DataFrame([_line(evidence, k, claim, there, hazard) for k, claim in enumerate(claims, start=1)])
+
+
+def _line(evidence: Evidence, number: int, claim: Claim, there: Sequence[str], hazard: str) -> dict[str, str]:
+    verdicts, found, reasons = [], [], []
+    for task in [task for task in there if task in claim.tasks]:
+        try:
+            parts, text = claim.judge(Case(evidence, task, hazard, claim.at_start))
+        except Missing as reason:
+            reasons.append(str(reason))
         else:
-            verdict = UNSAID
-            text = "; ".join(dict.fromkeys(t for _, t in found)) or f"needs {' or '.join(claim.tasks)}"
-        line = {"": claim.key, "where": claim.where, "sentence": claim.sentence, "found": text, "verdict": verdict}
-        out.append(line | {"tasks": ", ".join(task for task, _, _ in said)})
-    return pd.DataFrame(out)
-
-
-def _judged(evidence: Evidence, claim: Claim, task: str, hazard: str) -> tuple[str, str]:
-    updates, seeds = evidence.updates(task, hazard), evidence.seeds(task, hazard)
-    if updates < LEAST_UPDATES and not claim.at_start:
-        return UNSAID, f"needs {LEAST_UPDATES:,} updates, not {updates:,}"
-    if seeds < LEAST_SEEDS:
-        return UNSAID, f"needs {LEAST_SEEDS} seeds, not {seeds}"
-    try:
-        return claim.judge(Case(evidence, task, hazard, claim.at_start))
-    except Missing as reason:
-        return UNSAID, str(reason)
-
-
-def _combined(verdicts: Sequence[str]) -> str:
-    if len(set(verdicts)) == 1:
-        return verdicts[0]
-    return PARTLY
+            verdicts.append(said(parts))
+            found.append(f"{task}: {text}" if len(claim.tasks) > 1 and len(there) > 1 else text)
+    verdict = over_tasks(verdicts, claim.over) if verdicts else UNSAID
+    if len(verdicts) > 1:
+        found.insert(0, ", ".join(f"{v} on {count}" for v, count in Counter(verdicts).items()))
+    if not verdicts:
+        found = list(dict.fromkeys(reasons)) or [f"needs {' or '.join(claim.tasks)}"]
+    line = {"": str(number), "where": claim.where, "sentence": claim.sentence}
+    line |= {"tasks": f"{len(verdicts)} of {len(claim.tasks)}"}
+    return line | {"found": "; ".join(found), "verdict": verdict}
 
 
 def rules(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Return key, place, sentence and rule, one row a claim."""
-    return pd.DataFrame(
-        [{"": c.key, "where": c.where, "sentence": c.sentence, "it holds where": c.rule} for c in claims]
-    )
+    """Return number, place, sentence, its tasks and rule, one row a claim."""
+    out = []
+    for k, claim in enumerate(claims, start=1):
+        named = "six tasks" if len(claim.tasks) == len(ROBOTS) else ", ".join(claim.tasks)
+        line = {"": str(k), "where": claim.where, "sentence": claim.sentence, "on": f"{claim.over} of {named}"}
+        out.append(line | {"it holds where": claim.rule})
+    return pd.DataFrame(out)

@@ -1,22 +1,39 @@
 """Sentences of the chapter that follow the results: captions, the answer in short, commands and their cost."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.evidence.judges import CLONE, NEUTRAL
-from ramac_lib.evidence.keys import method_of
+from ramac_lib.evidence.keys import find, method_of
+from ramac_lib.evidence.samples import Sample
 from ramac_lib.evidence.shown import made_by
 from ramac_lib.evidence.store import Evidence, Missing, published
 from ramac_lib.evidence.tables import MAIN, groups
-from ramac_lib.evidence.verdicts import HOLDS, NOT, PARTLY, UNSAID, Case
+from ramac_lib.evidence.verdicts import HOLDS, LEAST_SEEDS, LEAST_UPDATES, NOT, PARTLY, UNDECIDED, UNSAID
 from ramac_lib.plots import style
 from ramac_lib.schedules import REFERENCE_STEPS
+from ramac_lib.tasks import get_task
 
 WORDS = {-1: "below", 0: "tied with", 1: "above"}
-KINDS = {HOLDS: "hold", PARTLY: "hold in part", NOT: "do not", UNSAID: "cannot be said at this scale"}
+KINDS = {
+    HOLDS: "hold", PARTLY: "hold in part", NOT: "do not", UNDECIDED: "are undecided",
+    UNSAID: "cannot be said at this scale",
+}  # fmt: skip
+STATISTICS = {"cvar": "CVaR₀.₁", "mean": "mean"}
+
+
+def many(count: int, noun: str) -> str:
+    """Return ``1 seed``, ``2 seeds``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(labels: Iterable[str]) -> str:
+    """Return labels in a row, ``none`` without any; a label may have a comma of its own."""
+    kept = list(labels)
+    return ("; " if any("," in label for label in kept) else ", ").join(kept) or "none"
 
 
 def scale(evidence: Evidence, task: str, hazard: str) -> str:
@@ -35,33 +52,79 @@ def scale(evidence: Evidence, task: str, hazard: str) -> str:
 def answer(evidence: Evidence, hazard: str = "paper") -> str:
     """Return, for each task under a hazard, where RADAC's tail and mean stand, and beside which rows it says something.
 
+    Rows are called above, below or tied only of runs that are long enough for a verdict; what is missing is named.
+
     Raises:
         Missing: there is nothing to say.
     """
     lines = []
     for task in [task for task, name in evidence.settings() if name == hazard]:
-        case = Case(evidence, task, hazard)
         try:
-            others = case.others("radac")
-            parts = []
-            for name, statistic in (("CVaR₀.₁", "cvar"), ("mean", "mean")):
-                rival = case.top(others, statistic)
-                word = WORDS[case.minus("radac", rival, statistic).sign]
-                own = case.sample("radac").estimate(statistic).text()
-                parts.append(f"{name} is {own}, **{word}** the best of the others' ({case.number(rival, statistic)})")
-            told = []
-            for twin in (NEUTRAL, CLONE):
-                word = WORDS[case.minus("radac", twin, "cvar").sign]
-                told.append(f"**{word}** that of {style(case.row(twin)).label}")
-            lines.append(
-                f"*{task}*, {evidence.updates(task, hazard):,} updates: RADAC's {'; its '.join(parts)}. "
-                f"Its CVaR is {' and '.join(told)}."
-            )
+            lines.append(f"*{task}*{_answer(evidence, task, hazard)}")
         except Missing as reason:
-            lines.append(f"*{task}*: {reason}.")
+            lines.append(f"*{task}*: {str(reason).rstrip('.')}.")
     if not lines:
         raise Missing(f"The stored campaign has nothing under the hazard {hazard}.")
     return "\n\n".join(lines)
+
+
+def _answer(evidence: Evidence, task: str, hazard: str) -> str:
+    main, others = evidence.rows(task, hazard)
+    own = find([*main, *others], "radac")
+    if own is None:
+        raise Missing(f"needs {style('radac').label}")
+    rivals = [row for row in main if row != own]
+    twins = [row for row in (standing(evidence, task, hazard, name) for name in (NEUTRAL, CLONE)) if row]
+    reason = too_short(evidence, task, hazard, [own, *rivals, *twins])
+    told = [_beside_best(evidence, task, hazard, own, rivals, not reason)]
+    if twins:
+        told.append(_beside_twins(evidence, task, hazard, own, twins, not reason))
+    if reason:
+        told.append(f"Runs of {reason} are too short to say more.")
+    told.append(lacking(evidence, task, hazard))
+    return f", {many(evidence.updates(task, hazard), 'update')}: " + " ".join(filter(None, told))
+
+
+def _beside_best(evidence: Evidence, task: str, hazard: str, own: str, rivals: Sequence[str], judged: bool) -> str:
+    samples = {row: evidence.sample(task, hazard, row) for row in (own, *rivals)}
+    parts = []
+    for name, head in STATISTICS.items():
+        part = f"{head} is {samples[own].estimate(name).text()}"
+        if rivals:
+            best = max(rivals, key=lambda row: samples[row].values[name])
+            word = _word(samples[own], samples[best], name, judged)
+            part += f", {word} the best of the others' ({style(best).label} {samples[best].estimate(name).text()})"
+        parts.append(part)
+    return f"{style(own).label}'s {'; its '.join(parts)}."
+
+
+def _beside_twins(evidence: Evidence, task: str, hazard: str, own: str, twins: Sequence[str], judged: bool) -> str:
+    parts, sample = [], evidence.sample(task, hazard, own)
+    for row in twins:
+        twin = evidence.sample(task, hazard, row)
+        number = "" if judged else f" ({twin.estimate('cvar').text()})"
+        parts.append(f"{_word(sample, twin, 'cvar', judged)} that of {style(row).label}{number}")
+    return f"Its CVaR {'is' if judged else 'stands'} {' and '.join(parts)}."
+
+
+def _word(own: Sample, other: Sample, statistic: str, judged: bool) -> str:
+    return f"**{WORDS[own.minus(other, statistic).sign]}**" if judged else "beside"
+
+
+def standing(evidence: Evidence, task: str, hazard: str, name: str) -> str | None:
+    """Return the row of that key, or else the one that stands for that method; None without any."""
+    main, others = evidence.rows(task, hazard)
+    return name if name in (*main, *others) else find([*main, *others], name)
+
+
+def too_short(evidence: Evidence, task: str, hazard: str, rows: Sequence[str]) -> str:
+    """Return the fewest updates and seeds of the rows' reports where they are too few for a verdict; empty else."""
+    report = evidence.report(task, hazard)
+    of_row = report[report["row"].isin(rows)].groupby("row")
+    updates, seeds = int(of_row["step"].max().min()), int(of_row["seed"].nunique().min())
+    if updates >= LEAST_UPDATES and seeds >= LEAST_SEEDS:
+        return ""
+    return f"{many(updates, 'update')} and {many(seeds, 'seed')}"
 
 
 def counted(judged: pd.DataFrame) -> str:
@@ -98,10 +161,11 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     def kept(values: Sequence[object]) -> list[str]:
         return list(map(str, dict.fromkeys(values)))
 
-    each = {
-        purpose: part.groupby(["run", "seed", "step", "horizon"]).size() for purpose, part in table.groupby("purpose")
-    }
-    curve = table[table["purpose"] == "training"]
+    def most(part: pd.DataFrame) -> list[str]:
+        return kept([part.groupby(["run", "seed", "step", "horizon"]).size().max()])
+
+    curve, report = table[table["purpose"] == "training"], table[table["purpose"] == "report"]
+    own = report[report["horizon"] == report["task"].map(lambda task: get_task(task).horizon)]
     words: dict[str, list[str]] = {
         "tasks": kept([task for task, _ in settings]),
         "methods": kept(list(table["row"])),
@@ -111,8 +175,9 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     }
     if len(curve):
         words["evaluations"] = kept([curve.groupby("run")["step"].nunique().max()])
-        words["episodes"] = kept([each["training"].max()])
-    words["report-episodes"] = kept([each["report"].max()])
+        words["episodes"] = most(curve)
+    if len(own):  # episodes of another length are `ramac evaluate`'s
+        words["report-episodes"] = most(own)
     words["source"] = kept([c["source"] for c in configs])
     sizes = {c["size"] for c in configs} - {None}
     if sizes:
@@ -147,8 +212,7 @@ def lacking(evidence: Evidence, task: str, hazard: str) -> str:
     """Return which of the paper's methods and the controls a task's report lacks, as a sentence; empty if none."""
     there = {method_of(row) for row, group in groups(evidence, task, hazard).items() if group == MAIN}
     main = [style(m).label for m in TABLE_1 if m not in there]
-    rows = evidence.rows(task, hazard)[1]
-    absent = main + [style(row).label for row in (NEUTRAL, CLONE) if row not in rows]
+    absent = main + [style(name).label for name in (NEUTRAL, CLONE) if standing(evidence, task, hazard, name) is None]
     if evidence.played(task, hazard).empty:
         absent.append("the behaviour policies")
-    return f"Not in the results: {', '.join(absent)}." if absent else ""
+    return f"Not in the results: {listed(absent)}." if absent else ""

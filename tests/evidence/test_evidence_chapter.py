@@ -41,6 +41,19 @@ def execute(tmp_path, monkeypatch):
     plt.close("all")
 
 
+def stored(folder, tables):
+    """Write a campaign of these tables, and behaviour policies, as the chapter reads them."""
+    table = pd.concat(tables, ignore_index=True)
+    seeds = sorted(set(table["seed"]))
+    config = {"hazard": "paper", "task": TASK, "seeds": seeds, "steps": 10_000, "source": "bundled", "size": None}
+    made = {"device": "CPU, 1 threads", "torch": "2", "date": "2026-01-01"}
+    facts = {run_name: {"config": config, "made": made} for run_name in table["run"].unique()}
+    played = pd.concat(policies(300.0, 100.0), ignore_index=True)
+    for name, found, beside in (("campaign", table, facts), ("behaviour", played, {})):
+        found.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.json").write_text(json.dumps(beside))
+
+
 def sentences(seen):
     return [thing.data for thing in seen if isinstance(thing, Markdown)]
 
@@ -61,14 +74,7 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
         tables.append(episodes(row, returns, violations=around(20, 2, seed=k)))
         for step in (1000, 10_000):
             tables.append(episodes(row, returns[:, :10] * step / 10_000, step=step, purpose="training"))
-    table = pd.concat(tables, ignore_index=True)
-    config = {"hazard": "paper", "task": TASK, "seeds": [0, 1, 2], "steps": 10_000, "source": "bundled", "size": None}
-    made = {"device": "CPU, 1 threads", "torch": "2", "date": "2026-01-01"}
-    facts = {run_name: {"config": config, "made": made} for run_name in table["run"].unique()}
-    played = pd.concat(policies(300.0, 100.0), ignore_index=True)
-    for name, found, beside in (("campaign", table, facts), ("behaviour", played, {})):
-        found.to_csv(folder / f"{name}.csv", index=False)
-        (folder / f"{name}.json").write_text(json.dumps(beside))
+    stored(folder, tables)
     seen = run()
     assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
     assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
@@ -78,3 +84,19 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     assert "ramac evaluate RUN --horizon 1000" in told
     assert "RADAC's CVaR₀.₁ is" in told
     assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
+    first = next(k for k, thing in enumerate(seen) if isinstance(thing, Styler))
+    assert seen[first + 1].data.startswith(f"**Table 5.1** for {TASK}, hazard paper: 10,000 updates")
+    assert seen[first + 2].data.startswith("Underlined: the best")
+    assert told.count("Underlined: the best") == 1
+    assert "**Figure 5.2.** Above: interquartile means" in told
+    assert "With 3 runs a row none is named better or worse" in told
+
+
+def test_a_single_seed_of_rows_that_are_no_method_of_the_paper(execute):
+    folder, run = execute
+    stored(folder, [episodes(row, around(100, seeds=1)) for row in ("bc-diffusion", "bc-flow")])
+    told = " ".join(sentences(run()))
+    assert "nan" not in told
+    assert f"**Table 5.3.** Mean ± standard error over seeds. {TASK}, paper: 20 episodes a seed." in told
+    assert f"- {TASK}, paper: none of the paper's methods is in the results." in told
+    assert "- All this after 10,000 updates" in told

@@ -6,11 +6,29 @@ import numpy as np
 import pandas as pd
 import pytest
 from campaign_tables import TASK, around, episodes, gathered, policies
+from scipy.stats import spearmanr
 
 from ramac_lib.evidence import judges, words
 from ramac_lib.evidence.claims import CLAIMS
+from ramac_lib.evidence.samples import told_apart
 from ramac_lib.evidence.store import Missing
-from ramac_lib.evidence.verdicts import HOLDS, LEAST_UPDATES, NOT, PARTLY, UNSAID, Case, Claim, judge, rules
+from ramac_lib.evidence.verdicts import (
+    ALL,
+    HOLDS,
+    LEAST_UPDATES,
+    MOST,
+    NOT,
+    PARTLY,
+    SOME,
+    UNDECIDED,
+    UNSAID,
+    Case,
+    Claim,
+    judge,
+    over_tasks,
+    rules,
+    said,
+)
 
 PAPER = (TASK, "paper")
 METHODS = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
@@ -34,105 +52,176 @@ def campaign(means=None, counts=None, step=10_000, seeds=3, hazard="paper", task
     return gathered(*tables, behaviour=policies(*policy, hazard=hazard, task=task))
 
 
-def verdict(rule, evidence, task=TASK, hazard="paper", at_start=False):
-    return rule(Case(evidence, task, hazard, at_start))[0]
+def parts(rule, evidence, task=TASK, hazard="paper", at_start=False):
+    return list(rule(Case(evidence, task, hazard, at_start))[0])
 
 
 @pytest.mark.parametrize(
     ("rule", "means", "counts", "expected"),
     [
-        (judges.best_tail("radac"), {"radac": 200}, {}, HOLDS),
-        (judges.best_tail("radac"), {}, {}, PARTLY),
-        (judges.best_tail("radac"), {"cql": 200}, {}, NOT),
-        (judges.best_tail("rafmac", ("radac",)), {"rafmac": 150, "radac": 300}, {}, HOLDS),
-        (judges.competitive, {}, {}, HOLDS),
-        (judges.competitive, {"radac": 190, "oraac": 200}, {}, PARTLY),  # below, but by a twentieth only
-        (judges.competitive, {"oraac": 200}, {}, NOT),
-        (judges.guidance, {"radac": 150}, {}, HOLDS),
-        (judges.guidance, {}, {"radac": 10}, PARTLY),
-        (judges.guidance, {}, {}, NOT),
-        (judges.beyond_cloning, {"radac": 150}, {}, HOLDS),
-        (judges.beyond_cloning, {}, {}, NOT),
-        (judges.beyond_data, {"radac": 500}, {}, HOLDS),
-        (judges.beyond_data, {"radac": 200}, {}, PARTLY),
-        (judges.beyond_data, {"radac": 50}, {}, NOT),
-        (judges.handles, {"codac": 50, "cql": 50, "rafmac": 50, "flow-ql": 50}, {}, HOLDS),
-        (judges.handles, {}, {}, PARTLY),
-        (judges.handles, {"oraac": 150, "radac": 200}, {}, PARTLY),
-        (judges.handles, {"oraac": 50}, {}, NOT),
-        (judges.leaves_return, {}, {}, HOLDS),
-        (judges.leaves_return, {"oraac": 500}, {}, NOT),
-        (judges.highest_mean("rafmac"), {"rafmac": 120}, {}, HOLDS),
-        (judges.untrained("cql"), {"cql": 0}, {}, HOLDS),
-        (judges.untrained("cql"), {"cql": 40}, {}, PARTLY),
-        (judges.untrained("cql"), {"cql": 100}, {}, NOT),
-        (judges.inside, {}, {"radac": 10}, HOLDS),
-        (judges.inside, {}, {"radac": 30}, NOT),
-        (judges.flows_first, {"flow-ql": 150}, {}, HOLDS),
-        (judges.flows_first, {"cql": 150}, {}, NOT),
-        (judges.anchor_first, {"oraac": 150}, {}, HOLDS),
-        (judges.anchor_first, {"radac": 50}, {}, PARTLY),
-        (judges.anchor_first, {"radac": 150}, {}, NOT),
-        (judges.tails_already, {"radac": 150, "rafmac": 150}, {}, HOLDS),
-        (judges.tails_already, {"rafmac": 150}, {}, PARTLY),
-        (judges.fewer_violations, {}, {"radac": 10}, HOLDS),
-        (judges.fewer_violations, {}, {"radac": 15, "cql": 5}, PARTLY),
-        (judges.fewer_violations, {}, {"radac": 30}, NOT),
-        (judges.on_front, {"oraac": 150}, {"oraac": 10}, HOLDS),
-        (judges.on_front, {"oraac": 50}, {"oraac": 10}, PARTLY),
-        (judges.on_front, {"oraac": 50}, {"oraac": 30}, NOT),
-        (judges.conservative, {"oraac": 50}, {"oraac": 10}, HOLDS),
-        (judges.conservative, {"oraac": 150}, {"oraac": 10}, PARTLY),
-        (judges.more_violations, {"flow-ql": 150}, {"flow-ql": 30}, HOLDS),
-        (judges.more_violations, {"flow-ql": 50}, {"flow-ql": 30}, PARTLY),
-        (judges.more_violations, {"flow-ql": 150}, {"flow-ql": 10}, NOT),
-        (judges.collapses, {"diffusion-ql": 0}, {}, HOLDS),
-        (judges.collapses, {}, {}, NOT),
-        (judges.weaker("diffusion-ql", "radac", "cvar"), {"diffusion-ql": 50}, {}, HOLDS),
-        (judges.weaker("diffusion-ql", "radac", "cvar"), {}, {}, PARTLY),
-        (judges.weaker("diffusion-ql", "radac", "cvar"), {"diffusion-ql": 150}, {}, NOT),
-        (judges.corner, {"codac": 50}, {"codac": 10}, HOLDS),
-        (judges.corner, {"codac": 50}, {"codac": 30}, PARTLY),
-        (judges.corner, {"codac": 150}, {"codac": 30}, NOT),
+        (judges.leads("radac", "cvar"), {"radac": 200}, {}, [1]),
+        (judges.leads("radac", "cvar"), {}, {}, [0]),
+        (judges.leads("radac", "cvar"), {"cql": 200}, {}, [-1]),
+        (judges.leads("radac", "mean", ("rafmac",)), {"radac": 150, "rafmac": 300}, {}, [1]),
+        (judges.competitive("mean", "radac", "rafmac"), {}, {}, [1, 1]),
+        (judges.competitive("mean", "radac", "rafmac"), {"radac": 190, "rafmac": 150, "oraac": 200}, {}, [1, -1]),
+        (judges.competitive("mean", "radac"), {"radac": 180, "oraac": 200}, {}, [0]),  # a tenth below, to the point
+        (judges.competitive("mean", "radac"), dict.fromkeys(METHODS, -100), {}, [1]),  # equal, and negative
+        (judges.competitive("mean", "radac"), dict.fromkeys(METHODS, -100) | {"radac": -130}, {}, [-1]),
+        (judges.beside_median(("radac", "cvar", 1), ("rafmac", "cvar", 1)), {"radac": 200}, {}, [1, 0]),
+        (judges.beside_median(("oraac", "rate", -1)), {}, {"oraac": 10}, [1]),
+        (judges.beside_median(("oraac", "rate", -1)), {}, {"oraac": 30}, [-1]),
+        (judges.against("radac", judges.NEUTRAL, ("cvar", 1), ("rate", -1)), {"radac": 150}, {"radac": 40}, [1, -1]),
+        (judges.against("radac", judges.NEUTRAL, ("cvar", 1), ("rate", -1)), {}, {"radac": 10}, [0, 1]),
+        (judges.against("diffusion-ql", "radac", ("cvar", -1)), {"diffusion-ql": 50}, {}, [1]),
+        (judges.improves, {"rafmac": 200}, {}, [1]),
+        (judges.improves, {"rafmac": 200, "oraac": 300}, {}, [-1]),
+        (judges.beyond_data, {"radac": 500}, {}, [1]),
+        (judges.beyond_data, {"radac": 200}, {}, [-1]),
+        (judges.leaves_return, {"oraac": 50}, {}, [1]),
+        (judges.leaves_return, {}, {}, [0]),
+        (judges.leaves_return, {"oraac": 150}, {}, [-1]),
+        (judges.untrained("cql"), {"cql": 0}, {}, [1]),
+        (judges.untrained("cql"), {"cql": 40}, {}, [0]),
+        (judges.untrained("cql"), {"cql": 100}, {}, [-1]),
+        (judges.inside, {}, {"radac": 5}, [1, 1]),
+        (judges.inside, {}, {"radac": 15}, [1, -1]),
+        (judges.flows_first("mean"), {"flow-ql": 150}, {}, [1]),
+        (judges.flows_first("mean"), {"cql": 150}, {}, [-1]),
+        (judges.flows_first("cvar"), {}, {}, [0]),
+        (judges.anchor_first, {"oraac": 150}, {}, [1, 1]),
+        (judges.anchor_first, {"radac": 50}, {}, [0, 0]),
+        (judges.anchor_first, {"radac": 150}, {}, [-1, -1]),
+        (judges.tails_already, {"radac": 150, "rafmac": 150}, {}, [1, 1]),
+        (judges.tails_already, {"rafmac": 150}, {}, [0, 1]),
+        (judges.fewer_violations, {}, {"radac": 10}, [1]),
+        (judges.fewer_violations, {}, {"radac": 15, "cql": 5}, [-1]),
+        (judges.fewer_violations, {}, {}, [0]),
+        (judges.on_front, {"oraac": 150}, {"oraac": 10}, [1, 1, 1]),
+        (judges.on_front, {"oraac": 50}, {"oraac": 10}, [1, 1, -1]),
+        (judges.on_front, {"oraac": 50}, {"oraac": 30}, [-1]),
+        (judges.more_violations, {"flow-ql": 150}, {"flow-ql": 30}, [1, 1]),
+        (judges.more_violations, {"flow-ql": 150}, {"flow-ql": 10}, [1, -1]),
+        (judges.collapses, {"diffusion-ql": 0}, {}, [-1]),  # all of them
+        (judges.collapses, {}, {}, [-1]),  # none
     ],
 )
 def test_rules(rule, means, counts, expected):
-    assert verdict(rule, campaign(means, counts)) == expected
+    assert parts(rule, campaign(means, counts)) == expected
+
+
+def test_violations_are_a_share_of_steps():
+    evidence = campaign({"oraac": None}, {})
+    falls = episodes("oraac", around(20), violations=6.0, length=10)  # fewer an episode, more of its steps
+    more = gathered(evidence.table.drop(columns="row"), falls)
+    assert parts(judges.beside_median(("oraac", "rate", -1)), more) == [-1]
+
+
+def test_rank_correlation_is_scipys():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 5, size=(20, 8)), rng.normal(size=(20, 8))
+    expected = [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(judges.rank_correlation(x, y), expected)
+    assert judges.rank_correlation(np.ones((1, 4)), y[:1, :4]) == 0
+
+
+def test_rankings_match_where_the_order_stays():
+    order = {row: 100.0 + 40 * k for k, row in enumerate(METHODS)}
+    evidence = campaign(order)
+    assert parts(judges.rankings_match, evidence) == [1, 1]
+    turned = evidence.table.copy()
+    early = turned["step"] == 1000
+    turned.loc[early, "return"] *= -1
+    assert parts(judges.rankings_match, gathered(turned.drop(columns="row"))) == [-1, -1]
 
 
 def test_the_widest_scatter_is_over_later_evaluations_and_seeds():
-    steady = campaign({"cql": None})
-    calm = episodes("cql", [[0.0], [500.0]], step=10_000, purpose="training")
-    report = episodes("cql", around(100))
-    assert verdict(judges.scatter, gathered(steady.table.drop(columns="row"), calm, report)) in (NOT, PARTLY)
     steady = campaign()
-    curves = [episodes("diffusion-ql", [[1.0], [500.0]], step=s, purpose="training") for s in (9_000, 10_000)]
-    early = episodes("cql", [[-1000.0], [1000.0]], step=100, purpose="training")
+    curves = [episodes("diffusion-ql", [[1.0], [500.0], [1.0]], step=s, purpose="training") for s in (9_000, 10_000)]
+    early = episodes("cql", [[-1000.0], [1000.0], [0.0]], step=100, purpose="training")
     rest = steady.table[~((steady.table["row"] == "diffusion-ql") & (steady.table["purpose"] == "training"))]
-    assert verdict(judges.scatter, gathered(rest.drop(columns="row"), *curves, early)) == HOLDS
+    assert parts(judges.scatter, gathered(rest.drop(columns="row"), *curves, early)) == [1]
+    wider = [episodes("cql", [[0.0], [900.0], [0.0]], step=s, purpose="training") for s in (9_000, 10_000)]
+    rest = rest[~((rest["row"] == "cql") & (rest["purpose"] == "training"))].drop(columns="row")
+    assert parts(judges.scatter, gathered(rest, *curves, *wider)) == [-1]
 
 
-def test_a_collapse_of_some_seeds_is_a_part():
+def test_a_collapse_of_some_seeds_is_what_the_sentence_says():
     evidence = campaign({"diffusion-ql": None})
     returns = np.repeat([[100.0], [100.0], [0.0]], 20, axis=1)
     more = gathered(
         evidence.table.drop(columns="row"), episodes("diffusion-ql", returns), behaviour=policies(400.0, 90.0)
     )
-    assert verdict(judges.collapses, more) == PARTLY
+    assert parts(judges.collapses, more) == [1]
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [([1, 1], HOLDS), ([1, 0], PARTLY), ([1, -1], PARTLY), ([0, -1], NOT), ([0, 0], UNDECIDED), ([0], UNDECIDED)],
+)
+def test_verdict_of_parts(signs, expected):
+    assert said(signs) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "over", "expected"),
+    [
+        ([HOLDS, HOLDS], ALL, HOLDS),
+        ([HOLDS, UNDECIDED], ALL, PARTLY),
+        ([HOLDS, NOT], ALL, PARTLY),
+        ([UNDECIDED, NOT], ALL, NOT),
+        ([UNDECIDED, UNDECIDED], ALL, UNDECIDED),
+        ([HOLDS, HOLDS, NOT], MOST, HOLDS),
+        ([HOLDS, NOT, NOT], MOST, NOT),
+        ([HOLDS, HOLDS, NOT, NOT], MOST, PARTLY),
+        ([UNDECIDED, UNDECIDED, NOT, NOT], MOST, UNDECIDED),
+        ([HOLDS, NOT, NOT], SOME, HOLDS),
+        ([UNDECIDED, NOT, NOT], SOME, UNDECIDED),
+        ([NOT, NOT], SOME, NOT),
+    ],
+)
+def test_verdict_over_tasks(verdicts, over, expected):
+    assert over_tasks(verdicts, over) == expected
+
+
+def test_little_is_said_where_no_method_differs():
+    judged = judge(campaign(), CLAIMS, "paper").set_index("sentence")["verdict"]
+    assert list(judged.index[judged == HOLDS]) == ["RADAC and RAFMAC have competitive or higher means"]
+    assert not (judged == PARTLY).any()
+    told = set(judged.index[judged == NOT])  # by absolute numbers, or by a place on a front
+    assert told <= {
+        "CQL earns next to nothing",
+        "CODAC earns next to nothing",
+        "DiffusionQL earns next to nothing",
+        "RADAC concentrates inside or near the safe range",
+        "ORAAC forms the frontier with few violations and strong returns",
+        "DiffusionQL has the wider scatter",
+        "DiffusionQL's runs either reach moderate returns or collapse",
+        "RADAC improves on the policies that made the data",
+    }
+
+
+def test_equal_rows_are_seldom_told_apart():
+    found = told_apart(5, 20, spread=0.7, pairs=200)
+    assert max(found.values()) < 0.12
+    assert told_apart(3, 20, spread=0.0, pairs=50)["mean"] < 0.2
 
 
 def test_every_claim_is_judged_or_says_what_it_needs():
     judged = judge(campaign(), CLAIMS, "paper")
     assert list(judged[""]) == [str(k + 1) for k in range(len(CLAIMS))]
     assert judged["found"].str.len().min() > 0
-    elsewhere = [not claim.tasks or TASK in claim.tasks for claim in CLAIMS]
+    elsewhere = np.array([TASK in claim.tasks for claim in CLAIMS])
     assert ((judged["verdict"] != UNSAID) == elsewhere).all()
-    assert judged.loc[~np.array(elsewhere), "found"].str.startswith("needs ").all()
+    assert judged.loc[~elsewhere, "found"].str.startswith("needs ").all()
+    assert list(judged["tasks"]) == [
+        f"{int(there)} of {len(c.tasks)}" for there, c in zip(elsewhere, CLAIMS, strict=True)
+    ]
     assert len(rules(CLAIMS)) == len(CLAIMS)
     assert sum(int(n) for n in re.findall(r"\d+", words.counted(judged))[1:]) == len(CLAIMS)
 
 
-ALWAYS = Claim("1", "x", "s", "r", lambda case: (HOLDS, case.task))
+ASKS = Claim("x", "s", "r", lambda case: ([1], case.number("radac", "mean")))
 
 
 @pytest.mark.parametrize(
@@ -143,12 +232,17 @@ ALWAYS = Claim("1", "x", "s", "r", lambda case: (HOLDS, case.task))
     ],
 )
 def test_too_short_runs_say_nothing(changes, reason):
-    judged = judge(campaign(**changes), [ALWAYS], "paper").iloc[0]
+    judged = judge(campaign(**changes), [ASKS], "paper").iloc[0]
     assert (judged["verdict"], judged["found"]) == (UNSAID, reason)
 
 
+def test_a_short_row_silences_only_the_sentences_about_it():
+    more = gathered(campaign().table.drop(columns="row"), episodes("radac:alpha=0.5", around(100, seeds=2), step=400))
+    assert judge(more, [ASKS], "paper")["verdict"][0] == HOLDS
+
+
 def test_a_sentence_about_a_thousand_steps_may_be_judged_on_a_shorter_run():
-    start = Claim("1", "x", "s", "r", judges.flows_first, at_start=True)
+    start = Claim("x", "s", "r", judges.flows_first("mean"), at_start=True)
     short = campaign({"flow-ql": 200}, step=2_000)
     assert judge(short, [start], "paper")["verdict"][0] == HOLDS
     late = gathered(short.table[short.table["step"] == 2_000].drop(columns="row"))
@@ -156,10 +250,20 @@ def test_a_sentence_about_a_thousand_steps_may_be_judged_on_a_shorter_run():
 
 
 def test_published_numbers_are_judged_under_the_papers_hazard_only():
-    rule = Claim("1", "x", "s", "r", judges.untrained("cql"))
+    rule = Claim("x", "s", "r", judges.untrained("cql"))
     assert judge(campaign(hazard="calibrated"), [rule], "calibrated")["found"][0].startswith("needs the paper's hazard")
-    strong = Claim("1", "x", "s", "r", judges.untrained("oraac"))
+    strong = Claim("x", "s", "r", judges.untrained("oraac"))
     assert judge(campaign(), [strong], "paper")["verdict"][0] == UNSAID
+    poor = campaign(policy=(-50.0, -90.0))
+    assert judge(poor, [rule], "paper")["found"][0] == "needs a behaviour policy with a positive mean return"
+
+
+def test_comparisons_with_a_part_of_the_methods_are_not_made():
+    judged = judge(campaign({"flow-ql": None, "rafmac": None}), CLAIMS, "paper").set_index("sentence")
+    assert judged.loc["RADAC has the highest CVaR", "found"] == "needs FlowQL, RAFMAC"
+    assert judged.loc["DiffusionQL has the weaker CVaR", "verdict"] == UNDECIDED  # speaks of two rows, which are there
+    alone = judge(campaign(dict.fromkeys((*METHODS, *CONTROLS)) | {"oraac": 30.0}, {"oraac": 0.0}), CLAIMS, "paper")
+    assert set(alone["verdict"]) == {UNSAID}
 
 
 def test_missing_rows_are_named():
@@ -179,13 +283,21 @@ def test_a_variant_stands_in_where_it_is_all_there_is():
 def test_verdicts_over_tasks_combine():
     other = "hopper-medium-replay"
     both = gathered(campaign({"radac": 200}).table.drop(columns="row"), campaign(task=other).table.drop(columns="row"))
-    claim = Claim("1", "x", "s", "r", judges.best_tail("radac"))
+    claim = Claim("x", "s", "r", judges.leads("radac", "cvar"))
     judged = judge(both, [claim], "paper").iloc[0]
     assert judged["verdict"] == PARTLY
-    assert judged["tasks"] == f"{TASK}, {other}"
-    assert judged["found"].count(": RADAC") == 2
-    one = Claim("1", "x", "s", "r", judges.best_tail("radac"), (TASK,))
-    assert judge(both, [one], "paper")["verdict"][0] == HOLDS
+    assert judged["tasks"] == "2 of 6"
+    assert judged["found"].startswith(f"holds on 1, undecided on 1; {TASK}: RADAC 18")
+    one = Claim("x", "s", "r", judges.leads("radac", "cvar"), (TASK,))
+    assert judge(both, [one], "paper")[["verdict", "tasks"]].iloc[0].tolist() == [HOLDS, "1 of 1"]
+
+
+def test_every_behaviour_policy_counts_not_only_those_shown():
+    evidence = campaign({"radac": 130}).table.drop(columns="row")
+    wide = [episodes(f"behaviour:stage={n}", around(m, 60, seeds=4), step=1) for n, m in (("expert", 150), ("a", 148))]
+    steady = episodes("behaviour:stage=b", around(140, seeds=4), step=1)  # a lower mean, a higher tail
+    assert parts(judges.beyond_data, gathered(evidence, behaviour=wide)) == [1]
+    assert parts(judges.beyond_data, gathered(evidence, behaviour=[*wide, steady])) == [-1]
 
 
 def test_the_answer_follows_the_numbers():
