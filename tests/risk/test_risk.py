@@ -258,6 +258,13 @@ def test_bootstrap_interval_covers_the_mean_and_counts_the_seeds():
     assert wider >= 55
 
 
+def test_the_bootstraps_variance_is_the_standard_errors():
+    seeds = [np.full(4, value) for value in (0.0, 3.0, 6.0)]  # no spread within a seed
+    values = []
+    risk.bootstrap_interval(seeds, lambda x: values.append(x.mean()) or x.mean(), resamples=20_000)
+    assert np.var(values) == pytest.approx(np.var([0.0, 3.0, 6.0], ddof=1) / 3, rel=0.05)
+
+
 def test_bootstrap_interval_is_reproducible_and_takes_unequal_seeds():
     seeds = [np.arange(5.0), np.arange(30.0)]
     first = risk.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=7)
