@@ -18,10 +18,7 @@ from ramac_lib.schedules import REFERENCE_STEPS
 from ramac_lib.tasks import get_task
 
 WORDS = {-1: "below", 0: "tied with", 1: "above"}
-KINDS = {
-    HOLDS: "hold", PARTLY: "hold in part", NOT: "do not", UNDECIDED: "are undecided",
-    UNSAID: "cannot be said at this scale",
-}  # fmt: skip
+KINDS = (HOLDS, PARTLY, NOT, UNDECIDED, UNSAID)
 STATISTICS = {"cvar": "CVaR₀.₁", "mean": "mean"}
 
 
@@ -130,7 +127,7 @@ def too_short(evidence: Evidence, task: str, hazard: str, rows: Sequence[str]) -
 def counted(judged: pd.DataFrame) -> str:
     """Return how many sentences got which verdict."""
     counts = judged["verdict"].value_counts()
-    return f"Of {len(judged)} sentences " + ", ".join(f"{counts.get(v, 0)} {word}" for v, word in KINDS.items())
+    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in KINDS)
 
 
 def versions(task: str) -> str:
