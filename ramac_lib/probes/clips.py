@@ -58,7 +58,9 @@ def _draw_signal(axes: Axes, clip: Clip, hazard: Hazard, start: int, stop: int, 
     axes.plot(seconds[shown][struck], clip.monitored[shown][struck], "o", **marks)
     if len(seconds) < stop:
         axes.axvline(seconds[-1], color=TRUTH, linestyle=":", linewidth=1)
-        axes.annotate("episode ends", (seconds[-1], high), (-3, -9), ha="right", textcoords="offset points", fontsize=8)
+        early = len(seconds) - start < 0.2 * (stop - start)  # no room on the line's left
+        side: Any = {"xytext": (3, -9), "ha": "left"} if early else {"xytext": (-3, -9), "ha": "right"}
+        axes.annotate("episode ends", (seconds[-1], high), textcoords="offset points", fontsize=8, **side)
     axes.set(xlim=(start * clip.step_seconds, (stop - 1) * clip.step_seconds), ylim=limits)
 
 
