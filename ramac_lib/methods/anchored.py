@@ -16,6 +16,7 @@ Differences from ORAAC's official code:
 8. in short runs rates are raised and the prior learns longer: `ramac_lib.schedules`.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from ramac_lib.methods import base, presets
 from ramac_lib.methods.distributional import Distributional, DistributionalConfig
 from ramac_lib.optim import StackedAdam
 from ramac_lib.policies.anchored import AnchoredPolicy
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 from ramac_lib.replay import Batch
 from ramac_lib.tasks import BANDIT
 
@@ -87,9 +88,9 @@ class Anchored(Distributional):
         self.optimizers["prior"] = StackedAdam(self.policy.prior, config.lr_prior)
         self.optimizers["residual"] = StackedAdam(self.policy.residual, config.lr_actor, max_norm=config.grad_clip)
 
-    def build_prior(self) -> Policy:
+    @abstractmethod
+    def build_prior(self) -> CloningPolicy:
         """Return the behaviour prior, not yet initialised."""
-        raise NotImplementedError
 
     def build_critic(self) -> IQNCritic:
         """Return the one critic, of ORAAC's widths."""
@@ -143,8 +144,7 @@ class Anchored(Distributional):
         if moves:
             actions = self.policy.sample(self.policy_noise(batch.observations), batch.observations)
             value, _ = self.risk_value(batch.observations, actions)
-            metrics["risk"] = value.detach()
-            metrics["policy_grad_norm"] = self.optimizers["residual"].step(-value)
+            metrics |= {"risk": value.detach(), "policy_grad_norm": self.optimizers["residual"].step(-value)}
             base.follow(self.target_critic, self.critic, self.target_rate)
             base.follow(self.target_residual, self.policy.residual, self.target_rate)
         return metrics

@@ -2,9 +2,10 @@
 
 import contextlib
 import copy
+from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from ramac_lib import schedules
 from ramac_lib.networks import initialise
 from ramac_lib.noise import Noise
 from ramac_lib.optim import StackedAdam
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy, Policy
 from ramac_lib.replay import Batch
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -49,7 +50,7 @@ class CriticConfig(Config):
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
 
-class Method(nn.Module):
+class Method(nn.Module, ABC):
     """One method, for a stack of seeds.
 
     Args:
@@ -152,8 +153,9 @@ class Method(nn.Module):
 
     def bc_loss(self, batch: Batch) -> Float[Tensor, " S"]:
         """Return the policy's own cloning loss."""
-        draws = self.policy.bc_draws(self.noise, batch.actions.shape[1])
-        return self.policy.bc_loss(batch.observations, batch.actions, *draws)
+        policy = cast(CloningPolicy, self.policy)
+        draws = policy.bc_draws(self.noise, batch.actions.shape[1])
+        return policy.bc_loss(batch.observations, batch.actions, *draws)
 
     @property
     def critic_rate(self) -> float:

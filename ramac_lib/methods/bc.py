@@ -1,5 +1,6 @@
 """Behaviour cloning: what BC-diffusion, BC-flow and BC-CVAE (figure 5) share."""
 
+from abc import abstractmethod
 from typing import Any
 
 from ramac_lib.methods import base
@@ -16,9 +17,9 @@ class BehaviourCloning(base.Method):
         self.policy = self.new(self.build_policy())
         self.optimizers["policy"] = StackedAdam(self.policy, self.config.lr_actor, max_norm=self.config.grad_clip)
 
+    @abstractmethod
     def build_policy(self) -> Policy:
         """Return the policy, not yet initialised."""
-        raise NotImplementedError
 
     def learn(self, batch: Batch) -> base.Metrics:
         """Make one update."""

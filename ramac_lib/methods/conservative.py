@@ -1,6 +1,7 @@
 """What CQL and CODAC share: soft actor-critic's policy and entropy, and the actions of the conservative penalty."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class ConservativeConfig(base.CriticConfig):
     bc_warmup: float = 0.02  # share of the run in which the policy clones instead of following the critic
 
 
-class SoftActor:
+class SoftActor(ABC):
     """A tanh-Gaussian policy, its entropy coefficient and their updates; mixed into a `Method`."""
 
     config: Any
@@ -92,9 +93,9 @@ class SoftActor:
             "policy_grad_norm": norm,
         }
 
+    @abstractmethod
     def policy_value(self: Any, batch: Batch, actions: Float[Tensor, "S B a"]) -> Float[Tensor, " S"]:
         """Return the batch mean of what the policy ascends."""
-        raise NotImplementedError
 
 
 def tile(rows: Float[Tensor, "S B d"], count: int) -> Float[Tensor, "S B*K d"]:

@@ -1,5 +1,6 @@
 """What methods with plain critics Q(s, a) share: two critics, their targets, their squared error (eq. 1)."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +102,9 @@ class GenerativeQL(QLearning):
         self.target_policy = self.target_of(self.policy)
         self.optimizers["policy"] = StackedAdam(self.policy, self.config.lr_actor, max_norm=self.config.grad_clip)
 
+    @abstractmethod
     def build_policy(self) -> Policy:
         """Return the deployed policy, not yet initialised."""
-        raise NotImplementedError
 
     def next_policy(self) -> Policy:
         """Return the EMA policy."""

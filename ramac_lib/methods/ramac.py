@@ -12,6 +12,7 @@ the released code that changes what is learned is an option (see `RELEASED` in t
    jumps at the end of the warm-up.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,9 +80,9 @@ class RAMAC(Distributional):
             self.one_step = self.new(MLP(self.stack, (a + s, *config.hidden, a), config.activation))
             self.optimizers["one_step"] = StackedAdam(self.one_step, config.lr_actor, max_norm=config.grad_clip)
 
+    @abstractmethod
     def build_policy(self) -> Policy:
         """Return the deployed policy ψ_θ, not yet initialised."""
-        raise NotImplementedError
 
     # -- the critic -------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ramac_lib.networks import MLP
 from ramac_lib.noise import Noise
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 
 
-class AnchoredPolicy(Policy):
+class AnchoredPolicy(CloningPolicy):
     """a = clamp(b + Φ tanh ξ_θ(s, b)), b from the prior (eq. 12; Urpí et al. 2021).
 
     The prior learns by its own cloning loss alone: no gradient of `sample` reaches it.
@@ -27,7 +27,7 @@ class AnchoredPolicy(Policy):
 
     def __init__(
         self,
-        prior: Policy,
+        prior: CloningPolicy,
         stack: Sequence[int],
         observation_dim: int,
         action_dim: int,

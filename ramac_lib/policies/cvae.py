@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ramac_lib.networks import MLP
 from ramac_lib.noise import Noise
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 
 LOG_STD = (-4.0, 15.0)  # the encoder's log σ is kept in here, as in BCQ and ORAAC
 
 
-class CVAEPolicy(Policy):
+class CVAEPolicy(CloningPolicy):
     """a = tanh(decoder(s, z)), z ~ N(0, I) of width 2·|A|; a unimodal map where the decoder is smooth.
 
     Args:

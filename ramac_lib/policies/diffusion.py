@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ramac_lib.networks import TimedMLP
 from ramac_lib.noise import Noise
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 
 
 def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> Float[Tensor, " T"]:
@@ -20,7 +20,7 @@ def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> Float[Tenso
     return (1 - torch.exp(-b_min / steps - 0.5 * (b_max - b_min) * (2 * t - 1) / steps**2)).float()
 
 
-class DiffusionPolicy(Policy):
+class DiffusionPolicy(CloningPolicy):
     """a = ψ_θ(s, z) (eq. 8): a T-step reverse chain with an ε-prediction network; actions in [−1, 1].
 
     As in the released code, x̂₀ is clamped to the action range at each step, the posterior variance is used, and no

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ramac_lib.networks import TimedMLP
 from ramac_lib.noise import Noise
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 
 
-class FlowPolicy(Policy):
+class FlowPolicy(CloningPolicy):
     """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1]."""
 
     times: Tensor

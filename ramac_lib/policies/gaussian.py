@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from ramac_lib.networks import MLP
 from ramac_lib.noise import Noise
-from ramac_lib.policies.base import Policy
+from ramac_lib.policies.base import CloningPolicy
 
 LOG_STD = (-20.0, 2.0)
 EDGE = 1 - 1e-6  # actions of the data at ±1 have no preimage under tanh
 
 
-class GaussianPolicy(Policy):
+class GaussianPolicy(CloningPolicy):
     """a = tanh(μ(s) + σ(s) z), z ~ N(0, I), with a known density.
 
     Args:
