@@ -41,9 +41,9 @@ def risk_weight(eta: float, rate: float, raised: float) -> float:
 
     A choice, not a law: it presumes that a network trained by stochastic steps is noisier by the root of its rate, and
     that the policy climbs this noise with weight η. At Hopper's raised rate of 1e-3 (from 1e-5) it makes .005 of
-    η = .05. Chosen on Hopper medium-expert, the paper's hazard, seeds 100 and 101 (20 episodes each; no interval from
-    two seeds): with .005 the means after 10,000 updates were 747 and 694; with .02 policy and targets ran away after
-    the warm-up, -12 and 4 after 3,000 updates, where .005 had 187 and 321. `evidence.selection` repeats it as a sweep.
+    η = .05. Chosen on Hopper medium-expert, the paper's hazard, seeds 100 and 101: with .005 the means after 10,000
+    updates were 747 and 694 (20 episodes each); with .02 policy and targets ran away after the warm-up, -12 and 4
+    after 3,000 updates (10 episodes each), where .005 had 187 and 321. `evidence.selection` repeats it as a sweep.
 
     Args:
         eta: the weight that belongs to `rate`.
