@@ -9,10 +9,8 @@ from ramac_lib.behaviour import data_folder
 from ramac_lib.evidence import claims as campaign_claims
 from ramac_lib.evidence import store
 from ramac_lib.evidence import verdicts as campaign_verdicts
-from ramac_lib.evidence.verdicts import HOLDS, NOT, PARTLY, UNDECIDED, UNSAID
+from ramac_lib.evidence.verdicts import ORDER
 from ramac_lib.toy import campaign, claims, verdicts
-
-ORDER = (HOLDS, PARTLY, NOT, UNDECIDED, UNSAID)
 
 
 def judged(folder: Path | None = None) -> dict[str, pd.DataFrame]:

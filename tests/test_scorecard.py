@@ -9,6 +9,7 @@ import pytest
 from ramac_lib import scorecard
 from ramac_lib.behaviour import data_folder
 from ramac_lib.errors import RamacError
+from ramac_lib.evidence.verdicts import ORDER
 
 
 def test_counts_and_sentences():
@@ -17,7 +18,7 @@ def test_counts_and_sentences():
     other = pd.DataFrame({"sentence": ["s1"], "found": "2", "verdict": ["cannot be said at this scale"]})
     tables = {"a": one, "b": other}
     assert scorecard.counts(tables).to_numpy().tolist() == [[2, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
-    assert list(scorecard.counts(tables).columns) == list(scorecard.ORDER)
+    assert list(scorecard.counts(tables).columns) == list(ORDER)
     assert scorecard.sentences(tables, "holds") == "- *a*: “s1” (1 [0, 2])\n- *a*: “s2” (1 [0, 2])"
     assert scorecard.sentences(tables, "holds in part") == ""
 

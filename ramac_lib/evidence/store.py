@@ -10,13 +10,14 @@ import pandas as pd
 from ramac_lib import results
 from ramac_lib.behaviour import data_folder
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.keys import split, with_keys
+from ramac_lib.evidence.keys import find, split, with_keys
 from ramac_lib.evidence.samples import Sample
 from ramac_lib.tasks import get_task
 
 T = TypeVar("T")
 
 CAMPAIGN, BEHAVIOUR_FILE = "campaign", "behaviour"
+NEAR = 0.1  # of a number of gradient steps: an evaluation farther off says nothing about it
 POLICIES_SHOWN = 2  # of the behaviour policies behind a task's data: those of the highest means
 
 
@@ -107,6 +108,11 @@ class Evidence:
         """Return the rows of the paper's methods, and the others, of which there is a report."""
         return self._once(("rows", task, hazard), lambda: split(self.report(task, hazard)["row"]))
 
+    def standing(self, task: str, hazard: str, name: str) -> str | None:
+        """Return the row of that key, or else the row that stands for that method; None without any."""
+        main, others = self.rows(task, hazard)
+        return name if name in (*main, *others) else find([*main, *others], name)
+
     def played(self, task: str, hazard: str) -> pd.DataFrame:
         """Return the episodes of the behaviour policies shown, the better one first; empty where none were stored."""
         return self._once(("played", task, hazard), lambda: self._played(task, hazard))
@@ -148,26 +154,40 @@ class Evidence:
     def early(self, task: str, hazard: str, step: int) -> pd.DataFrame:
         """Return each row's evaluation nearest to a number of gradient steps (the later of two as near).
 
+        Rows that have none within a tenth of them are left out.
+
         Raises:
-            Missing: there are no evaluations while training.
+            Missing: no row has one.
         """
-        return self._once(("early", task, hazard, step), lambda: self._early(task, hazard, step))
+        found = self._near(task, hazard, step)
+        if found.empty:
+            raise Missing(
+                f"No evaluation on {task} under {hazard} is near {step:,} gradient steps: that takes a campaign with "
+                "`--evaluations` such that one falls on them."
+            )
+        return found
 
-    def _early(self, task: str, hazard: str, step: int) -> pd.DataFrame:
-        curve = self.curve(task, hazard)
-        steps = curve.groupby("row")["step"].unique()
-        nearest = {row: min(found, key=lambda s: (abs(s - step), -s)) for row, found in steps.items()}
-        return curve[curve["step"] == curve["row"].map(nearest)]
+    def early_sample(self, task: str, hazard: str, row: str, step: int) -> Sample:
+        """Return the sample of a row's evaluation nearest to a number of gradient steps.
 
-    def early_sample(self, task: str, hazard: str, row: str, step: int) -> tuple[int, Sample] | None:
-        """Return a row's evaluation nearest to a number of gradient steps: its step and sample; None: no row."""
+        Raises:
+            Missing: it has none within a tenth of them.
+        """
+        part = self._near(task, hazard, step)
+        part = part[part["row"] == row]
+        if part.empty:
+            raise Missing(f"needs an evaluation at {step:,} updates")
+        name = f"{task} {hazard} {row} steps"
+        return self._once(("early sample", task, hazard, row, step), lambda: Sample(part, name))
 
-        def found() -> tuple[int, Sample] | None:
-            part = self.early(task, hazard, step)
-            part = part[part["row"] == row]
-            return (int(part["step"].iloc[0]), Sample(part, f"{task} {hazard} {row} steps")) if len(part) else None
+    def _near(self, task: str, hazard: str, step: int) -> pd.DataFrame:
+        def found() -> pd.DataFrame:
+            curve = self.curve(task, hazard)
+            steps = curve.groupby("row")["step"].unique()
+            nearest = {row: min(there, key=lambda s: (abs(s - step), -s)) for row, there in steps.items()}
+            return curve[(curve["step"] == curve["row"].map(nearest)) & ((curve["step"] - step).abs() <= NEAR * step)]
 
-        return self._once(("early sample", task, hazard, row, step), found)
+        return self._once(("early", task, hazard, step), found)
 
     def updates(self, task: str, hazard: str) -> int:
         """Return the fewest updates behind the report of any of the paper's methods."""

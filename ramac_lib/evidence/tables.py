@@ -13,7 +13,6 @@ from ramac_lib.risk import cvar
 
 MAIN, CONTROL, POLICY = "method", "control", "behaviour policy"  # groups of a table's rows, in this order
 EARLY = 1000  # gradient steps of the paper's table 4, as its text reads
-NEAR = 0.1  # of `EARLY`: an evaluation farther off says nothing about it
 LONG = 1000  # steps of an episode of it, as an early version of the released code reads
 POOR = 0.1  # of the best mean: a method that earns less is hardly trained
 PROTOCOL = 10  # evaluation episodes a seed in the paper
@@ -109,22 +108,6 @@ def table_3(evidence: Evidence, task: str, hazard: str) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def at_start(evidence: Evidence, task: str, hazard: str) -> pd.DataFrame:
-    """Return the episodes of each row's evaluation nearest to 1,000 gradient steps; of rows that have one near.
-
-    Raises:
-        Missing: there are no evaluations while training, or none near.
-    """
-    part = evidence.early(task, hazard, EARLY)
-    near = part[(part["step"] - EARLY).abs() <= NEAR * EARLY]
-    if near.empty:
-        raise Missing(
-            f"No evaluation on {task} under {hazard} is near {EARLY:,} gradient steps: that takes a campaign with "
-            "`--evaluations` such that one falls on them."
-        )
-    return near
-
-
 def table_4(evidence: Evidence, task: str, hazard: str, reading: str) -> pd.DataFrame:
     """Return the paper's table 4 in one of its two readings; columns as `table_1`'s, and ``step``.
 
@@ -135,7 +118,7 @@ def table_4(evidence: Evidence, task: str, hazard: str, reading: str) -> pd.Data
     Raises:
         Missing: there are no such episodes.
     """
-    part = at_start(evidence, task, hazard) if reading == "steps" else evidence.report(task, hazard, LONG)
+    part = evidence.early(task, hazard, EARLY) if reading == "steps" else evidence.report(task, hazard, LONG)
     main, others = split(part["row"])
     samples = {row: Sample(part[part["row"] == row], f"{task} {hazard} {row} {reading}") for row in (*main, *others)}
     marked = {name: marks(samples, main, name) for name in ("mean", "cvar")}

@@ -7,18 +7,17 @@ import pandas as pd
 
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.evidence.judges import CLONE, NEUTRAL
-from ramac_lib.evidence.keys import find, method_of
+from ramac_lib.evidence.keys import method_of
 from ramac_lib.evidence.samples import Sample
 from ramac_lib.evidence.shown import made_by
 from ramac_lib.evidence.store import Evidence, Missing, published
 from ramac_lib.evidence.tables import MAIN, groups
-from ramac_lib.evidence.verdicts import HOLDS, LEAST_SEEDS, LEAST_UPDATES, NOT, PARTLY, UNDECIDED, UNSAID
+from ramac_lib.evidence.verdicts import LEAST_SEEDS, LEAST_UPDATES, ORDER
 from ramac_lib.plots import style
 from ramac_lib.schedules import REFERENCE_STEPS
 from ramac_lib.tasks import get_task
 
 WORDS = {-1: "below", 0: "tied with", 1: "above"}
-KINDS = (HOLDS, PARTLY, NOT, UNDECIDED, UNSAID)
 STATISTICS = {"cvar": "CVaR₀.₁", "mean": "mean"}
 
 
@@ -66,12 +65,12 @@ def answer(evidence: Evidence, hazard: str = "paper") -> str:
 
 
 def _answer(evidence: Evidence, task: str, hazard: str) -> str:
-    main, others = evidence.rows(task, hazard)
-    own = find([*main, *others], "radac")
+    main, _ = evidence.rows(task, hazard)
+    own = evidence.standing(task, hazard, "radac")
     if own is None:
         raise Missing(f"needs {style('radac').label}")
     rivals = [row for row in main if row != own]
-    twins = [row for row in (standing(evidence, task, hazard, name) for name in (NEUTRAL, CLONE)) if row]
+    twins = [row for row in (evidence.standing(task, hazard, name) for name in (NEUTRAL, CLONE)) if row]
     reason = too_short(evidence, task, hazard, [own, *rivals, *twins])
     told = [_beside_best(evidence, task, hazard, own, rivals, not reason)]
     if twins:
@@ -108,12 +107,6 @@ def _word(own: Sample, other: Sample, statistic: str, judged: bool) -> str:
     return f"**{WORDS[own.minus(other, statistic).sign]}**" if judged else "beside"
 
 
-def standing(evidence: Evidence, task: str, hazard: str, name: str) -> str | None:
-    """Return the row of that key, or else the one that stands for that method; None without any."""
-    main, others = evidence.rows(task, hazard)
-    return name if name in (*main, *others) else find([*main, *others], name)
-
-
 def too_short(evidence: Evidence, task: str, hazard: str, rows: Sequence[str]) -> str:
     """Return the fewest updates and seeds of the rows' reports where they are too few for a verdict; empty else."""
     report = evidence.report(task, hazard)
@@ -127,7 +120,7 @@ def too_short(evidence: Evidence, task: str, hazard: str, rows: Sequence[str]) -
 def counted(judged: pd.DataFrame) -> str:
     """Return how many sentences got which verdict."""
     counts = judged["verdict"].value_counts()
-    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in KINDS)
+    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in ORDER)
 
 
 def versions(task: str) -> str:
@@ -209,7 +202,7 @@ def lacking(evidence: Evidence, task: str, hazard: str) -> str:
     """Return which of the paper's methods and the controls a task's report lacks, as a sentence; empty if none."""
     there = {method_of(row) for row, group in groups(evidence, task, hazard).items() if group == MAIN}
     main = [style(m).label for m in TABLE_1 if m not in there]
-    absent = main + [style(name).label for name in (NEUTRAL, CLONE) if standing(evidence, task, hazard, name) is None]
+    absent = main + [style(name).label for name in (NEUTRAL, CLONE) if evidence.standing(task, hazard, name) is None]
     if evidence.played(task, hazard).empty:
         absent.append("the behaviour policies")
     return f"Not in the results: {listed(absent)}." if absent else ""
