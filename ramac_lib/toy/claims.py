@@ -181,14 +181,17 @@ CLAIMS = (
         "data are; in part: the first", _diffusion_ql,
     ),
     Claim("c", "3, 7", "CVAE-QL collapses topology and fills low-density bridges", _COLLAPSE, _collapses("cvae-ql")),
-    Claim("d", "3, 7", "ORAAC places substantial mass in the low-density region between", _GAP, _fills_gap("oraac")),
-    Claim("e", "3, 7", "so does ORAAC-Diffusion, expressive prior or not", _GAP, _fills_gap("oraac-diffusion")),
-    Claim("f", "3, 7", "so does ORAAC-Flow, expressive prior or not", _GAP, _fills_gap("oraac-flow")),
+    Claim("d", "3, 7", "ORAAC places substantial mass in the low-density gap", _GAP, _fills_gap("oraac")),
+    Claim(
+        "e", "3, 7", "ORAAC-Diffusion places mass in the gap, expressive prior or not", _GAP,
+        _fills_gap("oraac-diffusion"),
+    ),
+    Claim("f", "3, 7", "ORAAC-Flow places mass in the gap, expressive prior or not", _GAP, _fills_gap("oraac-flow")),
     Claim(
         "g", "3", "RADAC concentrates near the safe centre without filling the gap",
         "centre ≥ .8 and gap < .1; in part: centre ≥ .5", _radac_concentrates,
     ),
-    Claim("h", "3, 6", "… without losing multimodality, without collapsing mode", "ring ≥ .05", _radac_multimodal),
+    Claim("h", "3, 6", "RADAC does not lose multimodality or collapse to a mode", "ring ≥ .05", _radac_multimodal),
     Claim("i", "5", "CVAE-BC collapses topology, fills the gap", _COLLAPSE, _collapses("bc-cvae")),
     Claim(
         "j", "5", "Diffusion-BC most faithfully reproduces both the ring and the inner cluster",
@@ -204,20 +207,20 @@ CLAIMS = (
         "at epoch 100: centre and ring ≥ .1, together ≥ .5; in part: each ≥ .1", _early,
     ),
     Claim(
-        "m", "6", "by 200 epochs it starts vacating the ring",
+        "m", "6", "by 200 epochs RADAC starts vacating the ring",
         "ring lower by .03 and a tenth than its largest before, which was ≥ .1; in part: lower by .03", _vacates,
     ),
     Claim(
-        "n", "6", "between 400 and 800 the ring thins and probability shifts inward",
+        "n", "6", "between epochs 400 and 800 RADAC's ring thins and its probability shifts inward",
         "ring falls and centre grows by ≥ .03; in part: either", _inward,
     ),
-    Claim("o", "6", "by roughly 950 most mass is at the centre", "centre ≥ .5", _by_950),
+    Claim("o", "6", "by roughly epoch 950 most of RADAC's mass is at the centre", "centre ≥ .5", _by_950),
     Claim(
-        "p", "6", "throughout, BC keeps samples on-manifold",
+        "p", "6", "throughout training the BC term keeps RADAC's samples on-manifold",
         "OOD < .1 at each moment; in part: at the last", _on_manifold,
     ),
     Claim(
-        "q", "7", "the pattern is consistent across seeds",
+        "q", "7", "each method's pattern is consistent across seeds",
         "for each of eight methods one region leads in all seeds, no mass ranges over > .2; in part: for some",
         _consistent,
     ),
@@ -228,5 +231,8 @@ CLAIMS = (
     Claim(
         "s", "7", "RADAC reassigns almost all probability to the centre", "centre ≥ .9; in part: ≥ .5", _radac_all,
     ),
-    Claim("t", "7", "RAFMAC leaves a thinner ring", "ring .05 to .6, ¾ of the data's; in part: ≥ .05", _thinner),
+    Claim(
+        "t", "7", "RAFMAC leaves a thinner ring than the data's", "ring .05 to .6, ¾ of the data's; in part: ≥ .05",
+        _thinner,
+    ),
 )  # fmt: skip
