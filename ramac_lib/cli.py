@@ -282,6 +282,7 @@ def campaign(
     seeds: tuple[int, ...] = (),
     steps: int | None = None,
     evaluations: int | None = None,
+    evaluate_at: tuple[int, ...] = (),
     episodes: int | None = None,
     report_episodes: int | None = None,
     size: int | None = None,
@@ -310,7 +311,8 @@ def campaign(
         hazards: paper, calibrated, none.
         seeds: of every cell.
         steps: updates of every cell.
-        evaluations: how many there are while a cell is trained.
+        evaluations: how many there are while a cell is trained, evenly spread.
+        evaluate_at: further updates to evaluate at (gpu, paper: 1000, for table 4).
         episodes: of each evaluation, a seed.
         report_episodes: of the report at a cell's end, or at the budget's, a seed.
         size: transitions asked of the source.
@@ -342,9 +344,10 @@ def campaign(
             print(f"{unpack} is in {folder}; go on with --resume --out {folder}")
         return
     changes = {
-        "rows": methods, "tasks": tasks, "hazards": hazards, "seeds": seeds, "steps": steps, "evaluations": evaluations,
-        "episodes": episodes, "report_episodes": report_episodes, "size": size, "source": source,
-        "data_seed": data_seed, "engine": engine, "precision": precision,
+        "rows": methods, "tasks": tasks, "hazards": hazards, "seeds": seeds, "steps": steps,
+        "evaluations": evaluations, "evaluate_at": evaluate_at, "episodes": episodes,
+        "report_episodes": report_episodes, "size": size, "source": source, "data_seed": data_seed,
+        "engine": engine, "precision": precision,
     }  # fmt: skip
     try:
         table, failures = campaigns.run(

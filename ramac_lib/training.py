@@ -31,6 +31,7 @@ class Schedule:
     """When a run logs, evaluates and saves, in updates; None chooses by the run's length.
 
     Args:
+        evaluate_at: further steps to evaluate at, beside every `eval_every` and the last.
         chunk: updates between two looks at the clock and for a wish to stop; None for those between rows of the log.
             Sums of a row of the log are taken chunk by chunk, so that a run which was cut keeps its bits.
     """
@@ -39,6 +40,7 @@ class Schedule:
     eval_every: int | None = None
     episodes: int = 10
     chunk: int | None = None
+    evaluate_at: tuple[int, ...] = ()
 
     def resolve(self, steps: int) -> tuple[int, int]:
         """Return (log_every, eval_every): a fiftieth and a tenth of the run, unless given."""
@@ -231,8 +233,9 @@ class Trainer:
                 self._evaluate()
                 self.save()
             while self.step < until and not stopped and not _passed(deadline):
-                # The next multiple of any interval, or the end.
-                stop = min(*((self.step // k + 1) * k for k in (chunk, log_every, eval_every)), until, steps)
+                # The next multiple of any interval, the next moment named, or the end.
+                named = (moment for moment in self.schedule.evaluate_at if moment > self.step)
+                stop = min(*((self.step // k + 1) * k for k in (chunk, log_every, eval_every)), *named, until, steps)
                 began = time.monotonic()
                 for tally, update in zip(self._tallies, self.updaters, strict=True):
                     tally.merge(self._advance(update, stop))
@@ -258,7 +261,8 @@ class Trainer:
 
     def owes_evaluation(self) -> bool:
         """Return whether the run stands at a moment of evaluation and has not been evaluated there."""
-        at = self.step % self.schedule.resolve(self.config.steps)[1] == 0 or self.step == self.config.steps
+        every = self.schedule.resolve(self.config.steps)[1]
+        at = self.step % every == 0 or self.step in (*self.schedule.evaluate_at, self.config.steps)
         return at and 0 < self.step != self._evaluated
 
     def _advance(self, update: Update, stop: int) -> Tally:

@@ -32,6 +32,7 @@ class State:
     Args:
         step: updates made.
         steps: those of the whole cell.
+        evaluate_at: further moments of evaluation, none of them a multiple of `eval_every`.
         reported: the step of its report; −1 where there is none.
         failed: it is left alone for the rest of this command.
     """
@@ -43,6 +44,7 @@ class State:
     cost: Cost
     reported: int = -1
     failed: bool = False
+    evaluate_at: tuple[int, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -61,9 +63,13 @@ class State:
         return (
             self.cost.setup
             + (end - self.step) * self.cost.update
-            + (end // self.eval_every - self.step // self.eval_every) * self.cost.evaluation
+            + self._evaluations(end) * self.cost.evaluation
             + (self.cost.report if self._report_due(end, report) else 0.0)
         )
+
+    def _evaluations(self, end: int) -> int:
+        regular = end // self.eval_every - self.step // self.eval_every
+        return regular + sum(self.step < moment <= end for moment in self.evaluate_at)
 
     def _report_due(self, step: int, report: bool) -> bool:
         return (report or step >= self.steps) and 0 < step != self.reported

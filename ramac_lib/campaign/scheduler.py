@@ -58,6 +58,7 @@ class Campaign:
             every,
             self.grid.episodes,
             chunk=min(max(1, self.grid.steps // CHUNKS), LONGEST),
+            evaluate_at=self.grid.evaluate_at,
         )
         self.code = code_version()
         self._stopped = False
@@ -99,7 +100,7 @@ class Campaign:
             RamacError: its first slice and its report do not fit into the budget, or it fails.
         """
         cell = next(iter(self.cells.values()))
-        schedule = replace(self.schedule, chunk=1, eval_every=self.grid.steps)
+        schedule = replace(self.schedule, chunk=1, eval_every=self.grid.steps, evaluate_at=())
         job = replace(self._job(cell, PROBE), folder=None, schedule=schedule, deadline=self.end, timed=True)
         if self.grid.steps <= PROBE:  # no evaluation in it
             job = replace(job, until=self.grid.steps - 1)
@@ -124,7 +125,7 @@ class Campaign:
         Raises:
             Interrupted: Ctrl-C, after every slice was stopped and saved.
         """
-        self.states = {name: self.store.state(cell, self.grid.eval_every) for name, cell in self.cells.items()}
+        self.states = {name: self.store.state(cell, self.grid) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
         self._seen: dict[str, int] = {}
@@ -204,7 +205,7 @@ class Campaign:
             self.failures[outcome.name] = outcome.failure
             log.warning(f"{outcome.name}: {outcome.failure}; going on with the other cells")
             # What the failed slice saved before is the truth.
-            there = self.store.state(self.cells[outcome.name], self.grid.eval_every)
+            there = self.store.state(self.cells[outcome.name], self.grid)
             self.states[outcome.name] = replace(there, cost=state.cost, failed=True)
         else:
             cost = outcome.cost(state.cost)

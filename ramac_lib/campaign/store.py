@@ -128,14 +128,15 @@ class Store:
         """Return the cell's run."""
         return RunDirectory(self.path / "cells" / cell.name)
 
-    def state(self, cell: Cell, eval_every: int) -> State:
+    def state(self, cell: Cell, grid: Grid) -> State:
         """Return where a cell stands, by its files.
 
         Raises:
             RamacError: it is not finished and its full state was left behind, or is damaged.
         """
         run, steps = self.run_directory(cell), cell.config.steps
-        fresh = State(cell.name, 0, steps, eval_every, Cost())
+        named = tuple(moment for moment in dict.fromkeys(grid.evaluate_at) if moment % grid.eval_every)
+        fresh = State(cell.name, 0, steps, grid.eval_every, Cost(), evaluate_at=named)
         if run.checkpoint_file.exists():
             step = run.read_head()[0]
         elif run.policy_file.exists():

@@ -164,7 +164,11 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
         "steps": kept([max(c["steps"] for c in configs)]),
     }
     if len(curve):
-        words["evaluations"] = kept([curve.groupby("run")["step"].nunique().max()])
+        steps = max(c["steps"] for c in configs)
+        every, named = _moments(sorted(curve["step"].unique()), steps)
+        words["evaluations"] = kept([steps // every])
+        if named:
+            words["evaluate-at"] = kept(named)
         words["episodes"] = most(curve)
     if len(own):  # episodes of another length are `ramac evaluate`'s
         words["report-episodes"] = most(own)
@@ -175,6 +179,13 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     # Laptop's size is the source's own; without a profile the command would take quick's.
     parts = ["ramac campaign --profile laptop", *(shlex.join([f"--{name}", *values]) for name, values in words.items())]
     return " \\\n  ".join([*parts, shlex.join(["--out", out])])
+
+
+def _moments(found: Sequence[int], steps: int) -> tuple[int, list[int]]:
+    """Return the usual number of updates between two evaluations, and the moments beside its multiples and the end."""
+    there = set(found)
+    every = next(k for k in found if there.issuperset(range(k, found[-1] + 1, k)))
+    return every, [step for step in found if step % every and step != steps]
 
 
 def hours(evidence: Evidence, rates: pd.Series) -> dict[str, float]:

@@ -54,6 +54,7 @@ def test_bad_rows_end_in_one_sentence(row, words):
         ({"steps": 0}, "steps is 0"),
         ({"rows": ()}, "no rows were given"),
         ({"evaluations": 0}, "evaluations is 0"),
+        ({"evaluate_at": (20, 0)}, "evaluate_at has 0"),
         ({"report_episodes": 0}, "report_episodes is 0"),
         ({"rows": ("radac", "radac:alpha=0.1")}, "the rows radac and radac:alpha=0.1 are the same"),
     ],

@@ -27,6 +27,13 @@ def test_seconds_by_hand():
     assert state().seconds(0, report=True) == 0  # nothing was learned: nothing to report
 
 
+def test_moments_beside_the_regular_ones_cost_an_evaluation_each():
+    more = state(evaluate_at=(120, 250))
+    assert more.seconds(110, report=False) == pytest.approx(1 + 1.1 + 2)
+    assert more.seconds(250, report=False) == pytest.approx(1 + 2.5 + 4 * 2)
+    assert replace(more, step=120).seconds(250, report=False) == pytest.approx(1 + 1.3 + 2 * 2)
+
+
 def test_makespan_by_hand():
     assert rounds.makespan([3, 2, 2, 1], 2) == 4
     assert rounds.makespan([3, 2, 2, 1], 1) == 8

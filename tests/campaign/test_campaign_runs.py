@@ -13,10 +13,12 @@ from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
 from ramac_lib.campaign import scheduler, worker
+from ramac_lib.campaign.grid import PROFILES
 from ramac_lib.campaign.pool import Processes
 from ramac_lib.campaign.store import SCHEMA, Store
 from ramac_lib.engine import Engine
 from ramac_lib.errors import RamacError
+from ramac_lib.evidence.tables import EARLY
 from ramac_lib.methods import get_method
 from ramac_lib.results import COLUMNS
 from ramac_lib.runs import RunDirectory
@@ -80,9 +82,25 @@ def test_rounds_of_any_size_give_the_same_bits(whole, tmp_path, monkeypatch):
     assert contents(tmp_path / "c") == contents(whole)
 
 
+def test_further_moments_of_evaluation_change_nothing_else(whole, tmp_path):
+    run(tmp_path / "c", {**SMALL, "evaluate_at": (7, 20, 33, 99)})
+    table = pd.read_csv(tmp_path / "c" / "results.csv")
+    named = table["step"].isin([7, 33])
+    assert table[named].groupby(["method", "step"]).size().tolist() == [4, 4, 4, 4]
+    pd.testing.assert_frame_equal(table[~named].reset_index(drop=True), pd.read_csv(whole / "results.csv"))
+    for cell in (whole / "cells").iterdir():
+        assert RunDirectory(tmp_path / "c" / "cells" / cell.name).load_policies()["step"] == 60
+
+
+def test_every_profile_has_an_evaluation_at_1000_updates_where_it_is_as_long():
+    for name, grid in PROFILES.items():
+        moments = {*range(grid.eval_every, grid.steps + 1, grid.eval_every), *grid.evaluate_at}
+        assert (EARLY in moments) == (grid.steps >= EARLY), name
+
+
 def _states(out):
     grid, _ = Store(out).read()
-    return [Store(out).state(cell, grid.eval_every) for cell in grid.cells()]
+    return [Store(out).state(cell, grid) for cell in grid.cells()]
 
 
 def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):

@@ -313,7 +313,7 @@ def test_the_answer_follows_the_numbers():
 def test_the_command_is_read_from_the_facts():
     said = words.command(campaign({"oraac": None})).replace(" \\\n  ", " ")
     assert "--tasks hopper-medium-expert --methods cql codac oraac-diffusion" in said
-    assert "--seeds 0 1 2 --steps 10000 --evaluations 2 --episodes 10 --report-episodes 20" in said
+    assert "--seeds 0 1 2 --steps 10000 --evaluations 1 --evaluate-at 1000 --episodes 10 --report-episodes 20" in said
     tuples = gathered(episodes("radac:hidden=(64, 64)", [[1.0]]))
     assert "'radac:hidden=(64, 64)'" in words.command(tuples)
 

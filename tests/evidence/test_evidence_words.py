@@ -15,11 +15,11 @@ from ramac_lib.evidence.verdicts import LEAST_SEEDS, LEAST_UPDATES
 NEUTRAL, CLONE = "radac:risk=neutral", "bc-diffusion"
 
 
-@pytest.mark.parametrize("size", [None, 300_000])
-def test_the_printed_command_is_the_grid(size):
+@pytest.mark.parametrize(("size", "named"), [(None, ()), (300_000, (1_000,)), (None, (1_000, 3_000))])
+def test_the_printed_command_is_the_grid(size, named):
     rows = ["radac", "radac:risk=neutral", "cql"]
     tables = [episodes(row, around(100), hazard=hazard) for hazard in ("paper", "none") for row in rows]
-    for step in (5, 10_000):
+    for step in (5_000, 10_000, *named):
         tables += [episodes(row, around(100, count=4), step=step, purpose="training") for row in rows]
     found = gathered(*tables)
     for facts in found.facts.values():
@@ -28,11 +28,15 @@ def test_the_printed_command_is_the_grid(size):
     assert (program, command) == ("ramac", "campaign")
     asked = {}
     tyro.cli(functools.wraps(cli.campaign)(lambda **options: asked.update(options)), args=given)
-    fields = ("tasks", "hazards", "seeds", "steps", "evaluations", "episodes", "report_episodes", "size", "source")
+    fields = (
+        "tasks", "hazards", "seeds", "steps", "evaluations", "evaluate_at", "episodes", "report_episodes", "size",
+        "source",
+    )  # fmt: skip
     grid = choose(asked["profile"], {"rows": asked["methods"]} | {name: asked[name] for name in fields}, None)
     assert (grid.tasks, grid.hazards, grid.seeds) == ((TASK,), ("paper", "none"), (0, 1, 2))
     assert grid.rows == tuple(rows)
     assert (grid.steps, grid.size, grid.source) == (10_000, size, "bundled")
+    assert grid.evaluate_at == named
     assert (grid.evaluations, grid.episodes, grid.report_episodes) == (2, 4, 20)
 
 
