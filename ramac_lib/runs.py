@@ -278,10 +278,10 @@ class RunDirectory:
         """Return the policies' copies that `save_checkpoint` wrote; errors as `load_checkpoint`."""
         return self._load(self.policy_file)
 
-    def read_head(self) -> tuple[int, list[str]]:
-        """Return the last checkpoint's step and its codes, without reading its tensors; errors as `load_checkpoint`."""
+    def read_head(self) -> tuple[int, str]:
+        """Return the last checkpoint's step and engine, without reading its tensors; errors as `load_checkpoint`."""
         checkpoint = self._load(self.checkpoint_file, mmap=True)
-        return checkpoint["step"], checkpoint.get("codes", [])
+        return checkpoint["step"], checkpoint["engine"]
 
     def _load(self, path: Path, mmap: bool = False) -> dict[str, Any]:
         try:

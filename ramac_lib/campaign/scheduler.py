@@ -125,7 +125,7 @@ class Campaign:
         Raises:
             Interrupted: Ctrl-C, after every slice was stopped and saved.
         """
-        self.states = {name: self.store.state(cell, self.grid) for name, cell in self.cells.items()}
+        self.states = {name: self.store.state(cell, self.grid, self.engine.name) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
         self._seen: dict[str, int] = {}
@@ -205,7 +205,7 @@ class Campaign:
             self.failures[outcome.name] = outcome.failure
             log.warning(f"{outcome.name}: {outcome.failure}; going on with the other cells")
             # What the failed slice saved before is the truth.
-            there = self.store.state(self.cells[outcome.name], self.grid)
+            there = self.store.state(self.cells[outcome.name], self.grid, self.engine.name)
             self.states[outcome.name] = replace(there, cost=state.cost, failed=True)
         else:
             cost = outcome.cost(state.cost)

@@ -128,17 +128,21 @@ class Store:
         """Return the cell's run."""
         return RunDirectory(self.path / "cells" / cell.name)
 
-    def state(self, cell: Cell, grid: Grid) -> State:
+    def state(self, cell: Cell, grid: Grid, engine: str) -> State:
         """Return where a cell stands, by its files.
 
+        Args:
+            engine: the name of the one that would go on with it.
+
         Raises:
-            RamacError: it is not finished and its full state was left behind, or is damaged.
+            RamacError: it is not finished and its full state was left behind, is damaged, or is another engine's.
         """
         run, steps = self.run_directory(cell), cell.config.steps
         named = tuple(moment for moment in dict.fromkeys(grid.evaluate_at) if moment % grid.eval_every)
         fresh = State(cell.name, 0, steps, grid.eval_every, Cost(), evaluate_at=named)
+        begun = engine
         if run.checkpoint_file.exists():
-            step = run.read_head()[0]
+            step, begun = run.read_head()
         elif run.policy_file.exists():
             step = run.load_policies()["step"]
         else:
@@ -146,6 +150,11 @@ class Store:
         state = dataclasses.replace(fresh, step=step, reported=self._reported(run, step))
         if not run.checkpoint_file.exists() and not state.done:
             raise RamacError(f"{run.path}: its full state was left behind at step {step}; it cannot be gone on with")
+        if step < steps and begun != engine:
+            raise RamacError(
+                f"{run.path}: begun as {begun}, at step {step} of {steps}; it cannot be gone on with as {engine}: "
+                f"resume the campaign with --device {begun.split()[0]}"
+            )
         return state
 
     def _reported(self, run: RunDirectory, step: int) -> int:

@@ -100,7 +100,7 @@ def test_every_profile_has_an_evaluation_at_1000_updates_where_it_is_as_long():
 
 def _states(out):
     grid, _ = Store(out).read()
-    return [Store(out).state(cell, grid) for cell in grid.cells()]
+    return [Store(out).state(cell, grid, "cpu eager float32") for cell in grid.cells()]
 
 
 def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):
@@ -239,6 +239,33 @@ def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
     counts = table[table["purpose"] == "report"].groupby("horizon").size()
     assert counts.to_dict() == {1: 6, 7: 4}
     assert set(table["code"]) == {code_version()}
+
+
+def test_a_campaign_begun_on_another_device_is_refused_at_once(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "name", property(lambda _: "cuda graph float32"))
+        patch.setattr(scheduler.rounds, "following", _one_round())
+        run(tmp_path / "c")
+    kept = contents(tmp_path / "c")
+    with pytest.raises(
+        RamacError, match="begun as cuda graph float32, at step 20 of 60; .* resume the campaign with --device cuda"
+    ):
+        run(tmp_path / "c", {}, resume=True)
+    assert contents(tmp_path / "c") == kept
+
+
+def test_a_finished_campaign_of_another_device_can_be_added_to(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "name", property(lambda _: "cuda graph float32"))
+        run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    table, failures = run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
+    assert not failures
+    assert table[table["purpose"] == "report"].groupby("method").size().tolist() == [6, 6]
+
+
+def _one_round():
+    planned = iter([scheduler.Round(20, last=True)])
+    return lambda *_: next(planned, None)
 
 
 def test_two_campaigns_in_one_directory(tmp_path, monkeypatch):
