@@ -12,6 +12,8 @@ from ramac_lib.evidence.tables import MAIN, PROTOCOL, table_1, table_3
 from ramac_lib.evidence.words import STATISTICS, listed, many
 from ramac_lib.plots import style
 
+FIRST = "diffusion-ql:candidates=1"  # DiffusionQL without its choice among candidates
+
 
 def _means(found: aggregates.Shared) -> str:
     """Say which settings and rows the interquartile means are over, and whether they are any but plain means."""
@@ -102,6 +104,24 @@ def widening(evidence: Evidence, task: str, hazard: str) -> str:
         f"{told}; the standard error of the worst of {PROTOCOL} is {ratio:.1f} times that of the seed's own CVaR "
         "(median over the rows)."
     )
+
+
+def choosing(evidence: Evidence, task: str, hazard: str) -> str:
+    """Return what DiffusionQL's choice among candidates changes, beside the row that acts with its actor's first.
+
+    Raises:
+        Missing: one of the two rows is not there.
+    """
+    own, first = (evidence.standing(task, hazard, name) for name in ("diffusion-ql", FIRST))
+    if own is None or first != FIRST:
+        raise Missing(f"needs {style('diffusion-ql').label} and the row {FIRST}")
+    chosen, plain = evidence.sample(task, hazard, own), evidence.sample(task, hazard, first)
+    parts = [
+        f"{head} {plain.estimate(name).text()} with the actor's first action, {chosen.estimate(name).text()} with the "
+        f"choice among candidates ({chosen.minus(plain, name).text(signed=True)})"
+        for name, head in STATISTICS.items()
+    ]
+    return f"{task}, {hazard}: {'; '.join(parts)}."
 
 
 def leaders(evidence: Evidence, task: str, hazard: str) -> str:

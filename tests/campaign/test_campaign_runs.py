@@ -247,9 +247,8 @@ def test_a_campaign_begun_on_another_device_is_refused_at_once(tmp_path, monkeyp
         patch.setattr(scheduler.rounds, "following", _one_round())
         run(tmp_path / "c")
     kept = contents(tmp_path / "c")
-    with pytest.raises(
-        RamacError, match="begun as cuda graph float32, at step 20 of 60; .* resume the campaign with --device cuda"
-    ):
+    words = r"begun as cuda graph float32, at step 20 of 60; .* resume the campaign with --device cuda"
+    with pytest.raises(RamacError, match=words):
         run(tmp_path / "c", {}, resume=True)
     assert contents(tmp_path / "c") == kept
 

@@ -79,3 +79,15 @@ def test_leaders_are_of_the_papers_methods():
     assert said == (f"{TASK}, paper: ORAAC has the highest mean (0 tied with it), ORAAC the highest CVaR₀.₁ (0 tied).")
     none = captions.leaders(campaign(3, {"bc-diffusion": 99.0}), *PAPER)
     assert none == f"{TASK}, paper: none of the paper's methods is in the results."
+
+
+def test_what_the_choice_among_candidates_changes_is_said_beside_the_row_without_it():
+    first = episodes(captions.FIRST, around(300))
+    said = captions.choosing(gathered(episodes("diffusion-ql", around(100)), first), TASK, "paper")
+    assert "mean 300 [" in said
+    assert "100 [" in said
+    assert "(-200 [" in said
+    with pytest.raises(Missing, match="candidates=1"):
+        captions.choosing(gathered(episodes("diffusion-ql", around(100))), TASK, "paper")
+    with pytest.raises(Missing, match="DiffusionQL"):
+        captions.choosing(gathered(episodes("radac", around(100))), TASK, "paper")

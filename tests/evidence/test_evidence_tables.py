@@ -221,3 +221,14 @@ def test_policies_behind_other_data_do_not_count():
 def test_hopper_has_two_published_rows():
     assert store.published(TASK).loc["RADAC", "mean"] == 1277.74
     assert store.published(TASK, "page-2026-06-15").loc["RADAC", "cvar"] == -167.29
+
+
+def test_methods_that_look_untrained_in_the_paper_stand_with_their_variants():
+    rows = ("radac", "cql", "diffusion-ql", "diffusion-ql:candidates=1", "bc-diffusion")
+    found = gathered(*(episodes(row, around(100 + 50 * k)) for k, row in enumerate(rows)))
+    table = tables.untrained(found, TASK, "paper").set_index("row")
+    assert list(table.index) == ["cql", "diffusion-ql", "diffusion-ql:candidates=1"]
+    assert table["paper_mean"].tolist() == [-25.87, -279.97, -279.97]
+    assert table["share"].to_dict() == pytest.approx({"cql": 0.5, "diffusion-ql": 2 / 3, rows[3]: 5 / 6})
+    with pytest.raises(Missing, match="looks untrained"):
+        tables.untrained(gathered(episodes("radac", around(100))), TASK, "paper")
