@@ -7,8 +7,8 @@ descend the squared error of eq. 1 with the *mean* of the target critics at μ(s
 Differences from the official code:
 
 1. the division by E|Q|, an option there, is on, as its README advises where rewards have any scale;
-2. no settings for locomotion were published: α is the largest of the sweep (.03 … 10) that its README advises, on all
-   robot tasks, and 1 on the bandit; on Hopper without hazards 10 learns (seeds 100, 101), the others were not compared;
+2. no settings for locomotion were published: α is 1, on all robot tasks by one sweep over 1, 10 and 100
+   (`ramac_lib.evidence.selection`), and on the bandit; its README advises .03 to 10 to try;
 3. its targets are moved with the critic before its update; here with the one after it;
 4. critics, flow and one-step policy are updated one after another, each seeing the one before; there by one gradient of
    the sum of their losses;
@@ -38,7 +38,7 @@ from ramac_lib.tasks import BANDIT
 class FlowQLConfig(QLearningConfig):
     """FlowQL's settings."""
 
-    bc_coefficient: float = 10.0  # α, against Q / E|Q|
+    bc_coefficient: float = 1.0  # α, against Q / E|Q|; by `evidence.selection`
     hidden: tuple[int, ...] = (512, 512, 512, 512)
     activation: str = "gelu"
     policy_steps: int = 10
@@ -49,7 +49,7 @@ class FlowQLConfig(QLearningConfig):
     @classmethod
     def for_task(cls, task: str) -> "FlowQLConfig":
         """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q, "bc_coefficient": 1.0}
+        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q}
         return cls(**bandit) if task == BANDIT else cls()
 
 

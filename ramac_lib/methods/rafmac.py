@@ -4,7 +4,7 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 
 4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps;
 5. the released η of 1000 was never exercised on the deployed network, so here the risk term is divided by mean |Z|, as
-   released, and η is of the order of one;
+   released, and η is chosen by a sweep (`ramac_lib.evidence.selection`);
 6. in runs shorter than 2M updates the rules of `ramac_lib.schedules` hold, as for RADAC.
 """
 
@@ -44,7 +44,7 @@ class RAFMACConfig(RAMACConfig):
     policy_steps: int = 10
     lr_critic: float = 3e-4
     embedding: int = 128
-    eta: float = 1.0
+    eta: float = 10.0
     scale_by_value: bool = True
 
     @classmethod
