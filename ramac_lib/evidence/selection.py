@@ -4,13 +4,15 @@ RAFMAC's η and FlowQL's α have no published value for these tasks (the release
 that it deploys). Each is swept over three decades on one task, Hopper medium-expert, under the paper's hazard, on seeds
 that are reported nowhere and for as many updates as the campaign; then one value serves all tasks and hazards. Taken is
 the value with the highest pooled CVaR_0.1 of the report where the method optimises a risk, with the highest pooled mean
-where it does not; of equal ones the nearest to the default, counted in decades.
+where it does not; of equal ones the nearest to the middle of the range, counted in decades. What was chosen is the
+method's default. A value at the end of its range says that the best one may lie beyond.
 
 RADAC's η is published. It is swept too, a fourth to both sides, only to see whether the weight that
 `schedules.risk_weight` makes of it in runs as short as these is of use: its campaign takes the published one.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,11 +56,13 @@ SWEEPS = (
 )
 
 
-def swept(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+def swept(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], sweep: Sweep) -> pd.DataFrame:
     """Return what a sweep's values reached: one row a value, the chosen one marked.
 
     Args:
         table: rows of `results.COLUMNS`; only reports on the sweep's task, hazard and seeds count.
+        facts: each run's facts, by hash: values are read from its settings, as a row's options leave out a value that
+            was the default when it was made.
 
     Returns:
         Columns ``value seeds episodes updates mean cvar chosen``.
@@ -69,10 +73,9 @@ def swept(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
     found: dict[float, pd.DataFrame] = {}
     own = table[(table["method"] == sweep.method) & (table["purpose"] == "report") & table["seed"].isin(SEEDS)]
     own = own[(own["task"] == TASK) & (own["hazard"] == HAZARD)].fillna({"options": ""})
-    for text, episodes in own.groupby("options"):
-        given: dict[str, Any] = dict(parse_options([part for part in str(text).split(";") if part]))
-        if set(given) <= {sweep.setting}:
-            found[float(given.get(sweep.setting, sweep.default))] = episodes
+    for (run, text), episodes in own.groupby(["run", "options"]):
+        if set(parse_options([part for part in str(text).split(";") if part])) <= {sweep.setting}:
+            found[float(facts[str(run)]["config"]["settings"][sweep.setting])] = episodes
     if missing := [value for value in sweep.values if value not in found]:
         raise RamacError(f"{sweep.method}: no report with {sweep.setting} {missing[0]:g} on seeds {SEEDS}")
     rows = []
@@ -87,7 +90,8 @@ def swept(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
             f"{sweep.method}: the sweep's runs have {sorted(made['updates'])} updates; expected one number"
         )
     best = made[made[sweep.criterion] == made[sweep.criterion].max()]
-    nearest = min(best.index, key=lambda i: abs(math.log10(best.at[i, "value"] / sweep.default)))
+    middle = sweep.values[len(sweep.values) // 2]
+    nearest = min(best.index, key=lambda i: abs(math.log10(best.at[i, "value"] / middle)))
     return made.assign(chosen=made.index == nearest)
 
 
@@ -103,6 +107,11 @@ def load(folder: Path | None = None) -> dict[Sweep, pd.DataFrame]:
     folder = data_folder() / "results" if folder is None else Path(folder)
     if not (folder / f"{SWEEPS_FILE}.csv").exists():
         return {}
-    table, _ = results.load(SWEEPS_FILE, folder)
+    table, facts = results.load(SWEEPS_FILE, folder)
     methods = set(table["method"])
-    return {sweep: swept(table, sweep) for sweep in SWEEPS if sweep.method in methods}
+    return {sweep: swept(table, facts, sweep) for sweep in SWEEPS if sweep.method in methods}
+
+
+def at_end(table: pd.DataFrame) -> bool:
+    """Return whether the value that the rule names is the first or the last of those tried (`table`: `swept`'s)."""
+    return bool(table["chosen"].iloc[[0, -1]].any())

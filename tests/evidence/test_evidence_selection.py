@@ -9,7 +9,7 @@ import pytest
 from campaign_tables import episodes
 
 from ramac_lib.errors import RamacError
-from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, load, swept
+from ramac_lib.evidence.selection import HAZARD, SEEDS, SWEEPS, TASK, Sweep, at_end, load, swept
 from ramac_lib.evidence.shown import show_sweeps
 from ramac_lib.runs import make_config
 
@@ -20,11 +20,24 @@ def table(sweep, returns, **changes):
     """Ten episodes a seed and value; `returns` maps a value to (most episodes' return, the worst one's)."""
     rows = []
     for (value, (usual, worst)), seed, episode in itertools.product(returns.items(), SEEDS, range(10)):
-        options = "" if value == sweep.default else f"{sweep.setting}={value}"
+        options = "" if value == sweep.values[1] else f"{sweep.setting}={value}"  # a default that once was
         row = {"method": sweep.method, "options": options, "task": TASK, "hazard": HAZARD, "purpose": "report"}
+        row |= {"run": f"{sweep.method} {value}"}
         row |= {"seed": seed, "step": 100, "return": usual if episode else worst}
         rows.append(row | changes)
     return pd.DataFrame(rows)
+
+
+def facts(table):
+    """The facts of these runs: the value is the last word of a run's name."""
+    name = {sweep.method: sweep.setting for sweep in SWEEPS}
+    return {
+        run: {"config": {"settings": {name[run.split()[0]]: float(run.split()[1])}}} for run in table["run"].unique()
+    }
+
+
+def chosen_of(table, sweep):
+    return swept(table, facts(table), sweep)
 
 
 RETURNS = {
@@ -35,7 +48,7 @@ RETURNS = {
 
 @pytest.mark.parametrize(("sweep", "chosen"), [(RAFMAC, 1.0), (FLOW_QL, 1.0)])
 def test_the_tail_decides_for_a_risk_and_the_mean_without_one(sweep, chosen):
-    found = swept(table(sweep, RETURNS[sweep]), sweep)
+    found = chosen_of(table(sweep, RETURNS[sweep]), sweep)
     assert found.loc[found["chosen"], "value"].tolist() == [chosen]
     assert list(found["value"]) == list(sweep.values)
     assert (found["episodes"] == 20).all()
@@ -45,7 +58,7 @@ def test_the_tail_decides_for_a_risk_and_the_mean_without_one(sweep, chosen):
 def test_of_equal_values_the_nearest_to_the_default():
     returns = {0.1: (500, 100), 1.0: (400, 0), 10.0: (500, 100)}
     sweep = RAFMAC._replace(values=(0.01, 0.1, 1.0, 10.0))
-    found = swept(table(sweep, {0.01: (500, 100), **returns}), sweep)
+    found = chosen_of(table(sweep, {0.01: (500, 100), **returns}), sweep)
     assert found.loc[found["chosen"], "value"].item() in (0.1, 10.0)
 
 
@@ -55,16 +68,16 @@ def test_other_runs_do_not_count():
         table(sweep, {0.1: (9999, 9999)}, **change)
         for change in ({"seed": 0}, {"hazard": "none"}, {"purpose": "training"}, {"options": "eta=0.1;n_cos=8"})
     ]
-    found = swept(pd.concat([table(sweep, RETURNS[sweep]), *lures]), sweep)
+    found = chosen_of(pd.concat([table(sweep, RETURNS[sweep]), *lures]), sweep)
     assert found.loc[found["chosen"], "value"].item() == 1.0
 
 
 def test_a_sweep_that_is_not_whole_is_refused():
     with pytest.raises(RamacError, match="rafmac: no report with eta 10 on seeds"):
-        swept(table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), RAFMAC)
+        chosen_of(table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), RAFMAC)
     longer = table(RAFMAC, {10.0: (1, 1)}, step=200)
     with pytest.raises(RamacError, match=r"have \[100, 100, 200\] updates"):
-        swept(pd.concat([table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), longer]), RAFMAC)
+        chosen_of(pd.concat([table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), longer]), RAFMAC)
 
 
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda s: s.method)
@@ -82,7 +95,11 @@ def stored(folder, sweep, returns):
     table = pd.concat(tables, ignore_index=True)
     table["seed"] += SEEDS[0]
     table.to_csv(folder / "sweeps.csv", index=False)
-    (folder / "sweeps.json").write_text(json.dumps({run: {"config": {}} for run in table["run"].unique()}))
+    made = {
+        f"{row}|{TASK}|{HAZARD}": {"config": {"settings": {sweep.setting: value}}}
+        for row, value in zip(sweep.rows, sweep.values, strict=True)
+    }
+    (folder / "sweeps.json").write_text(json.dumps(made))
 
 
 def test_stored_sweeps_are_shown_with_the_value_taken(tmp_path):
@@ -95,3 +112,17 @@ def test_stored_sweeps_are_shown_with_the_value_taken(tmp_path):
     assert page.count(">taken</td>") == 1
     assert page.index("eta = 0.0125") < page.index("eta = 0.05") < page.index(">taken</td>") < page.index("eta = 0.2")
     assert "font-weight: bold" in page
+
+
+def test_the_defaults_are_the_values_that_the_stored_sweeps_name():
+    found = load()
+    assert {RAFMAC, FLOW_QL} <= set(found)
+    for sweep, table in found.items():
+        assert sorted(table["value"]) == sorted(sweep.values)
+        if sweep.decides:
+            assert table.loc[table["chosen"], "value"].tolist() == [sweep.default]
+
+
+def test_a_value_at_the_end_of_its_range_is_told():
+    assert at_end(chosen_of(table(RAFMAC, RETURNS[RAFMAC] | {10.0: (900, 900)}), RAFMAC))
+    assert not at_end(chosen_of(table(RAFMAC, RETURNS[RAFMAC]), RAFMAC))
