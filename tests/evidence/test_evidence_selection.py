@@ -55,7 +55,7 @@ def test_the_tail_decides_for_a_risk_and_the_mean_without_one(sweep, chosen):
     assert found["cvar"].tolist() == [worst for _, worst in RETURNS[sweep].values()]
 
 
-def test_of_equal_values_the_nearest_to_the_default():
+def test_of_equal_values_the_nearest_to_the_middle():
     returns = {0.1: (500, 100), 1.0: (400, 0), 10.0: (500, 100)}
     sweep = RAFMAC._replace(values=(0.01, 0.1, 1.0, 10.0))
     found = chosen_of(table(sweep, {0.01: (500, 100), **returns}), sweep)

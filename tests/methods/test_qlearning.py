@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters
+from helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters, same
 
 GENERATIVE = ["diffusion-ql", "cvae-ql"]
 ALL = [*GENERATIVE, "flow-ql"]
@@ -189,6 +189,20 @@ def test_fifty_candidates_unless_told_otherwise():
     values = [0.0] * 49 + [30.0]  # e^30 against 49: the last is all but certain
     actions = method.act(known_candidates(method, values, 20), method.noise)
     torch.testing.assert_close(actions[..., 0], torch.full((S, 20), 0.049))
+
+
+def test_the_number_of_candidates_is_no_part_of_training():
+    """Chapter 5 sets two rows beside each other that differ in it: their networks are the same."""
+    trained = []
+    for candidates in (1, 50):
+        method = make("diffusion-ql", candidates=candidates)
+        before = parameters(method.policy)
+        for seed in range(3):
+            method.learn(batch(seed))
+        assert not any(same(before, method.policy))
+        trained.append(method)
+    for name in ("policy", "critic", "target_critic"):
+        assert all(same(parameters(getattr(trained[0], name)), getattr(trained[1], name)))
 
 
 def test_one_candidate_deploys_the_actor_itself():
