@@ -22,7 +22,7 @@ from ramac_lib import results
 from ramac_lib.behaviour import data_folder
 from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
-from ramac_lib.risk import cvar
+from ramac_lib.risk import bootstrap_interval, cvar
 from ramac_lib.runs import parse_options
 
 TASK, HAZARD, SEEDS = "hopper-medium-expert", "paper", (100, 101)
@@ -65,7 +65,8 @@ def swept(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], sweep: Sw
             was the default when it was made.
 
     Returns:
-        Columns ``value seeds episodes updates mean cvar chosen``.
+        Columns ``value seeds episodes updates mean cvar mean_low mean_high cvar_low cvar_high chosen``; intervals are
+        95 % bootstrap, seeds first.
 
     Raises:
         RamacError: a value has no report, or another number of updates than the rest.
@@ -81,8 +82,11 @@ def swept(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], sweep: Sw
     rows = []
     for value in sweep.values:
         returns = found[value]["return"].to_numpy()
+        groups = [own["return"].to_numpy() for _, own in found[value].groupby("seed")]
         row = {"value": value, "seeds": found[value]["seed"].nunique(), "episodes": len(returns)}
         row |= {"updates": int(found[value]["step"].max()), "mean": returns.mean(), "cvar": float(cvar(returns, 0.1))}
+        row |= dict(zip(("mean_low", "mean_high"), bootstrap_interval(groups, lambda x: float(x.mean())), strict=True))
+        row |= dict(zip(("cvar_low", "cvar_high"), bootstrap_interval(groups, lambda x: cvar(x, 0.1)), strict=True))
         rows.append(row)
     made = pd.DataFrame(rows)
     if made["updates"].nunique() > 1:

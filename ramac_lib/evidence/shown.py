@@ -122,7 +122,7 @@ def show_sweeps(found: Mapping[Sweep, pd.DataFrame], name: str) -> Styler:
         taken = table["chosen"] if sweep.decides else table["value"] == sweep.default
         text: dict[str, Sequence[str]] = {"": [plots.style(sweep.method).label] + [""] * (len(table) - 1)}
         text |= {"setting": [f"{sweep.setting} = {value:g}" for value in table["value"]]}
-        text |= {"mean": column(table, "mean"), "CVaR₀.₁": column(table, "cvar")}
+        text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
         rule = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
         text |= {"decided by": [rule] + [""] * (len(table) - 1), "taken": ["taken" if yes else "" for yes in taken]}
         parts.append(pd.DataFrame(text).assign(marked=table["chosen"].to_numpy(), first=range(len(table))))
