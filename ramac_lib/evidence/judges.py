@@ -249,4 +249,4 @@ def collapses(case: Case) -> Found:
     report, own = case.evidence.report(case.task, case.hazard), case.row("diffusion-ql")
     means = by_seed(report[report["row"] == own])["mean"]
     low = means < POOR * _best_played(case)
-    return [1 if low.any() and not low.all() else -1], f"seeds' means {', '.join(f'{m:.0f}' for m in means)}"
+    return [1 if low.any() and not low.all() else -1], f"seeds' means {', '.join(f'{m:z.0f}' for m in means)}"

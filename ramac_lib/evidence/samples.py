@@ -39,9 +39,8 @@ class Estimate(NamedTuple):
 
     def text(self, digits: int = 0, signed: bool = False) -> str:
         """Return ``value [low, high]``."""
-        form = f"{'+' if signed else ''}.{digits}f"
-        value, low, high = (0.0 if f"{x:.{digits}f}".strip("-0.") == "" else x for x in self)  # no −0
-        return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+        form = f"{'+' if signed else ''}z.{digits}f"  # z: no −0
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
 def statistics(episodes: Float[Array, "*batch n 3"]) -> dict[str, Float[Array, "*batch"]]:

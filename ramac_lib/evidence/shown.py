@@ -21,8 +21,8 @@ LEGEND = (
 
 
 def plain(value: float, digits: int = 0) -> str:
-    """Return a number as text, – for none."""
-    return "–" if pd.isna(value) else f"{value:,.{digits}f}"
+    """Return a number as text, – for none; what rounds to zero has no sign."""
+    return "–" if pd.isna(value) else f"{value:z,.{digits}f}"
 
 
 def with_error(value: float, error: float, digits: int = 0) -> str:
@@ -95,7 +95,7 @@ def show_best(table: pd.DataFrame, name: str) -> Styler:
     """Return `tables.best_of_evaluations` for the page."""
     gain = table["best_mean"] - table["mean"]
     text = {"": list(table["label"]), "last: mean": column(table, "mean"), "best: mean": column(table, "best_mean")}
-    text |= {"it flatters by": [f"{value:+,.0f}" for value in gain]}
+    text |= {"it flatters by": [f"{value:+z,.0f}" for value in gain]}
     text |= {"last: CVaR₀.₁": column(table, "cvar"), "best: CVaR₀.₁": column(table, "best_cvar")}
     return styled(pd.DataFrame(text), table, name)
 

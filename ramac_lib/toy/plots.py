@@ -140,7 +140,7 @@ def animation(
         left.set_title(f"epoch {table['epoch'].iloc[k]}", fontsize=11)
         draw_masses(right, table.iloc[: k + 1])
         right.set(xlim=(0, 1.02 * table["epoch"].max()))
-        right.legend(loc="upper left", ncols=2, frameon=False)
+        right.legend(loc="center right", ncols=2, frameon=False)  # the curves end above and below it
         for region, shade in REGION_COLOURS.items():
             right.plot(table["epoch"].iloc[k], table[region].iloc[k], "o", color=shade, markersize=4)
         canvas.draw()

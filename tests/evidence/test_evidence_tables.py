@@ -89,6 +89,12 @@ def test_estimates(estimate, sign, text):
     assert Estimate(*estimate).text() == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(-0.3, "0"), (0.4, "0"), (-1234.5, "-1,234"), (float("nan"), "–")])
+def test_numbers_that_round_to_zero_have_no_sign(value, text):
+    assert shown.plain(value) == text
+    assert shown.with_error(value, float("nan")) == text
+
+
 def test_table_1_marks_the_best_and_what_is_tied_with_it():
     found = gathered(
         episodes("cql", around(100)),
