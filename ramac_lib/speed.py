@@ -63,6 +63,17 @@ def where(machine: Mapping[str, Any]) -> str:
     return f"{device}, torch {machine['torch']}, {machine['date']}"
 
 
+def passes(machine: Mapping[str, Any]) -> str:
+    """Return of how many passes each row is the fastest, as it stands beside the numbers."""
+    counts = machine["passes"]
+    if isinstance(counts, int):
+        return "one pass" if counts == 1 else f"the fastest of {counts} passes"
+    several = [method for method, count in counts.items() if count > 1]
+    most = {counts[method] for method in several}
+    number = f"{min(most)}" if len(most) == 1 else f"{min(most)} to {max(most)}"
+    return f"the fastest of {number} passes for {', '.join(map(label, several))}, one for the others"
+
+
 def select(rows: pd.DataFrame, how: How, seeds: int) -> pd.DataFrame:
     """Return a way's rows for a number of seeds in one stack, by method."""
     found = rows[(rows["engine"] == how.engine) & (rows["precision"] == how.precision)]

@@ -56,6 +56,19 @@ def test_where_it_was_measured():
     assert speed.where(machine | {"device": "CPU, 11 threads"}).startswith("CPU, 11 threads,")
 
 
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        (1, "one pass"),
+        (3, "the fastest of 3 passes"),
+        ({"radac": 3, "cql": 1}, "the fastest of 3 passes for RADAC, one for the others"),
+        ({"radac": 3, "rafmac": 2, "cql": 1}, "the fastest of 2 to 3 passes for RADAC, RAFMAC, one for the others"),
+    ],
+)
+def test_of_how_many_passes_a_row_is_the_fastest(counts, text):
+    assert speed.passes({"passes": counts}) == text
+
+
 def test_rates_table_by_hand():
     one, five = (speed.rates_table(rows(), seeds) for seeds in (1, 5))
     assert list(one["method"]) == ["RADAC", "CQL"]
