@@ -181,6 +181,21 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     return " \\\n  ".join([*parts, shlex.join(["--out", out])])
 
 
+def unmade(evidence: Evidence) -> str:
+    """Return which rows the printed command makes beside those that are stored; empty if it makes none.
+
+    Raises:
+        Missing: there is no campaign.
+    """
+    rows, parts = dict.fromkeys(evidence.table["row"]), []
+    for task, hazard in evidence.settings():
+        there = set(evidence.report(task, hazard)["row"])
+        absent = [style(row).label for row in rows if row not in there]
+        if absent:
+            parts.append(f"{task} under {hazard} ({listed(absent)})")
+    return f"It also makes what the stored results lack: {'; '.join(parts)}." if parts else ""
+
+
 def _moments(found: Sequence[int], steps: int) -> tuple[int, list[int]]:
     """Return the usual number of updates between two evaluations, and the moments beside its multiples and the end."""
     there = set(found)

@@ -45,6 +45,14 @@ def test_episodes_of_another_length_are_not_the_reports():
     assert "--report-episodes 20 " in words.command(gathered(*tables)).replace("\\\n", "")
 
 
+def test_rows_that_the_command_makes_beyond_what_is_stored_are_named():
+    whole = [episodes(row, around(100), hazard=hazard) for hazard in ("paper", "none") for row in ("radac", NEUTRAL)]
+    assert words.unmade(gathered(*whole)) == ""
+    assert words.unmade(gathered(*whole[:3])) == (
+        f"It also makes what the stored results lack: {TASK} under none (RADAC, neutral)."
+    )
+
+
 def told(*without, step=LEAST_UPDATES, seeds=LEAST_SEEDS, variants=()):
     """The answer on a campaign in which RADAC earns 200, every other row 100."""
     rows = [row for row in (*TABLE_1, NEUTRAL, CLONE, *variants) if row not in without]
