@@ -224,6 +224,13 @@ def hours(evidence: Evidence, rates: pd.Series) -> dict[str, float]:
     return spent
 
 
+def engine(evidence: Evidence) -> tuple[str | None, str | None]:
+    """Return the engine and precision that made every run; None and None where they differ or were not recorded."""
+    made = {str(facts["made"].get("engine", "")) for facts in evidence.facts.values()}  # "cpu eager float32"
+    parts = made.pop().split() if len(made) == 1 else []
+    return (parts[1], parts[2]) if len(parts) == 3 else (None, None)
+
+
 def lacking(evidence: Evidence, task: str, hazard: str) -> str:
     """Return which of the paper's methods and the controls a task's report lacks, as a sentence; empty if none."""
     there = {method_of(row) for row, group in groups(evidence, task, hazard).items() if group == MAIN}

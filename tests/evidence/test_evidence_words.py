@@ -53,6 +53,21 @@ def test_rows_that_the_command_makes_beyond_what_is_stored_are_named():
     )
 
 
+@pytest.mark.parametrize(
+    ("made", "engine"),
+    [
+        (["cpu eager float32"] * 2, ("eager", "float32")),
+        (["cpu eager float32", "cuda graph tf32"], (None, None)),
+        ([None, None], (None, None)),
+    ],
+)
+def test_the_engine_is_the_one_of_every_run(made, engine):
+    found = gathered(episodes("radac", around(100)), episodes("cql", around(100)))
+    for facts, name in zip(found.facts.values(), made, strict=True):
+        facts["made"] = {"engine": name} if name else {}
+    assert words.engine(found) == engine
+
+
 def told(*without, step=LEAST_UPDATES, seeds=LEAST_SEEDS, variants=()):
     """The answer on a campaign in which RADAC earns 200, every other row 100."""
     rows = [row for row in (*TABLE_1, NEUTRAL, CLONE, *variants) if row not in without]
