@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 BEGAN = time.monotonic()  # a campaign's budget counts from here
 
@@ -36,13 +36,15 @@ def data(
         hazard: whose violation rate is printed (paper, calibrated or none); the data themselves stay as they are.
         env_id: Gymnasium's id, for a file of your own.
     """
-    from ramac_lib import datasets, hazards
-    from ramac_lib.tasks import BANDIT
+    from ramac_lib import datasets
+    from ramac_lib.datasets import relabel
+    from ramac_lib.envs import hazards as envs_hazards
+    from ramac_lib.envs.tasks import BANDIT
 
     loaded = datasets.load(task, source, size=size, seed=seed, env_id=env_id)
     rows = {"source": loaded.name, "environment": loaded.env_id, "sha256": loaded.sha256(), **datasets.summary(loaded)}
     if task != BANDIT:
-        rate = hazards.rates(loaded, hazards.get_hazard(hazard, task))
+        rate = relabel.rates(loaded, envs_hazards.get_hazard(hazard, task))
         rows[f"share of steps in violation ({hazard} hazard)"] = f"{rate:.4f}"
     width = max(map(len, rows))
     for name, value in rows.items():
@@ -98,8 +100,8 @@ def train(
         out: the run's directory (default: runs/METHOD-TASK-HASH).
         resume: go on with the run in that directory.
     """
-    from ramac_lib import training
-    from ramac_lib.runs import make_config, parse_options
+    from ramac_lib.training import loop
+    from ramac_lib.training.config import make_config, parse_options
 
     settings = parse_options(set_)
     if risk is not None:
@@ -111,13 +113,13 @@ def train(
         chosen["hazard"] = hazard
     config = make_config(method, task, seeds, steps, settings, released=released, **chosen)
     folder = out or Path("runs") / f"{method}-{task}-{config.hash}"
-    schedule = training.Schedule(log_every, eval_every, episodes)
+    schedule = loop.Schedule(log_every, eval_every, episodes)
     print(f"run {config.hash} in {folder}")
     try:
-        trainer = training.train(
+        trainer = loop.train(
             config, folder, device=device, engine=engine, precision=precision, schedule=schedule, resume=resume
         )
-    except training.Interrupted as stopped:
+    except loop.Interrupted as stopped:
         raise SystemExit(_interrupted(f"{stopped}; go on with --resume --out {folder}")) from None
     _report(trainer.evaluations, "training")
     print(f"results in {folder}: metrics.csv, evaluations.csv, checkpoint.pt")
@@ -140,9 +142,9 @@ def evaluate(
         hazard: paper, calibrated or none (default: the one that the run was trained with).
         device: auto, cpu or cuda.
     """
-    from ramac_lib import reports
+    from ramac_lib.training import stored
 
-    _report(reports.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
+    _report(stored.evaluate_run(run_dir, episodes, horizon, hazard, device), "report")
 
 
 def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
@@ -152,7 +154,7 @@ def gather(runs: Positional[tuple[Path, ...]], /, out: Path) -> None:
         runs: the runs' directories.
         out: where to, e.g. data/results/hazard_free.
     """
-    from ramac_lib import results
+    from ramac_lib.training import results
 
     table = results.gather(runs, out)
     _report(table, "report")
@@ -175,9 +177,9 @@ def push(
         episodes: for each move, shared evenly by the seeds.
         device: auto, cpu or cuda.
     """
-    from ramac_lib import diagnostics
+    from ramac_lib.analysis import push as analysis_push
 
-    table = diagnostics.push_runs(runs, policy, out, episodes, device)
+    table = analysis_push.push_runs(runs, policy, out, episodes, device)
     shown = table.groupby(["critics", "alpha", "size"], sort=False)[["return", "length"]].mean()
     print(shown.to_string(float_format="%.1f"))
 
@@ -201,10 +203,10 @@ def record(
         behaviour: keep the signal of the runs' data as well.
         device: auto, cpu or cuda.
     """
-    from ramac_lib.probes import density, recording
+    from ramac_lib.analysis import recordings
 
-    kept = recording.record_runs(runs, out, episodes, poses, behaviour, device)
-    shown = density.outside(kept, range(len(kept.rows))).assign(hazard=[row.hazard for row in kept.rows])
+    kept = recordings.record_runs(runs, out, episodes, poses, behaviour, device)
+    shown = recordings.outside(kept, range(len(kept.rows))).assign(hazard=[row.hazard for row in kept.rows])
     print("share of steps outside the safe range, 95 % bootstrap interval (seeds, then episodes)")
     print(shown.to_string(index=False, float_format="%.3f"))
 
@@ -231,10 +233,10 @@ def calibrate_critics(
         seed: of the choice of states.
         device: auto, cpu or cuda.
     """
-    from ramac_lib.probes import agreement, critics
+    from ramac_lib.analysis import agreement, critic_check
 
-    critics.calibrate_runs(runs, out, states, rollouts, seed, device)
-    _, by_state, facts = critics.load(out)
+    critic_check.calibrate_runs(runs, out, states, rollouts, seed, device)
+    _, by_state, facts = critic_check.load(out)
     shown = agreement.summary(by_state)
     names = {run["run"]: run["label"] for run in facts["runs"]}
     print("bias: learned − Monte-Carlo mean; gap and wasserstein: as shares of the range of returns")
@@ -264,11 +266,11 @@ def bandit(
         cells: where the finished cells are kept.
         out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.
     """
-    from ramac_lib.toy import campaign
+    from ramac_lib.campaign import bandit as campaign_bandit
 
-    every = campaign.cells(suites, methods or campaign.ALL_METHODS, seeds, steps)
-    campaign.run(every, cells, workers)
-    table = campaign.gather(every, cells, out)
+    every = campaign_bandit.cells(suites, methods or campaign_bandit.ALL_METHODS, seeds, steps)
+    campaign_bandit.run(every, cells, workers)
+    table = campaign_bandit.gather(every, cells, out)
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
     shown = last.groupby(["suite", "method", "variant"], sort=False)[["centre", "gap", "ring", "ood", "cvar"]].mean()
     print(shown.to_string(float_format="%.3f"))
@@ -330,7 +332,7 @@ def campaign(
         pack_states: take the full states along, without which unfinished cells cannot be gone on with.
     """
     from ramac_lib import campaign as campaigns
-    from ramac_lib.training import Interrupted
+    from ramac_lib.training.loop import Interrupted
 
     folder = out or Path("runs") / f"campaign-{profile or 'quick'}"
     if pack is not None or unpack is not None:
@@ -378,7 +380,7 @@ def behaviour(
         episodes: of each policy and seed.
         out: where to, without a suffix: OUT.csv and OUT.json.
     """
-    from ramac_lib.evidence import behaviours
+    from ramac_lib.analysis import behaviours
 
     table, facts = behaviours.measure(tasks, hazards, seeds, episodes)
     behaviours.write(table, facts, out)
@@ -401,7 +403,7 @@ def book(
         device: auto, cpu or cuda.
         force: execute chapters again that have not changed.
     """
-    from ramac_lib import book as builder
+    from ramac_lib.publish import build as builder
 
     print(builder.build(profile=profile, only=only, source=source, device=device, force=force))
 
@@ -441,7 +443,7 @@ def bench(
     """
     if parts:
         return _parts(threads, device, json)
-    from ramac_lib import bench as measurement
+    from ramac_lib.bench import updates as measurement
 
     table, machine = measurement.bench(
         methods,
@@ -475,16 +477,16 @@ def bench(
 
 def _parts(threads: int | None, device: str, json: Path | None) -> None:
     """Measure the parts around the updates; print the table."""
-    from ramac_lib import parts
+    from ramac_lib.bench import parts as bench_parts
 
-    table, machine = parts.measure(device=device, threads=threads, json_path=json)
+    table, machine = bench_parts.measure(device=device, threads=threads, json_path=json)
     print(f"{machine['device']}, {machine['cores']} cores, torch {machine['torch']}, {machine['date']}")
     print(table.to_string(index=False, na_rep="", float_format="{:,.4g}".format))
 
 
 def _report(table: Any, purpose: str) -> None:
     """Print mean and CVaR_0.1 of each group of episodes."""
-    from ramac_lib.results import summary
+    from ramac_lib.analysis.summary import summary
 
     if len(table):
         print(summary(table[table["purpose"] == purpose]).to_string(index=False, float_format="%.1f"))

@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+from probe_helpers import make_run
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.hdf5 import save_file
@@ -39,3 +40,10 @@ def hopper() -> Dataset:
 def hopper_file(hopper, tmp_path_factory):
     """The same as an HDF5 file in D4RL's layout."""
     return save_file(hopper, tmp_path_factory.mktemp("data") / "hopper.hdf5")
+
+
+@pytest.fixture(scope="session")
+def runs(hopper_file, tmp_path_factory):
+    """RADAC and DiffusionQL on the same small data."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [make_run(folder / method, method, hopper_file) for method in ("radac", "diffusion-ql")]

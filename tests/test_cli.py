@@ -153,7 +153,7 @@ def test_help_needs_no_torch():
 
 
 def test_released_settings_reach_the_run(capsys, hopper_file, tmp_path):
-    from ramac_lib.runs import RunDirectory
+    from ramac_lib.training.directory import RunDirectory
 
     code, _, _ = run(capsys, *train(hopper_file, tmp_path / "run", "--released", "--seeds", 3, *TINY))
     assert code == 0

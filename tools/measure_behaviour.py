@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from ramac_lib.behaviour import data_folder, stages
-from ramac_lib.calibration import roll_out_policies
-from ramac_lib.files import atomic
-from ramac_lib.hazards import PAPER
+from ramac_lib.envs.behaviour import stages
+from ramac_lib.envs.calibration import roll_out_policies
+from ramac_lib.envs.hazards import PAPER
+from ramac_lib.envs.tasks import ENVS, HORIZONS, QUALITIES
 from ramac_lib.risk import cvar
-from ramac_lib.tasks import ENVS, HORIZONS, QUALITIES
+from ramac_lib.system.files import atomic
+from ramac_lib.system.paths import data_folder
 
 
 def measure(episodes: int = 100, seed: int = 0) -> None:

@@ -1,10 +1,10 @@
 """Train behaviour policies afresh by soft actor-critic (the extra ``behaviour``: ``pip install -e '.[behaviour]'``).
 
 ``python tools/train_behaviour.py hopper --steps 1000000 --every 20000 --out data`` writes
-``data/behaviour/hopper/step_{N}.npz``, which `ramac_lib.behaviour.load_policy` reads. The settings are sbx-rl's own:
+``data/behaviour/hopper/step_{N}.npz``, which `ramac_lib.envs.behaviour.load_policy` reads. The settings are sbx-rl's own:
 256 × 256 ReLU, lr 3e-4, batch 256, γ 0.99, target rate 0.005, automatic temperature; 8 parallel environments, one
 gradient step a transition, 5,000 random steps first. Which stages play which part is then written by hand into
-``data/behaviour/stages.json``, and ``python -m ramac_lib.calibration`` measures them.
+``data/behaviour/stages.json``, and ``python -m ramac_lib.envs.calibration`` measures them.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ from sbx import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from ramac_lib.behaviour import save_policy
-from ramac_lib.errors import RamacError, unknown
-from ramac_lib.tasks import ENVS
+from ramac_lib.envs.behaviour import save_policy
+from ramac_lib.envs.tasks import ENVS
+from ramac_lib.system.errors import RamacError, unknown
 
 ENVIRONMENTS = 8
 LAYERS = {"w0": "Dense_0", "w1": "Dense_1", "w_mean": "Dense_2", "w_log_std": "Dense_3"}
 
 
 def weights(model: SAC) -> dict[str, np.ndarray]:
-    """Return the actor's arrays under the names of `ramac_lib.behaviour.WEIGHTS`."""
+    """Return the actor's arrays under the names of `ramac_lib.envs.behaviour.WEIGHTS`."""
     layers = model.policy.actor_state.params["params"]
     arrays = {}
     for name, layer in LAYERS.items():

@@ -1,8 +1,8 @@
 """Many runs as one: a grid of tasks × rows × hazards that advances in rounds, survives kills, and fits a budget."""
 
+from ramac_lib.campaign.directory import SCHEMA
 from ramac_lib.campaign.grid import PROFILES, Cell, Grid
 from ramac_lib.campaign.launch import run
 from ramac_lib.campaign.packing import pack, unpack
-from ramac_lib.campaign.store import SCHEMA
 
 __all__ = ["PROFILES", "SCHEMA", "Cell", "Grid", "pack", "run", "unpack"]

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ramac_lib.errors import RamacError, unknown
-from ramac_lib.runs import RunConfig, make_config, parse_options
-from ramac_lib.tasks import BANDIT, TASKS
+from ramac_lib.envs.tasks import BANDIT, ROBOTS
+from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.training.config import RunConfig, make_config, parse_options
 
 TABLE_1 = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
 ROWS = (*TABLE_1, "radac:risk=neutral", "bc-diffusion")  # beside table 1: what risk and what the critic add
-ROBOTS = tuple(name for name in TASKS if name != BANDIT)
 MAY_GROW = ("tasks", "rows", "hazards")
 
 
@@ -28,7 +27,7 @@ class Grid:
         evaluate_at: further steps to evaluate at; those beyond the end are never reached.
         episodes, report_episodes: of each evaluation and of the report, a seed.
         size: transitions asked of the source; None for the source's default.
-        engine, precision: how updates are made (`ramac_lib.engine`).
+        engine, precision: how updates are made (`ramac_lib.training.engine`).
 
     Raises:
         RamacError: an unknown name, a bad number, the same cell twice.

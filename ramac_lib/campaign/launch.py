@@ -10,13 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from ramac_lib.campaign.backends.base import Pool
+from ramac_lib.campaign.backends.in_process import InProcess
+from ramac_lib.campaign.backends.processes import Processes
+from ramac_lib.campaign.directory import Store
 from ramac_lib.campaign.grid import choose
-from ramac_lib.campaign.pool import InProcess, Pool, Processes
 from ramac_lib.campaign.scheduler import Campaign
-from ramac_lib.campaign.store import Store
-from ramac_lib.engine import get_engine
-from ramac_lib.errors import RamacError
-from ramac_lib.machine import get_device
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.machine import get_device
+from ramac_lib.training.engine import get_engine
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.campaign.store import Store
-from ramac_lib.errors import RamacError
-from ramac_lib.files import atomic
+from ramac_lib.campaign.directory import Store
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.files import atomic
 
 FORMAT = 1  # of the manifest
 PART = 15_000_000  # bytes; what carries them may stop at 16 MB

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ramac_lib import datasets, training
-from ramac_lib.campaign import rounds
+from ramac_lib import datasets
+from ramac_lib.campaign import plan
+from ramac_lib.campaign.backends.base import Pool
+from ramac_lib.campaign.directory import Store
 from ramac_lib.campaign.grid import Cell, Grid, tasks_of
-from ramac_lib.campaign.pool import Pool
-from ramac_lib.campaign.rounds import Cost, Round, State
-from ramac_lib.campaign.signals import OutOfTime, alarm, on_interrupt
-from ramac_lib.campaign.store import Store
-from ramac_lib.campaign.worker import Job, Outcome
-from ramac_lib.engine import Engine
-from ramac_lib.errors import RamacError
-from ramac_lib.version import code_version
+from ramac_lib.campaign.plan import Cost, Round, State
+from ramac_lib.campaign.slices import Job, Outcome
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.interrupts import OutOfTime, alarm, on_interrupt
+from ramac_lib.system.version import code_version
+from ramac_lib.training import loop
+from ramac_lib.training.engine import Engine
 
 CHUNKS, LONGEST = 1000, 500  # looks at the clock in a whole cell; updates between two of them at most
 GATHER_EVERY = 15.0  # seconds between two writings of the one table within a round
@@ -53,7 +54,7 @@ class Campaign:
     def __post_init__(self) -> None:
         self.cells = {cell.name: cell for cell in self.grid.cells()}
         every = self.grid.eval_every
-        self.schedule = training.Schedule(
+        self.schedule = loop.Schedule(
             max(1, self.grid.steps // 50),
             every,
             self.grid.episodes,
@@ -149,15 +150,15 @@ class Campaign:
                 if planned.last and (left is None or left < WORTH * (self.budget or 0)):
                     break
         if self._stopped:
-            raise training.Interrupted(f"stopped after {self._updates()} of {total} updates")
+            raise loop.Interrupted(f"stopped after {self._updates()} of {total} updates")
         return table
 
     def _plan(self, number: int) -> Round | None:
         going, workers = [s for s in self.states.values() if not s.failed], max(1, self.workers)
         behind = [s for s in going if s.step < s.steps]
         if number == 0 and self.budget is not None and behind:
-            return rounds.first(behind, self.remaining(), workers)
-        return rounds.following(going, self.remaining(), workers)
+            return plan.first(behind, self.remaining(), workers)
+        return plan.following(going, self.remaining(), workers)
 
     def _round(self, pool: Pool, planned: Round, timed: bool) -> None:
         due = [s for s in self.states.values() if s.due(planned.until, planned.last)]
@@ -172,7 +173,7 @@ class Campaign:
             for s in due
         ]  # fmt: skip
         open_cells = [s.cost.setup + s.cost.report for s in self.states.values() if not s.failed and not s.done]
-        kept = 0.0 if planned.last else rounds.makespan(open_cells, self.workers)
+        kept = 0.0 if planned.last else plan.makespan(open_cells, self.workers)
 
         def with_deadline(job: Job, waiting: Sequence[Job]) -> Job:
             """Leave time for the reports: in the last round its own and those of the jobs that wait, before it all."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import subsample, summary
-from ramac_lib.errors import RamacError, unknown
-from ramac_lib.tasks import BANDIT, get_task
+from ramac_lib.envs.tasks import BANDIT, get_task
+from ramac_lib.system.errors import RamacError, unknown
 
 SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
 
@@ -26,7 +26,7 @@ def load(
     """Return a task's data from a source; each source's module is imported only when it is asked for.
 
     Args:
-        task: one of `ramac_lib.tasks.TASKS`.
+        task: one of `ramac_lib.envs.tasks.TASKS`.
         source: one of `SOURCES`; the Risky Bandit's ``bundled`` data are drawn from its exact law.
         size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
         seed: of the rollouts, or of the episodes kept.
@@ -70,7 +70,7 @@ def load(
         return subsample(minari.load(source.removeprefix("minari:"), task, progress=progress), size, seed)
     wanted: dict[str, Any] = {} if size is None else {"size": size}
     if task == BANDIT:
-        from ramac_lib import bandit
+        from ramac_lib.datasets import bandit
 
         return bandit.dataset(seed=seed, **wanted)
     from ramac_lib.datasets import bundled

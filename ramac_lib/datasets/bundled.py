@@ -14,12 +14,15 @@ import mujoco
 import numpy as np
 from tqdm.auto import tqdm
 
-from ramac_lib.behaviour import cache_folder, load_policy, policy_path, stages
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.hdf5 import load_file, save_file
-from ramac_lib.errors import RamacError
-from ramac_lib.rollouts import GROUP, Episode, Job, roll_out, time_limit, worker_map
-from ramac_lib.tasks import BANDIT, Task, get_task
+from ramac_lib.envs.behaviour import load_policy, policy_path, stages
+from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
+from ramac_lib.envs.robots import time_limit
+from ramac_lib.envs.tasks import BANDIT, Task, get_task
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.paths import cache_folder
+from ramac_lib.system.processes import worker_map
 
 SIZE = 200_000
 
@@ -152,7 +155,7 @@ def make_recipe(task: str, size: int, seed: int) -> dict[str, Any]:
 
 
 def load(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
-    """Return `build`'s data from the cache (`ramac_lib.behaviour.cache_folder`), built first if not there.
+    """Return `build`'s data from the cache (`ramac_lib.system.paths.cache_folder`), built first if not there.
 
     Raises:
         RamacError: as `build`, or the cache cannot be written.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 FLOATS = ("observations", "actions", "rewards", "next_observations")
 FLAGS = ("terminals", "timeouts")

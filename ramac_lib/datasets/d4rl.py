@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ramac_lib.datasets import download, hdf5
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.errors import RamacError, unknown
-from ramac_lib.tasks import ENVS, TASKS, get_task
+from ramac_lib.envs.tasks import ENVS, TASKS, get_task
+from ramac_lib.system.errors import RamacError, unknown
 
 BASE_URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl/gym_mujoco_v2"
 # A mirror's folder that holds the files under their own names.

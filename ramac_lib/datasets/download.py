@@ -9,7 +9,7 @@ import requests
 import tenacity
 from tqdm import tqdm
 
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 CHUNK = 1 << 13  # bytes; a cut loses the chunk it falls in, so a large one could keep a download from advancing
 LONGEST_WAIT = 30.0

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ramac_lib.datasets.contract import KEYS, Dataset
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 

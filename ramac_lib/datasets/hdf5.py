@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 
 from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
-from ramac_lib.errors import RamacError
-from ramac_lib.files import atomic
-from ramac_lib.tasks import get_task
+from ramac_lib.envs.tasks import get_task
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.files import atomic
 
 # Columns of observations and actions, the same in Gymnasium's -v4 and -v5.
 DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}

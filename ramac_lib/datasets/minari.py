@@ -10,8 +10,8 @@ import numpy as np
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
-from ramac_lib.errors import RamacError, unknown
-from ramac_lib.tasks import ENVS, TASKS, get_task
+from ramac_lib.envs.tasks import ENVS, TASKS, get_task
+from ramac_lib.system.errors import RamacError, unknown
 
 
 def load_task(task: str, *, size: int | None = None, seed: int = 0, progress: bool = True) -> Dataset:

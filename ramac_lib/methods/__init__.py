@@ -1,20 +1,16 @@
 """One file a method: its config, its losses, its update; the registry of their names."""
 
-from ramac_lib.errors import unknown
-from ramac_lib.methods.base import Config, Method
-from ramac_lib.methods.bc_cvae import BCCVAE
-from ramac_lib.methods.bc_diffusion import BCDiffusion
-from ramac_lib.methods.bc_flow import BCFlow
+from ramac_lib.methods.clones import BCCVAE, BCDiffusion, BCFlow
 from ramac_lib.methods.codac import CODAC
 from ramac_lib.methods.cql import CQL
 from ramac_lib.methods.cvae_ql import CVAEQL
 from ramac_lib.methods.diffusion_ql import DiffusionQL
 from ramac_lib.methods.flow_ql import FlowQL
-from ramac_lib.methods.oraac import ORAAC
-from ramac_lib.methods.oraac_diffusion import ORAACDiffusion
-from ramac_lib.methods.oraac_flow import ORAACFlow
+from ramac_lib.methods.oraac import ORAAC, ORAACDiffusion, ORAACFlow
 from ramac_lib.methods.radac import RADAC
 from ramac_lib.methods.rafmac import RAFMAC
+from ramac_lib.methods.shared.base import Config, Method
+from ramac_lib.system.errors import unknown
 
 METHODS: dict[str, type[Method]] = {
     "radac": RADAC,

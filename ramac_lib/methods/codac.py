@@ -19,7 +19,7 @@ Differences from the official code, whose per-task settings are kept:
 6. no multiplier on the robots, as there on one task of six: on Hopper without hazards ω · gap ≤ ζ was not met within
    5,000 updates, β grew, and the critic learned the penalty alone (return 329 on seed 100, without β 994 on seed 101);
 7. the policy's rate, meant for 1M updates, is raised in short runs, and the policy first clones, as in the code of
-   CQL's authors: `ramac_lib.schedules`.
+   CQL's authors: `ramac_lib.methods.shared.short_runs`.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.critics import QuantileMLP
-from ramac_lib.errors import RamacError
-from ramac_lib.methods import base, presets
-from ramac_lib.methods.conservative import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
-from ramac_lib.methods.distributional import Distributional, DistributionalConfig
-from ramac_lib.networks import Multiplier
-from ramac_lib.optim import StackedAdam
-from ramac_lib.replay import Batch
-from ramac_lib.tasks import BANDIT
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
+from ramac_lib.methods.shared.soft_actor import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.critics import QuantileMLP
+from ramac_lib.networks.layers import Multiplier
+from ramac_lib.system.errors import RamacError
 
 PER_TASK: dict[str, dict[str, Any]] = {
     "halfcheetah-medium-expert": {"conservative_weight": 0.1, "lr_actor": 3e-4},
@@ -72,7 +72,7 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
         if task == BANDIT:
             own: dict[str, Any] = {"critic_hidden": 128, "deterministic": False, "bc_warmup": 0.0}
             own |= {"lagrange_threshold": 10.0, "lr_lagrange": 0.01}
-            return cls(**presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, **own)
+            return cls(**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, **own)
         return cls(**PER_TASK.get(task, {}))
 
 

@@ -8,17 +8,17 @@ No code was released. Our reading, numbered:
 1. the paper calls the decoder "autoregressive" and its loss an NLL; a decoder that maps a latent to the whole action is
    what its figures show, and a squared error is the NLL of a Gaussian of fixed scale;
 2. latents are clamped to ±.5 wherever an action is sampled, as in BCQ and ORAAC;
-3. in runs shorter than 2M updates the targets' rate is raised by the rule of `ramac_lib.schedules`;
+3. in runs shorter than 2M updates the targets' rate is raised by the rule of `ramac_lib.methods.shared.short_runs`;
 4. η = 1 with Q scaled as DiffusionQL scales it; one sample is deployed.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ramac_lib.methods import base, generators, presets
-from ramac_lib.methods.qlearning import GenerativeQL, GenerativeQLConfig
-from ramac_lib.policies.cvae import CVAEPolicy
-from ramac_lib.tasks import BANDIT
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
+from ramac_lib.networks.policies.cvae import CVAEPolicy
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CVAEQLConfig(GenerativeQLConfig):
     @classmethod
     def for_task(cls, task: str) -> "CVAEQLConfig":
         """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        return cls(**presets.BANDIT_POLICY, **presets.BANDIT_Q) if task == BANDIT else cls()
+        return cls(**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q) if task == BANDIT else cls()
 
 
 class CVAEQL(GenerativeQL):
@@ -43,4 +43,4 @@ class CVAEQL(GenerativeQL):
 
     def build_policy(self) -> CVAEPolicy:
         """Return the CVAE's policy."""
-        return generators.cvae(self)
+        return base.cvae_policy(self)

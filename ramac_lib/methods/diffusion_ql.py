@@ -12,7 +12,7 @@ Differences from the official code:
 3. it selects checkpoints by their cloning loss (with an indexing slip); here the last one is deployed;
 4. the score network is RADAC's (256-256, SiLU), not 3 × 256 with Mish, so that the two differ in nothing else;
 5. gradient norms are clipped for each critic by itself; there for the two together;
-6. the targets' rate, meant for 2M updates, is raised in short runs (`ramac_lib.schedules`).
+6. the targets' rate, meant for 2M updates, is raised in short runs (`ramac_lib.methods.shared.short_runs`).
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.methods import base, generators, presets
-from ramac_lib.methods.qlearning import GenerativeQL, GenerativeQLConfig
-from ramac_lib.noise import Noise
-from ramac_lib.policies.diffusion import DiffusionPolicy
-from ramac_lib.tasks import BANDIT
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 
 GRAD_CLIP = {
     "halfcheetah-medium-expert": 7.0, "halfcheetah-medium-replay": 2.0, "hopper-medium-expert": 5.0,
@@ -47,7 +47,9 @@ class DiffusionQLConfig(GenerativeQLConfig):
     def for_task(cls, task: str) -> "DiffusionQLConfig":
         """Return η = 1 and the official gradient clip of each dataset; RADAC's policy on the bandit."""
         if task == BANDIT:
-            return cls(**presets.BANDIT_POLICY, **presets.BANDIT_Q, policy_steps=presets.BANDIT_CHAIN)
+            return cls(
+                **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q, policy_steps=bandit_settings.BANDIT_CHAIN
+            )
         return cls(grad_clip=GRAD_CLIP.get(task))
 
 
@@ -59,7 +61,7 @@ class DiffusionQL(GenerativeQL):
 
     def build_policy(self) -> DiffusionPolicy:
         """Return RADAC's diffusion policy (eq. 5)."""
-        return generators.diffusion(self)
+        return base.diffusion_policy(self)
 
     def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
         """Return, of each row's candidates, one drawn with probability softmax(min_k Q̄_k(s, a))."""

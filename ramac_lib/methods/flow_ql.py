@@ -8,12 +8,12 @@ Differences from the official code:
 
 1. the division by E|Q|, an option there, is on, as its README advises where rewards have any scale;
 2. no settings for locomotion were published: α is 1, on all robot tasks by one sweep over 1, 10 and 100
-   (`ramac_lib.evidence.selection`), and on the bandit; its README advises .03 to 10 to try;
+   (`support.evidence.selection`), and on the bandit; its README advises .03 to 10 to try;
 3. its targets are moved with the critic before its update; here with the one after it;
 4. critics, flow and one-step policy are updated one after another, each seeing the one before; there by one gradient of
    the sum of their losses;
 5. the flow's time enters through RAFMAC's sinusoidal embedding, there as a plain number;
-6. the targets' rate is raised in short runs (`ramac_lib.schedules`).
+6. the targets' rate is raised in short runs (`ramac_lib.methods.shared.short_runs`).
 
 The squared distance is averaged over rows and action dimensions, as there, so α is the coefficient of its README.
 """
@@ -25,13 +25,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.methods import base, presets
-from ramac_lib.methods.qlearning import QLearning, QLearningConfig
-from ramac_lib.optim import StackedAdam
-from ramac_lib.policies.flow import FlowPolicy
-from ramac_lib.policies.one_step import OneStepPolicy
-from ramac_lib.replay import Batch
-from ramac_lib.tasks import BANDIT
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.policies.flow import FlowPolicy
+from ramac_lib.networks.policies.one_step import OneStepPolicy
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FlowQLConfig(QLearningConfig):
     @classmethod
     def for_task(cls, task: str) -> "FlowQLConfig":
         """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**presets.BANDIT_POLICY, **presets.BANDIT_Q}
+        bandit = {**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q}
         return cls(**bandit) if task == BANDIT else cls()
 
 

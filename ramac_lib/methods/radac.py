@@ -1,6 +1,6 @@
 """RADAC: RAMAC with a diffusion policy (eq. 5, 8-11, 14, 15; appendix C).
 
-Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.ramac`, 1 and 3. Further:
+Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 1 and 3. Further:
 
 4. the score network is the paper's (256-256, SiLU), not 3 × 256 with Mish;
 5. N is 32 everywhere: the released 8 … 32 were tuned for random fractions, and on a fixed grid of 8 the lowest tenth
@@ -8,16 +8,16 @@ Differences from the released code, whose settings `RELEASED` restores: see `ram
 6. the target policy follows from the first step on, not every 5 steps after 1000;
 7. the critic starts from PyTorch's default scale, not from N(0, 0.1²) and a head near zero;
 8. in runs shorter than 2M updates the critic's and the targets' rates are raised, η is lowered and its warm-up is
-   lengthened, by the rules of `ramac_lib.schedules`.
+   lengthened, by the rules of `ramac_lib.methods.shared.short_runs`.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base, generators, presets
-from ramac_lib.methods.ramac import RAMAC, RAMACConfig
-from ramac_lib.policies.diffusion import DiffusionPolicy
-from ramac_lib.tasks import BANDIT
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
+from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 
 WARMUP = 0.15  # the released 300k of 2M updates
 PER_TASK: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ PER_TASK: dict[str, dict[str, Any]] = {
     },
     # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
     BANDIT: {
-        **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "policy_steps": presets.BANDIT_CHAIN, "eta": 0.3,
+        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
@@ -63,4 +63,4 @@ class RADAC(RAMAC):
 
     def build_policy(self) -> DiffusionPolicy:
         """Return the diffusion policy of eq. 5 and 8."""
-        return generators.diffusion(self)
+        return base.diffusion_policy(self)

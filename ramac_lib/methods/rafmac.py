@@ -1,20 +1,20 @@
 """RAFMAC: RAMAC with a flow-matching policy (eq. 6, 8-11, 14, 15; appendix C).
 
-Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.ramac`, 2 and 3. Further:
+Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 2 and 3. Further:
 
 4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps;
 5. the released η of 1000 was never exercised on the deployed network, so here the risk term is divided by mean |Z|, as
-   released, and η is chosen by a sweep (`ramac_lib.evidence.selection`);
-6. in runs shorter than 2M updates the rules of `ramac_lib.schedules` hold, as for RADAC.
+   released, and η is chosen by a sweep (`support.evidence.selection`);
+6. in runs shorter than 2M updates the rules of `ramac_lib.methods.shared.short_runs` hold, as for RADAC.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.methods import base, generators, presets
-from ramac_lib.methods.ramac import RAMAC, RAMACConfig
-from ramac_lib.policies.flow import FlowPolicy
-from ramac_lib.tasks import BANDIT
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
+from ramac_lib.networks.policies.flow import FlowPolicy
 
 PER_TASK: dict[str, dict[str, Any]] = {
     **{
@@ -24,7 +24,7 @@ PER_TASK: dict[str, dict[str, Any]] = {
     },
     # Ours, as the paper's toy settings are lost; see RADAC's.
     BANDIT: {
-        **presets.BANDIT_POLICY, **presets.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3, "scale_by_value": False,
+        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3, "scale_by_value": False,
         "grad_clip": 5.0,
     },
 }  # fmt: skip
@@ -60,4 +60,4 @@ class RAFMAC(RAMAC):
 
     def build_policy(self) -> FlowPolicy:
         """Return the flow policy of eq. 6 and 8."""
-        return generators.flow(self)
+        return base.flow_policy(self)

@@ -24,7 +24,6 @@ risk-*seeking* here. CPW is Tversky and Kahneman's weighting of *probabilities*,
 on sampled fractions, as IQN does and hence we do, the same formula *under*weighs them.
 """
 
-from ramac_lib.risk.bootstrap import bootstrap_interval
 from ramac_lib.risk.checks import check_alpha
 from ramac_lib.risk.distortions import CPW_LEAST, MEASURES, PARAMETERS, distort_cdf, distort_fractions
 from ramac_lib.risk.estimators import cvar, cvar_dual, cvar_grid, cvar_random, risk, value_at_risk
@@ -36,7 +35,6 @@ __all__ = [
     "MEASURES",
     "PARAMETERS",
     "RULES",
-    "bootstrap_interval",
     "check_alpha",
     "cvar",
     "cvar_dual",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 Array = np.ndarray
 TOLERANCE = 1e-9  # of a sum of probabilities, and of a level times a count that should be a whole number

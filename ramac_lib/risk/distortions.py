@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
-from ramac_lib.errors import RamacError, unknown
 from ramac_lib.risk.checks import Array, check_alpha, checked_fractions
+from ramac_lib.system.errors import RamacError, unknown
 
 MEASURES = ("cvar", "wang", "cpw", "power", "neutral")
 PARAMETERS = {"wang": -0.7, "cpw": 0.71, "power": -2.0}

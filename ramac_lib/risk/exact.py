@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.integrate import quad
 
-from ramac_lib.errors import RamacError
 from ramac_lib.risk.checks import TOLERANCE, Array, check_alpha, checked_mass, checked_samples
 from ramac_lib.risk.distortions import distort_cdf, distort_fractions
+from ramac_lib.system.errors import RamacError
 
 
 def risk_of_quantile_function(

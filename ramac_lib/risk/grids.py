@@ -6,9 +6,9 @@ from math import floor
 import numpy as np
 from jaxtyping import Float
 
-from ramac_lib.errors import RamacError, unknown
 from ramac_lib.risk.checks import TOLERANCE, Array, checked_count, checked_finite, checked_mass
 from ramac_lib.risk.distortions import checked_parameter, distort_cdf
+from ramac_lib.system.errors import RamacError, unknown
 
 RULES = ("exact", "floor")
 

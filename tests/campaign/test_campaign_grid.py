@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ramac_lib.campaign.grid import PROFILES, ROWS, Grid, choose, get_profile, parse_row
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 GRID = Grid(("hopper-medium-expert",), ("radac", "cql"), ("paper",), (0, 1), 100)
 

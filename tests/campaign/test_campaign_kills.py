@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from campaign_helpers import FLOW, RADAC, SMALL, contents, run
 
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 KILLS = 20
 GRID = {**SMALL, "rows": (FLOW, RADAC), "steps": 240, "evaluations": 6}
@@ -47,7 +47,7 @@ def test_killed_at_random_points_twenty_times(tmp_path):
     run(tmp_path / "whole", GRID)
     expected = contents(tmp_path / "whole")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["ramac_lib.campaign.worker"])
+    context.set_forkserver_preload(["ramac_lib.campaign.slices"])
     rng = np.random.default_rng(5)
     victims = []
     for attempt in range(KILLS):  # a campaign that ends before all kills were made is followed by another
@@ -91,9 +91,9 @@ def _finished(out):
 
 
 def test_a_second_campaign_is_refused_and_workers_end_with_one_that_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr("ramac_lib.campaign.store.PATIENCE", 0.5)
+    monkeypatch.setattr("ramac_lib.campaign.directory.PATIENCE", 0.5)
     context = get_context("forkserver")
-    context.set_forkserver_preload(["ramac_lib.campaign.worker"])
+    context.set_forkserver_preload(["ramac_lib.campaign.slices"])
     main = context.Process(target=_campaign, args=(tmp_path / "c", {**GRID, "steps": 1_000_000}))
     main.start()
     try:

@@ -9,12 +9,13 @@ import pytest
 import torch
 from campaign_helpers import FLOW, RADAC, SMALL, contents, run
 
-from ramac_lib import campaign, reports
+from ramac_lib import campaign
 from ramac_lib.campaign import packing, scheduler
-from ramac_lib.errors import RamacError
 from ramac_lib.methods import METHODS, get_method
-from ramac_lib.noise import Noise
-from ramac_lib.runs import RunDirectory
+from ramac_lib.networks.noise import Noise
+from ramac_lib.system.errors import RamacError
+from ramac_lib.training import stored
+from ramac_lib.training.directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_results_alone_can_be_read_and_evaluated_but_not_gone_on_with(half, whol
     assert (tmp_path / "there" / "results.csv").read_bytes() == (half / "results.csv").read_bytes()
     cells = sorted((tmp_path / "there" / "cells").iterdir())
     assert not (cells[0] / "checkpoint.pt").exists()
-    assert len(reports.evaluate_run(cells[0], episodes=4, device="cpu")) == 4
+    assert len(stored.evaluate_run(cells[0], episodes=4, device="cpu")) == 4
     with pytest.raises(RamacError, match="its full state was left behind at step 34"):
         run(tmp_path / "there", {}, resume=True)
     # A finished campaign may gain rows elsewhere.

@@ -12,18 +12,18 @@ import torch
 from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
-from ramac_lib.campaign import scheduler, worker
+from ramac_lib.analysis.tables import EARLY
+from ramac_lib.campaign import scheduler, slices
+from ramac_lib.campaign.backends.processes import Processes
+from ramac_lib.campaign.directory import SCHEMA, Store
 from ramac_lib.campaign.grid import PROFILES
-from ramac_lib.campaign.pool import Processes
-from ramac_lib.campaign.store import SCHEMA, Store
-from ramac_lib.engine import Engine
-from ramac_lib.errors import RamacError
-from ramac_lib.evidence.tables import EARLY
 from ramac_lib.methods import get_method
-from ramac_lib.results import COLUMNS
-from ramac_lib.runs import RunDirectory
-from ramac_lib.training import Interrupted
-from ramac_lib.version import DECIDES, code_version
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.version import DECIDES, code_version
+from ramac_lib.training.directory import RunDirectory
+from ramac_lib.training.engine import Engine
+from ramac_lib.training.loop import Interrupted
+from ramac_lib.training.results import COLUMNS
 
 FLOW_CELL = "risky-bandit.none.bc-flow_hidden-8_batch_size-16"
 
@@ -126,7 +126,7 @@ def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path, monkeypatch):
     """An episode of each seed is said to take 1000 s, so the report of three takes 3000, or a quarter more."""
     run(tmp_path / "c")
     before = contents(tmp_path / "c")
-    monkeypatch.setattr(worker, "time_episode", lambda trainer: 1000.0)
+    monkeypatch.setattr(slices, "time_episode", lambda trainer: 1000.0)
     expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 37\d\d s"
     with pytest.raises(RamacError, match=expected):
         run(tmp_path / "runs" / "new", budget=60)
@@ -231,10 +231,10 @@ def test_bad_arguments_end_in_one_sentence_and_leave_nothing(capsys, tmp_path, m
 
 
 def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
-    from ramac_lib import reports
+    from ramac_lib.training import stored
 
     run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
-    reports.evaluate_run(tmp_path / "c" / "cells" / FLOW_CELL, episodes=4, horizon=7, device="cpu")
+    stored.evaluate_run(tmp_path / "c" / "cells" / FLOW_CELL, episodes=4, horizon=7, device="cpu")
     table, _ = run(tmp_path / "c", {}, resume=True)
     counts = table[table["purpose"] == "report"].groupby("horizon").size()
     assert counts.to_dict() == {1: 6, 7: 4}
@@ -269,7 +269,7 @@ def _one_round():
 
 def test_two_campaigns_in_one_directory(tmp_path, monkeypatch):
     (tmp_path / "c").mkdir()
-    monkeypatch.setattr("ramac_lib.campaign.store.PATIENCE", 0.2)
+    monkeypatch.setattr("ramac_lib.campaign.directory.PATIENCE", 0.2)
     handle = os.open(tmp_path / "c" / ".lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(handle, fcntl.LOCK_EX)
     with pytest.raises(RamacError, match="another campaign is running in this directory"):
@@ -348,7 +348,7 @@ def test_bundled_data_that_came_out_otherwise_warn(tmp_path, caplog):
     config = folder / "config.json"
     sha = RunDirectory(folder).read_facts()["data"]["sha256"]
     config.write_text(config.read_text().replace(sha, "f" * 64))
-    worker._kept.clear()
+    slices._kept.clear()
     run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
     assert "hash" not in caplog.text  # a finished cell needs no data
     (folder / "checkpoint.pt").unlink()
@@ -365,11 +365,11 @@ def test_bundled_data_that_came_out_otherwise_warn(tmp_path, caplog):
 def _half(folder):
     """Train the flow's cell for 30 of its 60 updates."""
     from ramac_lib.campaign.grid import Grid
-    from ramac_lib.training import Schedule
+    from ramac_lib.training.loop import Schedule
 
     (cell,) = Grid(**{**SMALL, "rows": (FLOW,), "hazards": ("none",)}).cells()
-    job = worker.Job(cell, folder, Schedule(1, 20, 2), 30, 3, Engine(torch.device("cpu")), "")
-    return worker.run_slice(job, lambda step: False)
+    job = slices.Job(cell, folder, Schedule(1, 20, 2), 30, 3, Engine(torch.device("cpu")), "")
+    return slices.run_slice(job, lambda step: False)
 
 
 @pytest.mark.parametrize("name", ["results.csv", "checkpoint.pt"])

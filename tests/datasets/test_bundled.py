@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from ramac_lib.behaviour import stages
 from ramac_lib.datasets import bundled
-from ramac_lib.errors import RamacError
-from ramac_lib.rollouts import Episode
+from ramac_lib.envs.behaviour import stages
+from ramac_lib.envs.collect import Episode
+from ramac_lib.system.errors import RamacError
 
 MIXED, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
 

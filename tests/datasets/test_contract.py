@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ramac_lib.datasets import Dataset
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 
 def chain(n: int = 6, **changes) -> dict:

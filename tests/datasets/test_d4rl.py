@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ramac_lib.datasets import d4rl, hdf5
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 # In a process of its own: the package registers environments, patches NumPy's aliases and imports the old gym.
 SCRIPT = """

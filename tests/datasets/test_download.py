@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ramac_lib.datasets import d4rl, download, hdf5
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 CUT = 3 * download.CHUNK  # bytes a connection lives for on the routes that cut
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ramac_lib.datasets import hdf5
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 KEYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
 
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(hopper, tmp_path):
     script = (
         "import resource, sys\n"
         "from ramac_lib.datasets import hdf5\n"
-        "from ramac_lib.errors import RamacError\n"
+        "from ramac_lib.system.errors import RamacError\n"
         "data = hdf5.load_file(sys.argv[1])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
         "try:\n    hdf5.save_file(data, sys.argv[1])\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ramac_lib.datasets import Dataset, hdf5, load, subsample, summary
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 
 def episodes(lengths, **changes) -> Dataset:

@@ -9,7 +9,7 @@ import pytest
 
 from ramac_lib import datasets
 from ramac_lib.datasets import minari as source
-from ramac_lib.errors import RamacError
+from ramac_lib.system.errors import RamacError
 
 minari = pytest.importorskip("minari")
 EpisodeBuffer = pytest.importorskip("minari.data_collector").EpisodeBuffer

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from helpers import batch
+from method_helpers import batch
 from quantile_helpers import ACT, OBS, S, make
 
+from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods import METHODS
-from ramac_lib.noise import Noise
-from ramac_lib.replay import Batch
+from ramac_lib.networks.noise import Noise
 
 RISKY = [name for name, cls in METHODS.items() if hasattr(cls.Config(), "risk")]
 

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from helpers import batch, parameters, scramble
+from method_helpers import batch, parameters, scramble
 from quantile_helpers import B, K, N, S, intercept, reaches
 from quantile_helpers import make as plain
 

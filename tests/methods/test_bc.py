@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 import torch
-from helpers import ACT, OBS, B, S, assert_gradients, batch, intercept, make
+from method_helpers import ACT, OBS, B, S, assert_gradients, batch, intercept, make
 
+from ramac_lib.envs.tasks import TASKS
 from ramac_lib.methods import get_method
-from ramac_lib.tasks import TASKS
 
 CLONES = {"bc-diffusion": "radac", "bc-flow": "rafmac", "bc-cvae": "cvae-ql"}
 

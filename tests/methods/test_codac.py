@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from helpers import batch, scramble
+from method_helpers import batch, scramble
 from quantile_helpers import ACT, SMALL, B, N, S, drawn, intercept, reaches
 from quantile_helpers import make as plain
 
 from ramac_lib import risk
-from ramac_lib.errors import RamacError
 from ramac_lib.methods import get_method
+from ramac_lib.system.errors import RamacError
 
 ACTIONS = SMALL["n_actions"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import batch, scramble
+from method_helpers import batch, scramble
 from quantile_helpers import ACT, B, N, S, drawn, intercept, law_of, reaches
 from quantile_helpers import make as plain
 

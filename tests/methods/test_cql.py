@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from helpers import ACT, OBS, B, S, assert_gradients, batch, intercept, make, moved, parameters, same
+from method_helpers import ACT, OBS, B, S, assert_gradients, batch, intercept, make, moved, parameters, same
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from ramac_lib.methods.conservative import conservative_gap, proposals
-from ramac_lib.replay import Batch
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.methods.shared.soft_actor import conservative_gap, proposals
 
 
 def drawn(policy, noise, observations):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters, same, scramble
+from method_helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters, same, scramble
 
 
 def test_policy_loss_by_loops():

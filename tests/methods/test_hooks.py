@@ -6,12 +6,12 @@ from typing import ClassVar
 import pytest
 
 from ramac_lib.methods import METHODS, get_method
-from ramac_lib.methods.anchored import Anchored
-from ramac_lib.methods.bc import BehaviourCloning
-from ramac_lib.methods.qlearning import GenerativeQL
+from ramac_lib.methods.clones import BehaviourCloning
+from ramac_lib.methods.oraac import Anchored
 from ramac_lib.methods.radac import RADAC
-from ramac_lib.methods.ramac import RAMAC
-from ramac_lib.policies.base import CloningPolicy, Policy
+from ramac_lib.methods.shared.plain_critics import GenerativeQL
+from ramac_lib.methods.shared.ramac import RAMAC
+from ramac_lib.networks.policies.base import CloningPolicy, Policy
 
 
 @pytest.mark.parametrize("base", [Anchored, BehaviourCloning, GenerativeQL, RAMAC, Policy, CloningPolicy])

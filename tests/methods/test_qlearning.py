@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters, same
+from method_helpers import ACT, B, S, assert_gradients, batch, intercept, make, moved, parameters, same
 
 GENERATIVE = ["diffusion-ql", "cvae-ql"]
 ALL = [*GENERATIVE, "flow-ql"]

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ramac_lib import risk
-from ramac_lib.losses import quantile_huber
+from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods import get_method
-from ramac_lib.replay import Batch
+from ramac_lib.networks.quantile_loss import quantile_huber
 
 S, B, OBS, ACT = 2, 6, 3, 2
 SMALL = {

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import batch
+from method_helpers import batch
 from quantile_helpers import ACT, OBS, make
 
-from ramac_lib import methods, risk, runs
-from ramac_lib.errors import RamacError
-from ramac_lib.methods import METHODS, anchored, get_method, ramac
-from ramac_lib.tasks import TASKS
+from ramac_lib import methods, risk
+from ramac_lib.envs.tasks import TASKS
+from ramac_lib.methods import METHODS, get_method
+from ramac_lib.methods import oraac as anchored
+from ramac_lib.methods.shared import ramac
+from ramac_lib.system.errors import RamacError
+from ramac_lib.training import config as training_config
 
 RISKY = [name for name, cls in METHODS.items() if hasattr(cls.Config(), "risk")]
 IQN = [name for name in RISKY if name != "codac"]  # CODAC has a network of its own
@@ -66,9 +69,9 @@ def test_an_unknown_method_lists_the_known_ones():
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", METHODS)
 def test_each_tasks_settings_build_a_method_and_survive_json(name, task):
-    config = runs.make_config(name, task, (0,), 10)
+    config = training_config.make_config(name, task, (0,), 10)
     assert type(config.settings) is get_method(name).Config
-    again = runs.config_from_json(json.loads(json.dumps(config.to_json())))
+    again = training_config.config_from_json(json.loads(json.dumps(config.to_json())))
     assert again == config
     assert again.hash == config.hash
     for field in dataclasses.fields(config.settings):
@@ -81,7 +84,7 @@ def test_every_setting_is_an_option(name):
     """Each field's text parses back to its value, so that ``--set`` reaches it."""
     settings = get_method(name).Config()
     texts = {f.name: str(getattr(settings, f.name)).strip("()") for f in dataclasses.fields(settings)}
-    assert runs.with_options(settings, texts) == settings
+    assert training_config.with_options(settings, texts) == settings
 
 
 @pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if cls.Config.RELEASED])

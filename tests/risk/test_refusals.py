@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ramac_lib import risk
-from ramac_lib.errors import RamacError
+from ramac_lib.analysis import intervals
+from ramac_lib.system.errors import RamacError
 
 ONE, TWO, EVEN = np.ones(1), np.arange(2.0), np.full(2, 0.5)
 RNG = np.random.default_rng(0)
@@ -45,7 +46,7 @@ OF_SAMPLES = {
     "cvar_grid": lambda z: risk.cvar_grid(z, 8),
     "value_at_risk": risk.value_at_risk,
     "risk": lambda z: risk.risk(z, "wang"),
-    "bootstrap_interval": lambda z: risk.bootstrap_interval([z], np.mean),
+    "bootstrap_interval": lambda z: intervals.bootstrap_interval([z], np.mean),
     "risk_of_law": lambda z: risk.risk_of_law(z, np.full(z.shape, 1 / max(z.size, 1)), "cvar"),
 }
 
@@ -117,9 +118,9 @@ def test_weights_that_are_none(of_weights, weights, words):
         (lambda: risk.risk_of_quantile_function(lambda u: u, "cvar", jumps=[2]), "fraction is 2"),
         (lambda: risk.cvar_random(lambda u: np.full_like(u, np.nan), 4, RNG), "values hold nan"),
         (lambda: risk.cvar_random(np.sqrt, 0, RNG), "drawn fractions is 0"),
-        (lambda: risk.bootstrap_interval([], np.mean), "no seeds"),
-        (lambda: risk.bootstrap_interval([ONE], np.mean, level=95), "level is 95"),
-        (lambda: risk.bootstrap_interval([ONE], np.mean, resamples=0), "resamples is 0"),
+        (lambda: intervals.bootstrap_interval([], np.mean), "no seeds"),
+        (lambda: intervals.bootstrap_interval([ONE], np.mean, level=95), "level is 95"),
+        (lambda: intervals.bootstrap_interval([ONE], np.mean, resamples=0), "resamples is 0"),
     ],
 )
 def test_bad_input_is_refused_with_the_value(call, words):

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from ramac_lib import risk
+from ramac_lib.analysis import intervals
 
 ALPHAS = st.floats(0.01, 1)
 SAMPLES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-100, 100))
@@ -249,9 +250,9 @@ def test_bootstrap_interval_covers_the_mean_and_counts_the_seeds():
     hits, wider = 0, 0
     for trial in range(60):
         seeds = [rng.normal(effect, 1, 20) for effect in rng.normal(0, 1, 10)]
-        low, high = risk.bootstrap_interval(seeds, np.mean, resamples=300, seed=trial)
+        low, high = intervals.bootstrap_interval(seeds, np.mean, resamples=300, seed=trial)
         hits += low <= 0 <= high
-        pooled = risk.bootstrap_interval([np.concatenate(seeds)], np.mean, resamples=300, seed=trial)
+        pooled = intervals.bootstrap_interval([np.concatenate(seeds)], np.mean, resamples=300, seed=trial)
         wider += (high - low) > 2 * (pooled[1] - pooled[0])
     # 57 of 60 when this was written; pooling as if episodes were independent covers the mean in 22 of 60.
     assert hits >= 48
@@ -261,16 +262,16 @@ def test_bootstrap_interval_covers_the_mean_and_counts_the_seeds():
 def test_the_bootstraps_variance_is_the_standard_errors():
     seeds = [np.full(4, value) for value in (0.0, 3.0, 6.0)]  # no spread within a seed
     values = []
-    risk.bootstrap_interval(seeds, lambda x: values.append(x.mean()) or x.mean(), resamples=20_000)
+    intervals.bootstrap_interval(seeds, lambda x: values.append(x.mean()) or x.mean(), resamples=20_000)
     assert np.var(values) == pytest.approx(np.var([0.0, 3.0, 6.0], ddof=1) / 3, rel=0.05)
 
 
 def test_bootstrap_interval_is_reproducible_and_takes_unequal_seeds():
     seeds = [np.arange(5.0), np.arange(30.0)]
-    first = risk.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=7)
-    assert first == risk.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=7)
-    assert first != risk.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=8)
-    assert risk.bootstrap_interval([np.ones(3)] * 2, np.mean, resamples=10) == (1, 1)
+    first = intervals.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=7)
+    assert first == intervals.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=7)
+    assert first != intervals.bootstrap_interval(seeds, risk.cvar, resamples=50, seed=8)
+    assert intervals.bootstrap_interval([np.ones(3)] * 2, np.mean, resamples=10) == (1, 1)
 
 
 def test_importing_risk_does_not_import_torch():

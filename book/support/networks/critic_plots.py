@@ -1,0 +1,86 @@
+"""Figures of what `ramac calibrate-critics` found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ramac_lib.analysis.agreement import curve
+from ramac_lib.analysis.rows import row_from, styles
+from ramac_lib.analysis.style import TRUTH, Style
+
+KINDS = {"policy": "the policy's action", "data": "the data's action"}
+
+
+def run_styles(facts: Mapping[str, Any], hazard: str | None = None) -> dict[str, Style]:
+    """Return how each run is drawn, by its hash, in the order of OUT.json; those under one hazard if it is named."""
+    runs = [run for run in facts["runs"] if hazard in (None, run["hazard"])]
+    return dict(zip([run["run"] for run in runs], styles([row_from(run) for run in runs]), strict=True))
+
+
+def draw_calibration(axes: Axes, quantiles: pd.DataFrame, drawn: Mapping[str, Style], action: str = "policy") -> None:
+    """Draw each run's calibration curve with its band; a calibrated critic is on the diagonal.
+
+    Above the diagonal returns fall below the quantile more often than they should: it lies too high.
+    """
+    axes.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.8)
+    for run, look in drawn.items():
+        rows = quantiles[(quantiles["run"] == run) & (quantiles["action"] == action)]
+        if rows.empty:
+            continue
+        points = curve(rows)
+        x = points["fraction"]
+        axes.plot(x, points["observed"], color=look.colour, linestyle=look.line, label=look.label)
+        axes.fill_between(x, points["low"], points["high"], color=look.colour, alpha=0.13, linewidth=0)
+    axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), aspect="equal", xlabel="quantile fraction $\\tau$", title=KINDS[action])
+
+
+def draw_quantiles(
+    axes: Axes, quantiles: pd.DataFrame, drawn: Mapping[str, Style], state: int, seed: int, action: str = "policy"
+) -> None:
+    """Draw at one state what each critic of a seed says, and dotted what the rollouts gave, for each run."""
+    same = quantiles[(quantiles["state"] == state) & (quantiles["seed"] == seed) & (quantiles["action"] == action)]
+    for run, look in drawn.items():
+        rows = same[same["run"] == run]
+        for number, (_, one) in enumerate(rows.groupby("critic")):
+            label = look.label if number == 0 else None
+            axes.plot(one["fraction"], one["learned"], color=look.colour, linestyle=look.line, linewidth=1, label=label)
+            if number == 0:
+                axes.plot(
+                    one["fraction"], one["monte_carlo"], color=look.colour, linestyle="", marker=".", markersize=4
+                )
+    axes.set(xlabel="$\\tau$", title=f"state {state}")
+
+
+def draw_means(axes: Axes, states: pd.DataFrame, drawn: Mapping[str, Style], action: str = "policy") -> None:
+    """Draw each state's learned mean against its Monte-Carlo mean, one mark a critic: optimism is above the line."""
+    rows = states[(states["action"] == action) & states["run"].isin(list(drawn))]
+    ends = [rows[["learned_mean", "mc_mean"]].min().min(), rows[["learned_mean", "mc_mean"]].max().max()]
+    axes.plot(ends, ends, color=TRUTH, linewidth=0.8)
+    for run, look in drawn.items():
+        one = rows[rows["run"] == run]
+        marks: Any = {"color": look.colour, "marker": look.marker, "markersize": 3, "alpha": 0.6}
+        axes.plot(one["mc_mean"], one["learned_mean"], linestyle="", label=look.label, **marks)
+    axes.set(xlabel="mean of the rollouts", ylabel="mean of the learned quantiles", title=KINDS[action])
+
+
+def draw_bias(axes: Axes, summary: pd.DataFrame, drawn: Mapping[str, Style], column: str = "bias") -> None:
+    """Draw a signed bias of each run with its interval: full marks for the policy's actions, hollow for the data's.
+
+    Args:
+        summary: of `agreement.summary`.
+        column: ``bias`` or ``tail_bias``.
+    """
+    order: Sequence[str] = list(drawn)[::-1]
+    axes.axvline(0, color=TRUTH, linewidth=0.8)
+    for row in summary[summary["run"].isin(order)].itertuples():
+        look = drawn[str(row.run)]
+        value, low, high = (float(getattr(row, column + end)) for end in ("", "_low", "_high"))
+        place = order.index(str(row.run)) + (0.15 if row.action == "policy" else -0.15)
+        fill = look.colour if row.action == "policy" else "white"
+        error = np.array([[value - low], [high - value]])
+        axes.errorbar(value, place, xerr=error, color=look.colour, marker=look.marker, markerfacecolor=fill, capsize=2)
+    axes.set_yticks(range(len(order)), [drawn[run].label for run in order])
+    axes.grid(axis="y", visible=False)

@@ -1,0 +1,230 @@
+"""The behaviour policies themselves, rolled out under named hazards: rows without which no result can be judged."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ramac_lib.envs.behaviour import policy_path, stages
+from ramac_lib.envs.calibration import policies, roll_out_policies
+from ramac_lib.envs.collect import Episode
+from ramac_lib.envs.hazards import PRESETS, Hazard, decide, get_hazard
+from ramac_lib.envs.play import DISCOUNT
+from ramac_lib.envs.tasks import HORIZONS, QUALITIES, get_task
+from ramac_lib.risk import cvar
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.files import atomic
+from ramac_lib.system.version import provenance
+from ramac_lib.training.results import COLUMNS
+
+PURPOSE = "report"  # of the rollouts' seeds: neither the calibration's nor any other measurement's
+
+
+def stage_name(env: str, step: int) -> str:
+    """Return what a policy is in its environment's data: expert, medium, or its number of training steps."""
+    parts = stages(env)
+    return {parts.expert: "expert", parts.medium: "medium"}.get(step, str(step))
+
+
+def measure(
+    tasks: Sequence[str],
+    hazards: Sequence[str],
+    seeds: Sequence[int] = (0, 1, 2, 3),
+    episodes: int = 100,
+    workers: int | None = None,
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Roll out every policy that the tasks' data are made of, under each hazard, over the task's horizon.
+
+    Args:
+        seeds: of the rollouts; the same rollouts meet every hazard, as no policy sees a penalty.
+        episodes: of each policy and seed.
+
+    Returns:
+        Rows of `results.COLUMNS` (method ``behaviour``, options ``stage=…``, step: the policy's environment steps),
+        and what made them, by the hash that stands for a run.
+
+    Raises:
+        RamacError: an unknown task or hazard, no episodes.
+    """
+    if episodes < 1 or not seeds or not tasks or not hazards:
+        raise RamacError("no tasks, hazards, seeds or episodes were given; at least one of each is needed")
+    rows, facts = [], {}
+    for task in tasks:
+        env, horizon = get_task(task).env, HORIZONS[get_task(task).env]
+        live = {name: get_hazard(name, task) for name in hazards}
+        played = {
+            s: roll_out_policies(env, policies(task), episodes, s, purpose=PURPOSE, workers=workers) for s in seeds
+        }
+        for name, hazard in live.items():
+            for step in policies(task):
+                config = {
+                    "method": "behaviour", "task": task, "source": "bundled", "hazard": name, "purpose": PURPOSE,
+                    "seeds": list(seeds), "episodes": episodes, "horizon": horizon, "policy": step,
+                    "policy_sha256": hashlib.sha256(policy_path(env, step).read_bytes()).hexdigest(),
+                }  # fmt: skip
+                run = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+                facts[run] = {"config": config, "made": provenance(torch.device("cpu"))}
+                for seed in seeds:
+                    found = under_hazard(played[seed][step], hazard, seed)
+                    rows.append(
+                        found.assign(
+                            run=run, method="behaviour", task=task, source="bundled",
+                            env_id=get_task(task).env_id(), hazard=name, risk="", alpha=float("nan"),
+                            options=f"stage={stage_name(env, step)}", seed=seed, step=step, purpose="report",
+                            horizon=horizon,
+                        )[list(COLUMNS)]
+                    )  # fmt: skip
+    return pd.concat(rows, ignore_index=True), facts
+
+
+def write(table: pd.DataFrame, facts: dict[str, dict[str, Any]], out: Path) -> None:
+    """Write ``OUT.csv`` and ``OUT.json``."""
+    with atomic(out.with_suffix(".csv")) as part:
+        table.to_csv(part, index=False)
+    with atomic(out.with_suffix(".json")) as part:
+        part.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int = 1) -> pd.DataFrame:
+    """Return each episode as if it had been played under the hazard, `draws` times over.
+
+    Exact, not an estimate: no policy sees a penalty, so a hazard changes a rollout only by what it pays and by
+    where it ends. The draws depend on the seed alone: all hazards meet the same ones.
+
+    Returns:
+        Columns ``episode draw return discounted_return length violations``.
+    """
+    rng = np.random.default_rng([crc32(b"draws"), seed])
+    tables = []
+    for k, episode in enumerate(episodes):
+        outcome = decide(hazard, episode.observations[1:, hazard.signal], rng.random((draws, len(episode))))
+        length = int(np.argmax(outcome.ends)) + 1 if outcome.ends.any() else len(episode)
+        rewards = episode.rewards[:length].sum(dtype=np.float64) + outcome.penalty[:, :length].sum(
+            axis=1, dtype=np.float64
+        )
+        discounted = (episode.rewards + outcome.penalty)[:, :length].astype(np.float64) @ DISCOUNT ** np.arange(length)
+        violations = int(outcome.violation[:length].sum())
+        tables.append(
+            {
+                "episode": k,
+                "draw": range(draws),
+                "return": rewards,
+                "discounted_return": discounted,
+                "length": length,
+                "violations": violations,
+            }
+        )
+    return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
+
+
+def presets(env: str) -> dict[str, Hazard]:
+    """Return every preset for an environment by name: ``none``, and two of each other, one for each quality."""
+    found = {"none": PRESETS["none"][f"{env}-{QUALITIES[0]}"]}
+    for name in ("paper", "calibrated"):
+        found |= {f"{name} {quality}": PRESETS[name][f"{env}-{quality}"] for quality in QUALITIES}
+    return found
+
+
+def measure_episodes(
+    env: str,
+    hazards: Mapping[str, Hazard],
+    episodes: int = 100,
+    seed: int = 0,
+    *,
+    draws: int = 20,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Return one row for each hazard, policy, episode and draw, over the environment's horizon.
+
+    Args:
+        env: short name, e.g. ``hopper``.
+        hazards: by name, e.g. `presets(env)`; the same rollouts serve all of them.
+        episodes: for each policy.
+        seed: of the rollouts and the draws.
+        draws: how often each rollout meets each hazard; far cheaper than rollouts where penalties are rare.
+        workers: processes; all cores if None.
+
+    Returns:
+        Columns ``env hazard step stage episode draw return length violations``; stage is expert, medium or replay.
+    """
+    parts = stages(env)
+    rollouts = roll_out_policies(env, parts.shipped, episodes, seed, workers=workers)
+    names = {parts.expert: "expert", parts.medium: "medium"}
+    tables = [
+        under_hazard(group, hazard, seed, draws).assign(
+            env=env, hazard=name, step=step, stage=names.get(step, "replay")
+        )
+        for name, hazard in hazards.items()
+        for step, group in rollouts.items()
+    ]
+    order = ["env", "hazard", "step", "stage", "episode", "draw", "return", "length", "violations"]
+    return pd.concat(tables, ignore_index=True)[order]
+
+
+def summarise(table: pd.DataFrame, alpha: float = 0.1) -> pd.DataFrame:
+    """Return `measure_episodes`' table by policy and hazard.
+
+    Returns:
+        Columns ``env hazard step stage episodes mean se CVaR violations violation_rate length``: returns over the
+        horizon, the mean's standard error (draws of one rollout are not independent of each other: it counts
+        rollouts), violations an episode, share of steps in violation.
+    """
+    rows = []
+    for (env, hazard, step, stage), group in table.groupby(["env", "hazard", "step", "stage"], sort=False):
+        by_episode = group.groupby("episode")["return"].mean()
+        steps, violations = group["length"].mean(), group["violations"].mean()
+        rows.append(
+            {
+                "env": env,
+                "hazard": hazard,
+                "step": step,
+                "stage": stage,
+                "episodes": len(by_episode),
+                "mean": by_episode.mean(),
+                "se": by_episode.sem(),
+                "CVaR": float(cvar(group["return"].to_numpy(), alpha)),
+                "violations": violations,
+                "violation_rate": violations / steps,
+                "length": steps,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cvar_difference(
+    table: pd.DataFrame, first: int, second: int, alpha: float = 0.1, resamples: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of CVaR(first policy) − CVaR(second), whole rollouts being resampled.
+
+    `table` holds `measure_episodes`' rows of one hazard; `first` and `second` are stages of training.
+    """
+    rng = np.random.default_rng(seed)
+    returns = [
+        table[table["step"] == step].pivot(index="episode", columns="draw", values="return").to_numpy()
+        for step in (first, second)
+    ]
+    values = []
+    for _ in range(resamples):
+        a, b = (float(cvar(r[rng.integers(len(r), size=len(r))].ravel(), alpha)) for r in returns)
+        values.append(a - b)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def measure_policies(
+    env: str,
+    hazards: Mapping[str, Hazard],
+    episodes: int = 100,
+    seed: int = 0,
+    *,
+    draws: int = 20,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Return mean, CVaR_0.1 and violations of every shipped policy under each hazard (see `summarise`)."""
+    return summarise(measure_episodes(env, hazards, episodes, seed, draws=draws, workers=workers))

@@ -1,0 +1,35 @@
+"""Evaluation episodes in one line a group: mean, CVaR, violations, length, with intervals on demand."""
+
+from typing import Any
+
+import pandas as pd
+
+from ramac_lib.analysis.intervals import bootstrap_interval
+from ramac_lib.risk import cvar
+
+GROUP = ("method", "task", "hazard", "risk", "options", "step", "horizon")
+
+
+def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) -> pd.DataFrame:
+    """Return what is reported of each group of evaluation episodes: one row a group.
+
+    Args:
+        table: rows of `COLUMNS`.
+        intervals: add 95 % bootstrap intervals of mean and CVaR (seeds resampled first, then episodes), as
+            ``mean_low mean_high CVaR_low CVaR_high``.
+    """
+    name = f"CVaR_{alpha:g}"
+    rows = []
+    columns = [*GROUP, "code"] if "code" in table else list(GROUP)  # a campaign keeps versions of the code apart
+    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(columns, sort=False):
+        returns = group["return"].to_numpy()
+        row: dict[str, Any] = dict(zip(columns, keys, strict=True))
+        row |= {"seeds": group["seed"].nunique(), "episodes": len(group)}
+        row |= {"mean": returns.mean(), name: cvar(returns, alpha)}
+        row |= {"violations": group["violations"].mean(), "length": group["length"].mean()}
+        if intervals:
+            by_seed = [g["return"].to_numpy() for _, g in group.groupby("seed")]
+            row["mean_low"], row["mean_high"] = bootstrap_interval(by_seed, lambda x: float(x.mean()))
+            row[f"{name}_low"], row[f"{name}_high"] = bootstrap_interval(by_seed, lambda x: float(cvar(x, alpha)))
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,25 @@
+"""What a backend of a campaign is: something that does slices."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from ramac_lib.campaign.slices import Job, Outcome
+
+Prepare = Callable[[Job, Sequence[Job]], Job]  # a job and those that still wait → the job with its deadline
+
+
+OnStep = Callable[[str, int], None]  # a cell's name, its step
+
+
+class Pool(Protocol):
+    """Something that does slices."""
+
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+        """Do the jobs, the first one first; yield their outcomes as they come."""
+        ...
+
+    def stop(self) -> None:
+        """Let the slices under way end at their next chunk, and begin no other."""
+
+    def close(self) -> None:
+        """End all processes."""

@@ -1,0 +1,32 @@
+"""No processes: slices are done one after another in this one."""
+
+from collections.abc import Iterator, Sequence
+
+from ramac_lib.campaign.backends.base import OnStep, Prepare
+from ramac_lib.campaign.slices import Job, Outcome, attempt
+
+
+class InProcess:
+    """No processes: slices are done one after another in this one."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+        """Do the jobs."""
+        for i, job in enumerate(jobs):
+            if self._stopped:
+                return
+
+            def tick(step: int, name: str = job.cell.name) -> bool:
+                on_step(name, step)
+                return self._stopped
+
+            yield attempt(prepare(job, jobs[i + 1 :]), tick)
+
+    def stop(self) -> None:
+        """Stop at the next chunk."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Nothing is to be ended."""

@@ -1,0 +1,136 @@
+"""Processes that do slices. Each has a pipe of its own: one that dies, dies alone, and holds no lock of the others.
+
+(concurrent.futures gives up the whole pool when one process dies, and knows nothing of slices that must report.)
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+from ramac_lib.campaign.backends.base import OnStep, Prepare
+from ramac_lib.campaign.slices import Job, Outcome, serve
+
+GRACE = 10.0  # seconds for idle processes to end
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Any
+    job: Job | None = None
+
+
+class Processes:
+    """Processes, of one thread each on a CPU, started when first needed.
+
+    Args:
+        workers: how many slices are done at a time.
+        claim: the directory's lock, which each process holds too.
+        cuda: whether they use a GPU.
+    """
+
+    def __init__(self, workers: int, claim: int, cuda: bool = False) -> None:
+        # One clean server imports PyTorch, and what it imports when first used; workers are forked from it, so that a
+        # new one costs no time. CUDA cannot be used in a process forked from one that has looked for it.
+        forks: Any = get_context("spawn" if cuda else "forkserver")
+        if not cuda:
+            forks.set_forkserver_preload(["ramac_lib.campaign.slices", "ramac_lib.envs.bandit", "torch._dynamo"])
+        self.context: Any = forks
+        self.count, self.claim, self.threads = workers, claim, None if cuda else 1
+        self.workers: list[_Worker] = []
+        self._died: set[str] = set()  # the cells whose process died once
+        self._stopped = False
+
+    def _start(self) -> _Worker:
+        ours, theirs = self.context.Pipe()
+        # No daemon: on CUDA a worker has processes of its own, which evaluate.
+        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads))
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        return worker
+
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+        """Do the jobs; one whose process dies is tried once more, and is a failure if that dies too."""
+        waiting = list(jobs)
+        while True:
+            while waiting and not self._stopped and (free := self._free()):
+                free.job = waiting.pop(0)
+                with suppress(OSError):  # it died while it was idle: seen below
+                    free.pipe.send(prepare(free.job, waiting))
+            busy = [w for w in self.workers if w.job is not None]
+            if not busy:
+                return
+            for ready in connection.wait([w.pipe for w in busy], timeout=1.0):
+                worker = next(w for w in busy if w.pipe is ready)
+                try:
+                    message = worker.pipe.recv()
+                except (EOFError, OSError):
+                    job, exit_code = worker.job, self._bury(worker) or 0
+                    assert job is not None
+                    if job.cell.name not in self._died:
+                        self._died.add(job.cell.name)
+                        waiting.insert(0, job)
+                    else:
+                        how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+                        yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
+                    continue
+                if isinstance(message, Outcome):
+                    worker.job = None
+                    yield message
+                else:
+                    on_step(*message)
+
+    def _free(self) -> _Worker | None:
+        idle = next((w for w in self.workers if w.job is None), None)
+        return idle or (self._start() if len(self.workers) < self.count else None)
+
+    def _bury(self, worker: _Worker) -> int | None:
+        worker.pipe.close()
+        worker.process.join(GRACE)
+        self.workers.remove(worker)
+        return worker.process.exitcode
+
+    def stop(self) -> None:
+        """Stop at the next chunk."""
+        self._stopped = True
+        for worker in self.workers:
+            if worker.job is not None:
+                with suppress(OSError):
+                    worker.pipe.send("stop")
+
+    def close(self) -> None:
+        """End all processes, kindly if they are idle."""
+        for worker in self.workers:
+            with suppress(OSError):
+                worker.pipe.send(None)
+            if worker.job is not None:
+                worker.process.kill()
+        for worker in self.workers:
+            worker.process.join(GRACE)
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.pipe.close()
+        self.workers.clear()
+
+
+class _Claim:
+    """A file descriptor that is duplicated for the process which it is sent to."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __reduce__(self) -> Any:
+        return _received, (DupFd(self.handle),)
+
+    def detach(self) -> int:
+        return self.handle
+
+
+def _received(duplicate: Any) -> _Claim:
+    return _Claim(duplicate.detach())

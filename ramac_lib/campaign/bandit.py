@@ -1,0 +1,295 @@
+"""The Risky Bandit's whole evidence: every method on every seed, with the laws exact; run side by side, resumable.
+
+A cell is one method (perhaps with other settings) on one seed of one bandit. Each finished cell is a file of its own,
+so that a run which was cut goes on with the cells it lacks; `gather` makes the committed tables of them.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from tqdm.auto import tqdm
+
+from ramac_lib.datasets.bandit import dataset
+from ramac_lib.envs.bandit import Bandit
+from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods import METHODS, get_method
+from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.files import atomic
+from ramac_lib.system.processes import end_with_parent
+from ramac_lib.system.version import provenance
+from ramac_lib.training import loop
+from ramac_lib.training.config import make_config
+from ramac_lib.training.engine import get_engine
+from ramac_lib.training.evaluators import draw_actions
+
+EPOCH = 5  # updates in an epoch: our reading of the paper's 1000 epochs, whose length it does not say
+COUNTED, SHOWN = 20_000, 1_000  # actions behind the final numbers; those kept for figures and counted on the way
+FIGURE_6 = 20  # moments of training kept of every cell
+# One constant changed at a time. N = 40 makes the grid exact for each of these trap probabilities.
+STABILITY: dict[str, dict[str, float]] = {
+    "base": {},
+    "trap .025": {"trap_probability": 0.025},
+    "trap .075": {"trap_probability": 0.075},
+    "penalty 5": {"trap_penalty": 5.0, "ring_reward": 1.4},
+    "penalty 20": {"trap_penalty": 20.0, "ring_reward": 2.6},
+    "gap 6 %": {"ring_reward": 1.6},
+    "gap 10 %": {"ring_reward": 2.0},
+}
+STABILITY_METHODS = ("radac", "diffusion-ql", "oraac")
+PRECISION_METHODS = ("radac", "oraac", "flow-ql")  # two critics of quantiles, one plain
+SUITES = ("methods", "axis", "stability", "precision")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the campaign.
+
+    Args:
+        suite, variant: which table it belongs to, and its row there.
+        options: settings that depart from the method's own on the bandit.
+        constants: of the bandit, where they are not the default.
+        precision: of the critics' matrix products.
+    """
+
+    suite: str
+    method: str
+    variant: str
+    seed: int
+    steps: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, float] = field(default_factory=dict)
+    precision: str = "float32"
+
+    @property
+    def key(self) -> str:
+        """The cell's identity: what it runs, and the method's settings at the time, by hash."""
+        settings = dataclasses.asdict(get_method(self.method).Config.for_task("risky-bandit"))
+        facts = {**dataclasses.asdict(self), "settings": settings, "bandit": dataclasses.asdict(self.bandit)}
+        if self.precision == "float32":
+            del facts["precision"]  # cells from before there was a choice keep their names
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def bandit(self) -> Bandit:
+        """The bandit that the cell plays."""
+        return Bandit(**self.constants)
+
+
+def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
+    """Return the cells of the suites.
+
+    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
+
+    Raises:
+        RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
+    """
+    for suite in suites:
+        if suite not in SUITES:
+            raise unknown("suite", suite, SUITES)
+    for method in methods:
+        get_method(method)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
+    if steps < FIGURE_6:
+        raise RamacError(f"steps is {steps}; expected at least {FIGURE_6} updates")
+    every: dict[str, list[Cell]] = {
+        "methods": [Cell("methods", m, "", s, steps) for s in seeds for m in methods],
+        "axis": [Cell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
+        "stability": [
+            Cell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
+            for s in seeds[:2]
+            for name, constants in STABILITY.items()
+            for m in STABILITY_METHODS
+            if m in methods
+        ],
+        "precision": [
+            Cell("precision", m, "bfloat16", s, steps, precision="bfloat16")
+            for s in seeds
+            for m in PRECISION_METHODS
+            if m in methods
+        ],
+    }
+    return [cell for suite in suites for cell in every[suite]]
+
+
+def run_cell(cell: Cell, folder: Path) -> float:
+    """Train a cell, write its file and return the seconds it took."""
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    trainer = train(
+        cell.method,
+        [cell.seed],
+        cell.steps,
+        cell.options,
+        every=cell.steps // FIGURE_6,
+        device="cpu",
+        precision=cell.precision,
+        bandit=cell.bandit,
+        count=SHOWN,
+    )
+    (stack,) = trainer.stacks
+    counted = {step: actions[0] for step, actions in sorted(trainer.snapshots.items())}
+    counted[trainer.step] = draw_actions(stack, COUNTED)[0]
+    rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
+    seconds = time.monotonic() - began
+    shown = np.stack([a[0, :SHOWN] for _, a in sorted(trainer.snapshots.items())]).astype(np.float16)
+    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu"))}
+    facts["settings"] = trainer.config.to_json()["settings"]
+    with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
+    return seconds
+
+
+def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = True) -> None:
+    """Run the cells that the folder lacks, `workers` at a time, one thread each.
+
+    Raises:
+        RamacError: workers < 1, or a cell whose training failed (the others are finished first).
+    """
+    if workers < 1:
+        raise RamacError(f"workers is {workers}; expected at least 1")
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
+    failed: list[tuple[Cell, BaseException]] = []
+    bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
+    with bar, ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
+        jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
+        try:
+            for job in as_completed(jobs):
+                if error := job.exception():
+                    failed.append((jobs[job], error))
+                bar.update(1)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if failed:
+        cell, error = failed[0]
+        where = f"{cell.method} {cell.variant} seed {cell.seed}".replace("  ", " ")
+        raise RamacError(f"{len(failed)} of {len(every)} cells failed; the first, {where}: {error}")
+
+
+def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
+    """Write the cells' numbers (OUT.csv), what made them (OUT.json) and the actions to draw (OUT.npz).
+
+    The .npz holds float16 actions: ``METHOD`` (seeds, SHOWN, 2) at the end of training for each method of the suite
+    "methods", ``radac-over-training`` (seeds, FIGURE_6, SHOWN, 2) and ``radac-axis`` (seeds, SHOWN, 2).
+
+    Raises:
+        RamacError: a cell has not been run yet.
+    """
+    tables, facts = [], {}
+    drawn: dict[str, list[np.ndarray]] = {}
+    for cell in every:
+        path = folder / f"{cell.key}.npz"
+        try:
+            with np.load(path) as file:
+                shown, rows, made = file["shown"], json.loads(str(file["rows"])), json.loads(str(file["facts"]))
+        except FileNotFoundError:
+            raise RamacError(f"{path}: {cell.method}, seed {cell.seed}, has not been run yet") from None
+        label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed", "precision")}
+        tables.append(pd.DataFrame(rows).assign(**label, cell=cell.key))
+        facts[cell.key] = made
+        if cell.suite == "methods":
+            drawn.setdefault(cell.method, []).append(shown[-1])
+            if cell.method == "radac":
+                drawn.setdefault("radac-over-training", []).append(shown)
+        elif cell.suite == "axis":
+            drawn.setdefault("radac-axis", []).append(shown[-1])
+    merged = pd.concat(tables, ignore_index=True)
+    columns = ["suite", "method", "variant", "seed", "precision", "step"]
+    merged = merged[columns + [c for c in merged.columns if c not in columns]]
+    with atomic(out.with_suffix(".csv")) as temporary:
+        merged.to_csv(temporary, index=False, float_format="%.6g")
+    with atomic(out.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    with atomic(out.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+        arrays: Any = {name: np.stack(parts) for name, parts in drawn.items()}
+        np.savez_compressed(file, **arrays)
+    return merged
+
+
+def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]:
+    """Return what `gather` wrote: the numbers, what made them, the actions.
+
+    Raises:
+        RamacError: there is no such table.
+    """
+    try:
+        table = pd.read_csv(out.with_suffix(".csv"), keep_default_na=False, na_values=["nan"])
+        facts = json.loads(out.with_suffix(".json").read_text())
+        with np.load(out.with_suffix(".npz")) as file:
+            return table, facts, {name: file[name].astype(np.float32) for name in file.files}
+    except FileNotFoundError as error:
+        raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None
+
+
+ALL_METHODS = tuple(METHODS)
+
+
+Array = np.ndarray
+
+
+class SnapshotTrainer(loop.Trainer):
+    """The training loop, which at each evaluation draws `count` actions of every seed in place of rollouts.
+
+    Attributes:
+        snapshots: update → actions (seeds, count, 2).
+    """
+
+    count = 4000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.snapshots: dict[int, Float[Array, "seeds count 2"]] = {}
+
+    def _evaluate(self) -> None:
+        self.snapshots[self.step] = np.concatenate([draw_actions(stack, self.count) for stack in self.stacks])
+
+    @property
+    def actions(self) -> Float[Array, "seeds count 2"]:
+        """What the policies do at the end of training."""
+        return self.snapshots[self.step]
+
+
+def train(
+    method: str,
+    seeds: Sequence[int],
+    steps: int,
+    options: Mapping[str, Any] | None = None,
+    *,
+    every: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    bandit: Bandit | None = None,
+    count: int = 4000,
+) -> SnapshotTrainer:
+    """Train a method on the bandit's data and return it with its actions every `every` updates (default: at the end).
+
+    Args:
+        options: settings that depart from the method's own on the bandit.
+        device, precision: as in `ramac_lib.training.engine`.
+        bandit: whose data, where its constants are not the default.
+        count: actions drawn at each of those moments.
+
+    Raises:
+        RamacError: an unknown method or option.
+    """
+    config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
+    schedule = loop.Schedule(eval_every=every or steps)
+    data = dataset(bandit=bandit) if bandit else loop.load_data(config, progress=False)
+    trainer = SnapshotTrainer(config, data, get_engine(device, precision=precision), schedule=schedule)
+    trainer.count = count
+    trainer.run(progress=False)
+    return trainer

@@ -1,0 +1,189 @@
+"""One slice of one cell: load, go on, evaluate, report, save, and say what it took."""
+
+import dataclasses
+import gc
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ramac_lib.campaign.grid import Cell
+from ramac_lib.campaign.plan import Cost
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.processes import end_with_parent
+from ramac_lib.training import evaluators
+from ramac_lib.training.config import RunConfig
+from ramac_lib.training.directory import RunDirectory
+from ramac_lib.training.engine import Engine
+from ramac_lib.training.loop import Interrupted, Schedule, Trainer, check_data, get_facts, load_data
+
+TOLD_EVERY = 0.5  # seconds between two words on how far a slice is
+GROWTH = 1.25  # episodes of the report may last longer than the last ones seen
+
+
+@dataclass(frozen=True)
+class Job:
+    """A slice of a cell.
+
+    Args:
+        folder: the cell's run directory; None for a probe, which leaves nothing.
+        until: the step to stop at.
+        report: episodes a seed of the report.
+        last: report even if the cell is not at its end.
+        deadline: by `time.monotonic`; the report, where it is due, comes after it.
+        timed: say how long an evaluation takes even where there was none.
+        code: the code's version.
+    """
+
+    cell: Cell
+    folder: Path | None
+    schedule: Schedule
+    until: int
+    report: int
+    engine: Engine
+    code: str
+    last: bool = False
+    deadline: float | None = None
+    timed: bool = False
+    reserve: float = 0.0  # seconds that its report and its loading ask for, whatever it is cut to
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a slice, and the seconds that its parts took (`Cost`); None where nothing was measured.
+
+    Args:
+        failure: in words, where it failed; the rest is then of no meaning.
+    """
+
+    name: str
+    step: int = 0
+    reported: int = -1
+    setup: float | None = None
+    update: float | None = None
+    evaluation: float | None = None
+    report: float | None = None
+    warning: str | None = None
+    failure: str | None = None
+
+    def cost(self, before: Cost) -> Cost:
+        """Return what the cell asks for: as measured, and as `before` where nothing was."""
+        measured = {f.name: getattr(self, f.name) for f in dataclasses.fields(Cost)}
+        return dataclasses.replace(before, **{k: v for k, v in measured.items() if v is not None})
+
+
+Tick = Callable[[int], bool]
+
+
+KEPT = 2  # datasets: slices of a task come one after another
+
+_kept: dict[Any, tuple[Dataset, dict[str, Any]]] = {}
+
+
+def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
+    """Return a run's data and facts; the last few are kept."""
+    key = (config.task, config.source, config.size, config.data_seed, config.hazard, config.env_id)
+    if key not in _kept:
+        while len(_kept) >= KEPT:
+            _kept.pop(next(iter(_kept)))
+        data = load_data(config, progress=False)
+        _kept[key] = data, get_facts(data, engine)
+    return _kept[key]
+
+
+def run_slice(job: Job, tick: Tick) -> Outcome:
+    """Do a slice.
+
+    Raises:
+        RamacError: what `Trainer` refuses.
+        Interrupted: Ctrl-C in the process that does it.
+    """
+    began, config = time.monotonic(), job.cell.config
+    data, facts = load(config, job.engine)
+    directory = None if job.folder is None else RunDirectory(job.folder)
+    if directory is not None:
+        for left in directory.path.glob(".*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+    trainer = Trainer(config, data, job.engine, directory, job.schedule, code=job.code)
+    warning = None
+    if directory is not None and directory.open(config, facts, resume=True):
+        warning = check_data(directory, config, facts)
+        trainer.restore()
+    trainer.run(False, job.until, job.deadline, tick)
+    clock = trainer.clock
+    if directory is not None and (job.last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
+        trainer.report(job.report)
+    episodes = job.schedule.episodes
+    each = None if clock.evaluation is None else clock.evaluation / episodes  # seconds of one episode of each seed
+    elsewhere = clock.training + clock.evaluations + (clock.report or 0.0)
+    if each is None and clock.report is None and job.timed:
+        each = time_episode(trainer)
+    report = clock.report if clock.report is not None or each is None else GROWTH * each * job.report
+    return Outcome(
+        job.cell.name,
+        trainer.step,
+        trainer.reported(),
+        setup=time.monotonic() - began - elsewhere,
+        update=clock.training / clock.updates if clock.updates else None,
+        evaluation=None if each is None else each * episodes,
+        report=report,
+        warning=warning,
+    )
+
+
+def time_episode(trainer: Trainer, episodes: int = 3) -> float:
+    """Return how many seconds an episode of each seed takes now."""
+    began = time.monotonic()
+    evaluators.evaluate(trainer.stacks[0], trainer.data.env_id, trainer.hazard, trainer.task.horizon, episodes)
+    return len(trainer.stacks) * (time.monotonic() - began) / episodes
+
+
+def attempt(job: Job, tick: Tick) -> Outcome:
+    """Do a slice; put a failure into words instead of raising it."""
+    try:
+        return run_slice(job, tick)
+    except Interrupted:
+        raise
+    except torch.cuda.OutOfMemoryError:
+        failure = "out of GPU memory; fewer workers leave more for each"
+    except RamacError as error:
+        failure = str(error)
+    except Exception as error:  # whatever it is, the other cells can go on
+        failure = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+    gc.collect()
+    if job.engine.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return Outcome(job.cell.name, failure=failure)
+
+
+def serve(connection: Connection, claim: Any, threads: int | None) -> None:
+    """Do the slices that come through `connection`, until it ends or None comes.
+
+    Args:
+        claim: the directory's lock, held as long as this process lives.
+        threads: of PyTorch; None for its own choice.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the campaign tells us to stop
+    end_with_parent()
+    held = claim.detach()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    told = [0.0]
+    while (job := connection.recv()) is not None:
+        if not isinstance(job, Job):
+            continue  # a word to stop that came too late
+
+        def tick(step: int, name: str = job.cell.name) -> bool:
+            if time.monotonic() - told[0] > TOLD_EVERY:
+                told[0] = time.monotonic()
+                connection.send((name, step))
+            return connection.poll()  # the only word that comes while we work is to stop
+
+        connection.send(attempt(job, tick))
+    del held

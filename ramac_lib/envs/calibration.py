@@ -1,0 +1,116 @@
+"""The rule behind the hazards called ``calibrated``.
+
+The released hazards penalise often and lightly: within an episode the penalties average out, and the policy that
+ignores them is best in mean and in CVaR. `calibrate` sets a rare and heavy one instead, from the data alone:
+
+Let E be the policy with the highest mean return, over the task's horizon and without a hazard, among the policies
+that a task's data are made of, and R the next.
+
+1. **Threshold**: one-sided. Candidates are the quantiles of E's monitored signal that 5 %, 6 %, …, 50 % of its steps
+   lie beyond, on either side, to two digits. Chosen is the one at which R's violations an episode are the smallest
+   share of E's (of equal ones the rarest for E). If that share exceeds a half, no threshold tells the two apart,
+   and medium-replay takes over the hazard of medium-expert (Walker2d: there falls, not the pose, make the tail).
+2. **Probability**: such that E is penalised at least once in 15 % of its episodes, to two digits: so its worst
+   tenth is a penalised one, and R's, which is hit less, is not. (At 20 % Walker2d's R paid in half of its worst tenth,
+   and the two CVaRs could not be told apart.)
+3. **Penalty**: such that in expectation it costs E half of its lead over R, net of what R pays, to two digits. So E
+   keeps the higher mean.
+
+The price of a tail that shows within one episode: data hold few penalties (about 16 in 100 episodes of E), so a
+critic must learn from few examples what the region costs.
+"""
+
+from dataclasses import replace
+from math import inf
+from zlib import crc32
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ramac_lib.envs.behaviour import stages
+from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
+from ramac_lib.envs.hazards import PAPER, Hazard, decide
+from ramac_lib.envs.tasks import HORIZONS, get_task
+from ramac_lib.system.processes import worker_map
+
+LEAST_RATE, LARGEST_RATE = 0.05, 0.5  # of E's steps beyond a candidate threshold
+LARGEST_SHARE = 0.5
+HIT_PROBABILITY = 0.15
+SHARE_OF_LEAD = 0.5
+EPISODES = 400
+
+
+def policies(task: str) -> tuple[int, ...]:
+    """Return the stages that a task's bundled data are made of."""
+    chosen = get_task(task)
+    parts = stages(chosen.env)
+    return (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
+
+
+def roll_out_policies(
+    env: str,
+    steps: tuple[int, ...],
+    episodes: int,
+    seed: int = 0,
+    *,
+    horizon: int | None = None,
+    purpose: str = "measurement",
+    workers: int | None = None,
+) -> dict[int, list[Episode]]:
+    """Return `episodes` episodes of each stage in `steps`, without any hazard, over the environment's horizon.
+
+    `purpose` keeps seeds apart: the episodes that the rule was set on are never those that are reported.
+    """
+    key = (crc32(purpose.encode()), seed)
+    groups = range(-(-episodes // GROUP))
+    jobs = [Job(env, step, (*key, step), g, horizon or HORIZONS[env]) for step in steps for g in groups]
+    found: dict[int, list[Episode]] = {step: [] for step in steps}
+    with worker_map(workers) as run:
+        for job, group in zip(jobs, run(roll_out, jobs), strict=True):
+            found[job.step] += group
+    return {step: group[:episodes] for step, group in found.items()}
+
+
+def calibrate(task: str, episodes: int = EPISODES, seed: int = 0, workers: int | None = None) -> Hazard:
+    """Return the hazard that the rule of this module's first lines sets for a task."""
+    chosen = get_task(task)
+    signal = PAPER[task].signal
+    rollouts = roll_out_policies(chosen.env, policies(task), episodes, seed, purpose="calibration", workers=workers)
+    mean = {step: float(np.mean([e.rewards.sum() for e in group])) for step, group in rollouts.items()}
+    best, runner_up = sorted(mean, key=lambda step: -mean[step])[:2]
+    e, r = ([x.observations[1:, signal] for x in rollouts[step]] for step in (best, runner_up))
+
+    share, low, high = _threshold(e, r)
+    if share > LARGEST_SHARE and chosen.quality != "medium-expert":
+        return calibrate(f"{chosen.env}-medium-expert", episodes, seed, workers)
+    hazard = Hazard(signal, low, high, 0.0, 0.0)
+    counts_e, counts_r = _violations(hazard, e), _violations(hazard, r)
+    probability = _digits(brentq(lambda p: 1 - np.mean((1 - p) ** counts_e) - HIT_PROBABILITY, 0, 1))
+    net = probability * (counts_e.mean() - counts_r.mean())
+    penalty = -_digits(SHARE_OF_LEAD * (mean[best] - mean[runner_up]) / net)
+    return replace(hazard, penalty=penalty, probability=probability)
+
+
+def _threshold(e: list[np.ndarray], r: list[np.ndarray]) -> tuple[float, float, float]:
+    """Return (share, low, high): R's violations an episode as a share of E's, at the best candidate."""
+    signals = np.concatenate(e)
+    candidates = []
+    for rate in np.arange(LEAST_RATE, LARGEST_RATE + 1e-9, 0.01):
+        for low, high in (
+            (_digits(np.quantile(signals, rate)), inf),
+            (-inf, _digits(np.quantile(signals, 1 - rate))),
+        ):
+            hazard = Hazard(0, low, high, 0.0, 0.0)
+            of_e, of_r = _violations(hazard, e), _violations(hazard, r)
+            if of_e.sum() >= LEAST_RATE * len(signals):
+                candidates.append((float(of_r.mean() / of_e.mean()), of_e.mean(), low, high))
+    share, _, low, high = min(candidates)
+    return share, low, high
+
+
+def _violations(hazard: Hazard, signals: list[np.ndarray]) -> np.ndarray:
+    return np.array([decide(hazard, x, np.ones(len(x))).violation.sum() for x in signals])
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.2g}")

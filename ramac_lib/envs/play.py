@@ -1,0 +1,114 @@
+"""Rollouts of the deployed policy under the live hazard."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ramac_lib.envs.hazards import Hazard, HazardWrapper
+from ramac_lib.envs.robots import make_env
+from ramac_lib.networks.noise import derive_seed
+
+DISCOUNT = 0.99
+
+Act = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
+
+
+def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
+    """Return the environment, cut off after `horizon` steps, with the live hazard around it (None for none)."""
+    if env_id.startswith("RiskyBandit"):
+        import ramac_lib.envs.bandit  # noqa: F401 (registers the environment)
+    env = make_env(env_id, max_episode_steps=horizon)
+    return env if hazard is None else HazardWrapper(env, hazard)
+
+
+@dataclass
+class Rollout:
+    """One episode: what is reported of it, and where asked for, every step's signal, penalty and pose."""
+
+    seed: int
+    episode: int
+    ret: float = 0.0
+    discounted: float = 0.0
+    length: int = 0
+    violations: int = 0
+    monitored: list[float] = field(default_factory=list)
+    violated: list[bool] = field(default_factory=list)
+    struck: list[bool] = field(default_factory=list)
+    poses: list[Float[np.ndarray, " q"]] = field(default_factory=list)
+
+
+def rollouts(
+    act: Act,
+    env_id: str,
+    hazard: Hazard | None,
+    horizon: int,
+    seeds: Sequence[int],
+    episodes: int,
+    keys: Sequence[int] = (),
+    record: bool = False,
+    poses: int = 0,
+) -> list[Rollout]:
+    """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
+
+    Each environment plays exactly one episode and is left alone after it, so no autoreset comes into it: no episode is
+    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation.
+
+    Args:
+        act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1].
+        keys: tell these episodes from others of the same seeds (an evaluation's step, say).
+        record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
+        poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+    """
+    runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
+    envs = [live_env(env_id, hazard, horizon) for _ in runs]
+    try:
+        first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
+        observations = np.stack(first).astype(np.float32)
+        active = list(range(len(runs)))
+        while active:
+            stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
+            actions = act(stacked).flatten(0, 1).cpu().numpy()
+            still = []
+            for i in active:
+                observation, reward, terminated, truncated, info = envs[i].step(actions[i])
+                run = runs[i]
+                run.ret += float(reward)
+                run.discounted += DISCOUNT**run.length * float(reward)
+                run.length += 1
+                run.violations += bool(info.get("violation", False))
+                if record and "monitored" in info:
+                    run.monitored.append(float(info["monitored"]))
+                    run.violated.append(bool(info["violation"]))
+                    run.struck.append(info["penalty"] < 0)
+                if run.episode < poses:
+                    base: Any = envs[i].unwrapped
+                    run.poses.append(base.data.qpos.copy())
+                observations[i] = observation
+                if not (terminated or truncated):
+                    still.append(i)
+            active = still
+    finally:
+        for env in envs:
+            env.close()
+    return runs
+
+
+def frame(runs: Sequence[Rollout]) -> pd.DataFrame:
+    """Return one row an episode: seed, episode, return, discounted_return, length, violations."""
+    return pd.DataFrame(
+        {
+            "seed": [r.seed for r in runs],
+            "episode": [r.episode for r in runs],
+            "return": [r.ret for r in runs],
+            "discounted_return": [r.discounted for r in runs],
+            "length": [r.length for r in runs],
+            "violations": [r.violations for r in runs],
+        }
+    )

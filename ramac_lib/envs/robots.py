@@ -1,0 +1,27 @@
+"""Gymnasium's robots: environments without checkers and notices, and their time limits."""
+
+import warnings
+from typing import Any
+
+import gymnasium
+import mujoco
+
+
+def make_env(env_id: str, **options: Any) -> gymnasium.Env:
+    """Return Gymnasium's environment without its passive checker and without a known MuJoCo notice.
+
+    MuJoCo 4 says at each HalfCheetah that its model file uses an attribute that will go; all else that it has
+    to say becomes a Python warning instead of a file ``MUJOCO_LOG.TXT`` in the working directory.
+    """
+    mujoco.set_mju_user_warning(_pass_on)
+    return gymnasium.make(env_id, disable_env_checker=True, **options)
+
+
+def _pass_on(message: object) -> None:
+    if "settotalmass" not in str(message):
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+
+
+def time_limit(env_id: str) -> int:
+    """Return the number of steps after which Gymnasium truncates an episode of `env_id`."""
+    return int(gymnasium.spec(env_id).max_episode_steps or 1000)

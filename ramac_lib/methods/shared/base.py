@@ -1,0 +1,268 @@
+"""What every method is: networks with a seed axis, an update, an action, and a state that can be saved."""
+
+import contextlib
+import copy
+from abc import ABC
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.methods.shared import short_runs
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.layers import initialise
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.policies.base import CloningPolicy, Policy
+from ramac_lib.networks.policies.cvae import CVAEPolicy
+from ramac_lib.networks.policies.diffusion import DiffusionPolicy
+from ramac_lib.networks.policies.flow import FlowPolicy
+
+Network = TypeVar("Network", bound=nn.Module)
+Metrics = dict[str, Float[Tensor, " S"]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every method's config has. Lengths within a run are fractions of it."""
+
+    RELEASED: ClassVar[dict[str, Any]] = {}  # what the released code does otherwise; empty where it has no such method
+
+    batch_size: int = 256
+    lr_actor: float = 3e-4
+    normalize: bool = False  # observations to mean 0 and standard deviation 1 over the data
+
+    @classmethod
+    def for_task(cls, task: str) -> "Config":
+        """Return the settings for a task; the same for all unless the method's source says otherwise."""
+        return cls()
+
+
+@dataclass(frozen=True)
+class CriticConfig(Config):
+    """What the config of every method with a critic has."""
+
+    discount: float = 0.99
+    lr_critic: float = 3e-4
+    target_rate: float = 0.005
+    lr_critic_cap: float = 3e-4  # up to which a short run raises lr_critic
+    short_run_rate: bool = (
+        True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.methods.shared.short_runs`
+    )
+    bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
+
+
+class Method(nn.Module, ABC):
+    """One method, for a stack of seeds.
+
+    Args:
+        config: the method's own config.
+        observation_dim, action_dim: widths of an observation and an action.
+        seeds: the run's seeds; each draws its initial parameters and its training noise from streams of its own.
+        steps: the run's length in updates, which the schedules are fractions of.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+    DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
+    policy: Policy  # what is deployed
+    learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())
+    step: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        config: Any,
+        observation_dim: int,
+        action_dim: int,
+        seeds: Sequence[int],
+        steps: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dims = (observation_dim, action_dim)
+        self.seeds = tuple(seeds)
+        self.stack = (len(self.seeds),)
+        self.steps = steps
+        self.device = torch.device(device)
+        self.batches = Noise(seeds, "batches", device)  # its own stream: every method sees the same batches
+        self.noise = Noise(seeds, "training", device)
+        self.optimizers: dict[str, StackedAdam] = {}
+        self._init = Noise(seeds, "init")
+        self.register_buffer("step", torch.zeros((), device=self.device))
+        self.updates = 0  # the same number as `step`, known without asking the device
+        self.register_buffer("shift", torch.zeros(*self.stack, 1, observation_dim, device=self.device))
+        self.register_buffer("scale", torch.ones(*self.stack, 1, observation_dim, device=self.device))
+
+    def fit_normalizer(self, observations: Float[Tensor, "N s"]) -> None:
+        """Take mean and standard deviation of the data's observations, if the config asks for it."""
+        if self.config.normalize:
+            self.shift.copy_(observations.mean(0))
+            self.scale.copy_(observations.std(0) + 1e-3)
+
+    def normalized(self, batch: Batch) -> Batch:
+        """Return the batch with observations as the networks see them."""
+        states = self.scaled(batch.observations), self.scaled(batch.next_observations)
+        return batch._replace(observations=states[0], next_observations=states[1])
+
+    def scaled(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B s"]:
+        """Return observations as the networks see them."""
+        return (observations - self.shift) / self.scale if self.config.normalize else observations
+
+    def constant(self, name: str, values: Any) -> None:
+        """Keep an array on the device, beside the parameters but in no checkpoint."""
+        tensor = torch.as_tensor(values, dtype=torch.float32, device=self.device)
+        self.register_buffer(name, tensor, persistent=False)
+
+    def new(self, network: Network) -> Network:
+        """Move a network to the device and draw its initial parameters, each seed from its own stream."""
+        network.to(self.device)
+        initialise(network, self._init.generators)
+        return network
+
+    def target_of(self, network: Network) -> Network:
+        """Return a frozen copy, to be moved by `follow`."""
+        return copy.deepcopy(network).requires_grad_(False)
+
+    def update(self, batch: Batch) -> Metrics:
+        """Make one update of every network; return what is worth logging, one number a seed, still on the device."""
+        metrics = self.learn(self.normalized(batch), **self.phase())
+        self.step += 1
+        self.updates += 1
+        return metrics
+
+    def phase(self) -> dict[str, bool]:
+        """Return what the number of the coming update decides: which of its parts are made. Given to `learn`.
+
+        Nothing else about an update may depend on a number that Python sees: compiled code and a CUDA graph are kept
+        for each phase (`ramac_lib.training.engine`).
+        """
+        return {}
+
+    @torch.no_grad()
+    def act(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
+        """Return actions in [−1, 1] of the deployed policy."""
+        return self.choose(self.scaled(observations), noise)
+
+    def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
+        """Return the deployed policy's actions: one sample a row, unless the method deploys otherwise."""
+        return self.policy.sample(self.policy_noise(observations, noise), observations)
+
+    def policy_noise(self, observations: Float[Tensor, "S B s"], noise: Noise | None = None) -> Tensor:
+        """Draw the noise z of one action for each row (eq. 8), by default from the training's own stream."""
+        return (noise or self.noise).normal(*self.policy.noise_shape(observations.shape[1]))
+
+    def bc_loss(self, batch: Batch) -> Float[Tensor, " S"]:
+        """Return the policy's own cloning loss."""
+        policy = cast(CloningPolicy, self.policy)
+        draws = policy.bc_draws(self.noise, batch.actions.shape[1])
+        return policy.bc_loss(batch.observations, batch.actions, *draws)
+
+    @property
+    def critic_rate(self) -> float:
+        """The critic's learning rate, by the rule for short runs where the config says so."""
+        rate = self.config.lr_critic
+        cap = self.config.lr_critic_cap
+        return short_runs.short_run_rate(rate, self.steps, cap) if self.config.short_run_rate else rate
+
+    @property
+    def target_rate(self) -> float:
+        """How far targets follow at an update, by the rule for short runs where the config says so."""
+        rate = self.config.target_rate
+        return short_runs.target_rate(rate, self.steps) if self.config.short_run_rate else rate
+
+    def returns(self, batch: Batch, values: Float[Tensor, "S B *N"]) -> Float[Tensor, "S B *N"]:
+        """Return r + γ(1−d) · values, the one-step return that a critic is fitted to."""
+        last = (...,) + (None,) * (values.ndim - 2)
+        return batch.rewards[last] + self.config.discount * (1 - batch.terminals)[last] * values
+
+    def seed_state(self, index: int) -> dict[str, Any]:
+        """Return all that one seed needs to go on: parameters, optimisers, random state. On the CPU."""
+        return {
+            "networks": {k: v[index].cpu().clone() for k, v in self.state_dict().items() if v.ndim},
+            "optimizers": {k: o.seed_state(index) for k, o in self.optimizers.items()},
+            "batches": self.batches.generators[index].get_state(),
+            "noise": self.noise.generators[index].get_state(),
+        }
+
+    def acting_state(self, index: int) -> dict[str, Tensor]:
+        """Return what one seed needs to act: the networks that `choose` uses, the observations' scale. On the CPU."""
+        return {
+            k: v[index].cpu().clone()
+            for k, v in self.state_dict().items()
+            if v.ndim and (k in ("shift", "scale") or k.split(".")[0] in self.DEPLOYED)
+        }
+
+    def deployed_state(self, index: int) -> dict[str, Tensor]:
+        """Return `acting_state` with networks in float16."""
+        kept = self.acting_state(index)
+        return {k: v.half() if v.dtype == torch.float32 and "." in k else v for k, v in kept.items()}
+
+    def load_acting(self, states: Sequence[dict[str, Tensor]]) -> None:
+        """Load what `acting_state` or `deployed_state` returned for each seed; networks that do not act stay."""
+        whole = [self.seed_state(i)["networks"] for i in range(len(self.seeds))]
+        self.load_networks([{"networks": {**mine, **state}} for mine, state in zip(whole, states, strict=True)])
+
+    def load_networks(self, states: Sequence[dict[str, Any]]) -> None:
+        """Load the seeds' parameters alone, to act."""
+        networks = {
+            k: torch.stack([s["networks"][k] for s in states]) if v.ndim else v for k, v in self.state_dict().items()
+        }
+        self.load_state_dict(networks)
+
+    def load_seed_states(self, states: Sequence[dict[str, Any]], step: int) -> None:
+        """Continue from the seeds' states after `step` updates."""
+        self.load_networks(states)
+        self.step.fill_(step)
+        self.updates = step
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_seed_states([s["optimizers"][name] for s in states])
+        self.batches.load_state([s["batches"] for s in states])
+        self.noise.load_state([s["noise"] for s in states])
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let gradients flow through a network but not into it."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+@torch.no_grad()
+def follow(target: nn.Module, network: nn.Module, rate: float | Tensor) -> None:
+    """Move a target network towards its network: θ̄ ← θ̄ + rate · (θ − θ̄)."""
+    targets: list[Tensor] = list(target.parameters())
+    sources: list[Tensor] = list(network.parameters())
+    if isinstance(rate, Tensor):
+        for t, s in zip(targets, sources, strict=True):
+            t.lerp_(s, rate)
+    else:
+        torch._foreach_lerp_(targets, sources, rate)
+
+
+def diffusion_policy(method: Any) -> DiffusionPolicy:
+    """Return RADAC's diffusion policy (eq. 5, 8), not yet initialised."""
+    config = method.config
+    kinds = {"hidden": config.hidden, "activation": config.activation}
+    return DiffusionPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
+
+
+def flow_policy(method: Any) -> FlowPolicy:
+    """Return RAFMAC's flow policy (eq. 6, 8), not yet initialised."""
+    config = method.config
+    kinds = {"hidden": config.hidden, "activation": config.activation}
+    return FlowPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
+
+
+def cvae_policy(method: Any) -> CVAEPolicy:
+    """Return the conditional VAE's policy, not yet initialised."""
+    config = method.config
+    kinds = {"hidden": config.hidden, "activation": config.activation}
+    return CVAEPolicy(method.stack, *method.dims, latent_clamp=config.latent_clamp, kl_weight=config.kl_weight, **kinds)

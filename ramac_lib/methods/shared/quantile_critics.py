@@ -1,0 +1,142 @@
+"""What methods with quantile critics share: fractions, eq. 7, and a risk measure of Z(s, a) as the policy's goal."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ramac_lib import risk as lib_risk
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.methods.shared import base
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.critics import IQNCritic
+from ramac_lib.networks.quantile_loss import AXES, quantile_huber
+from ramac_lib.system.errors import unknown
+
+
+@dataclass(frozen=True)
+class DistributionalConfig(base.CriticConfig):
+    """Settings of every method with quantile critics and a risk measure."""
+
+    risk: str = "cvar"
+    alpha: float = 0.1
+    risk_parameter: float | None = None
+    grid_rule: str = "exact"  # "floor": eq. 15, the mean of the lowest ⌊αN⌋ fractions
+    fractions: str = "grid"  # eq. 14; or "random": τ ~ U(0, 1), shared by the batch
+    n_fractions: int = 32
+    n_risk_fractions: int | None = None  # drawn for the policy's loss where fractions are random; None: n_fractions
+    n_cos: int = 32
+    embedding: int = 64
+    critic_hidden: int = 256
+    critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
+    actor_critics: str = "min"  # over the critics, elementwise; or "mean"
+    kappa: float = 1.0
+    quantile_axis: str = "prediction"
+    pairing: str = "all"
+    grad_clip: float | None = None
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "fractions": ("grid", "random"),
+        "critic_init": ("fan_in", "released"),
+        "actor_critics": ("min", "mean"),
+        "quantile_axis": AXES,
+        "pairing": ("all", "one-to-one"),
+    }
+
+    def __post_init__(self) -> None:
+        for name, known in self.CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown(f"value of {name}", getattr(self, name), known)
+        self.weights()  # refuses an unknown measure and a wrong alpha
+
+    def weights(self) -> Float[np.ndarray, " N"]:
+        """Return the risk measure as weights over the grid of fractions (eq. 15 generalised)."""
+        return lib_risk.weights(
+            self.risk, self.n_fractions, alpha=self.alpha, parameter=self.risk_parameter, rule=self.grid_rule
+        )
+
+
+class Distributional(base.Method):
+    """Quantile critics Z(s, a; τ) with targets, their loss, and the risk measure that a policy ascends."""
+
+    config: DistributionalConfig
+    n_critics = 2
+    grid: Tensor
+    active_grid: Tensor
+    active_weights: Tensor
+    distortion: Tensor
+
+    def build_critic(self) -> nn.Module:
+        """Return the critics, not yet initialised."""
+        config, (s, a) = self.config, self.dims
+        return IQNCritic(
+            self.stack,
+            s,
+            a,
+            hidden=config.critic_hidden,
+            embedding=config.embedding,
+            n_cos=config.n_cos,
+            n_critics=self.n_critics,
+            init=config.critic_init,
+        )
+
+    def add_critic(self) -> None:
+        """Build critics, their targets, their optimiser and the grid of fractions."""
+        config = self.config
+        self.critic: Any = self.new(self.build_critic())
+        self.target_critic: Any = self.target_of(self.critic)
+        self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
+        weights, taus = config.weights(), lib_risk.grid(config.n_fractions)
+        active = np.flatnonzero(weights)  # the policy's loss evaluates only the fractions that the measure weighs
+        self.constant("grid", taus)
+        self.constant("active_grid", taus[active])
+        self.constant("active_weights", weights[active])
+        if config.fractions == "random":
+            even = np.linspace(0, 1, 10_001)
+            self.constant("distortion", lib_risk.distort_fractions(
+                config.risk, even, alpha=config.alpha, parameter=config.risk_parameter
+            ))  # fmt: skip
+
+    # -- the critics ------------------------------------------------------------------------------------------------
+
+    def fraction_draw(self) -> Tensor:
+        """Return the fractions of one evaluation: the fixed grid (eq. 14), or a draw for each seed."""
+        return self.grid if self.config.fractions == "grid" else self.noise.uniform(self.config.n_fractions)
+
+    def critic_loss(self, batch: Batch, targets: Float[Tensor, "S B N"]) -> tuple[Float[Tensor, "S C"], Tensor]:
+        """Return eq. 7 for each critic, and their quantiles at the batch's actions."""
+        taus = self.fraction_draw()
+        quantiles = self.critic(batch.observations, batch.actions, taus)
+        loss = quantile_huber(
+            quantiles,
+            targets.unsqueeze(1),
+            taus if taus.ndim == 1 else taus.unsqueeze(1),
+            kappa=self.config.kappa,
+            axis=self.config.quantile_axis,
+            pairing=self.config.pairing,
+        )
+        return loss, quantiles
+
+    # -- the risk measure -------------------------------------------------------------------------------------------
+
+    def risk_fractions(self) -> tuple[Tensor, Float[Tensor, " K"]]:
+        """Return fractions and weights whose weighted sum of quantiles is the risk measure (eq. 9 or 15)."""
+        config = self.config
+        if config.fractions == "grid":
+            return self.active_grid, self.active_weights
+        count, last = config.n_risk_fractions or config.n_fractions, len(self.distortion) - 1
+        taus = self.distortion[(self.noise.uniform(count) * last).round().long()]
+        return taus, torch.full_like(taus[0], 1 / count)
+
+    def risk_value(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
+    ) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
+        """Return the batch mean of the risk measure of Z(s, a) (eq. 9, 15) and of |Z|; no gradient to the critics."""
+        taus, weights = self.risk_fractions()
+        with base.frozen(self.critic):
+            quantiles = self.critic(observations, actions, taus)
+        quantiles = quantiles.amin(dim=1) if self.config.actor_critics == "min" else quantiles.mean(dim=1)
+        return (quantiles @ weights).mean(dim=1), quantiles.detach().abs().mean(dim=(1, 2))

@@ -1,0 +1,105 @@
+"""The diffusion policy of RADAC, DiffusionQL, ORAAC-Diffusion and BC-diffusion: a short VP chain (eq. 5)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ramac_lib.networks.layers import TimedMLP
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.policies.base import CloningPolicy
+
+
+def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> Float[Tensor, " T"]:
+    """Return the variance-preserving schedule β_t = 1 − exp(−b_min/T − ½(b_max − b_min)(2t − 1)/T²), t = 1 … T.
+
+    The discretisation of eq. 5 that DiffusionQL and the released RAMAC code use.
+    """
+    t = torch.arange(1, steps + 1, dtype=torch.float64)
+    return (1 - torch.exp(-b_min / steps - 0.5 * (b_max - b_min) * (2 * t - 1) / steps**2)).float()
+
+
+class DiffusionPolicy(CloningPolicy):
+    """a = ψ_θ(s, z) (eq. 8): a T-step reverse chain with an ε-prediction network; actions in [−1, 1].
+
+    As in the released code, x̂₀ is clamped to the action range at each step, the posterior variance is used, and no
+    noise is added at the last step.
+    """
+
+    sqrt_bar: Tensor
+    sqrt_one_minus_bar: Tensor
+    x0_from_x: Tensor
+    x0_from_noise: Tensor
+    mean_from_x0: Tensor
+    mean_from_x: Tensor
+    posterior_std: Tensor
+    times: Tensor
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        *,
+        steps: int = 5,
+        hidden: Sequence[int] = (256, 256),
+        activation: str = "silu",
+        time_dim: int = 16,
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.action_dim = action_dim
+        self.noise_prediction = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
+        betas = vp_betas(steps).double()
+        alphas = 1 - betas
+        bar = torch.cumprod(alphas, 0)
+        previous = torch.cat([torch.ones(1, dtype=torch.float64), bar[:-1]])
+        coefficients = {
+            "sqrt_bar": bar.sqrt(),
+            "sqrt_one_minus_bar": (1 - bar).sqrt(),
+            "x0_from_x": 1 / bar.sqrt(),
+            "x0_from_noise": (1 / bar - 1).sqrt(),
+            "mean_from_x0": betas * previous.sqrt() / (1 - bar),
+            "mean_from_x": (1 - previous) * alphas.sqrt() / (1 - bar),
+            "posterior_std": (betas * (1 - previous) / (1 - bar)).sqrt(),
+        }
+        for name, value in coefficients.items():
+            self.register_buffer(name, value.float(), persistent=False)
+        self.register_buffer("times", torch.arange(steps, dtype=torch.float32), persistent=False)
+
+    def noise_shape(self, batch: int) -> tuple[int, ...]:
+        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
+        return (self.steps, batch, self.action_dim)
+
+    def sample(self, noise: Float[Tensor, "S T B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Run the reverse chain; differentiable in θ from end to end. noise[:, 0] is x_T, the rest its steps' noise."""
+        embedded = self.noise_prediction.time(self.times)  # (S, T, d)
+        x = noise[:, 0]
+        for k, t in enumerate(reversed(range(self.steps))):
+            predicted = self.noise_prediction(x, embedded[:, t : t + 1], observations)
+            x0 = (self.x0_from_x[t] * x - self.x0_from_noise[t] * predicted).clamp(-1, 1)
+            x = self.mean_from_x0[t] * x0 + self.mean_from_x[t] * x
+            if t > 0:
+                x = x + self.posterior_std[t] * noise[:, k + 1]
+        return x.clamp(-1, 1)
+
+    def bc_loss(
+        self,
+        observations: Float[Tensor, "S B s"],
+        actions: Float[Tensor, "S B a"],
+        *draws: Tensor,
+    ) -> Float[Tensor, " S"]:
+        """Return L_BC = E‖ε − ε_θ(√ᾱ_t a + √(1−ᾱ_t) ε, t, s)‖², averaged over rows and action dimensions.
+
+        The draws are `bc_draws`' times t (S, B) and noise ε (S, B, a).
+        """
+        times, noise = draws
+        noisy = self.sqrt_bar[times][..., None] * actions + self.sqrt_one_minus_bar[times][..., None] * noise
+        embedded = self.noise_prediction.time(self.times)
+        rows = torch.gather(embedded, 1, times[..., None].expand(-1, -1, embedded.shape[-1]))
+        return (self.noise_prediction(noisy, rows, observations) - noise).square().mean(dim=(1, 2))
+
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
+        """Draw (times, noise) for `bc_loss` from a `Noise`."""
+        return noise.integers(self.steps, batch), noise.normal(batch, self.action_dim)

@@ -1,0 +1,66 @@
+"""The flow policy of RAFMAC, ORAAC-Flow and BC-flow: flow matching and an Euler-solved ODE (eq. 6)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ramac_lib.networks.layers import TimedMLP
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.policies.base import CloningPolicy
+
+
+class FlowPolicy(CloningPolicy):
+    """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1]."""
+
+    times: Tensor
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        *,
+        steps: int = 10,
+        hidden: Sequence[int] = (256, 256),
+        activation: str = "silu",
+        time_dim: int = 16,
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.action_dim = action_dim
+        self.velocity = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
+        # Times are embedded in units of Euler steps, so that the sinusoids resolve them.
+        self.register_buffer("times", torch.arange(steps, dtype=torch.float32), persistent=False)
+
+    def noise_shape(self, batch: int) -> tuple[int, ...]:
+        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
+        return (batch, self.action_dim)
+
+    def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Integrate the ODE from `noise`; differentiable in θ from end to end."""
+        embedded = self.velocity.time(self.times)  # (S, steps, d)
+        x = noise
+        for k in range(self.steps):
+            x = x + self.velocity(x, embedded[:, k : k + 1], observations) / self.steps
+        return x.clamp(-1, 1)
+
+    def bc_loss(
+        self,
+        observations: Float[Tensor, "S B s"],
+        actions: Float[Tensor, "S B a"],
+        *draws: Tensor,
+    ) -> Float[Tensor, " S"]:
+        """Return the flow-matching loss E‖v_θ((1−t) z + t a, t, s) − (a − z)‖², averaged over rows and dimensions.
+
+        The draws are `bc_draws`' times t (S, B) in [0, 1) and noise z (S, B, a).
+        """
+        times, noise = draws
+        x = torch.lerp(noise, actions, times[..., None])
+        velocity = self.velocity(x, self.velocity.time(times * self.steps), observations)
+        return (velocity - (actions - noise)).square().mean(dim=(1, 2))
+
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
+        """Draw (times, noise) for `bc_loss` from a `Noise`."""
+        return noise.uniform(batch), noise.normal(batch, self.action_dim)

@@ -1,0 +1,87 @@
+"""The tanh-Gaussian policy of CQL and CODAC (Haarnoja et al. 2018, SAC, appendix C)."""
+
+import math
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ramac_lib.networks.layers import MLP
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.policies.base import CloningPolicy
+
+LOG_STD = (-20.0, 2.0)
+EDGE = 1 - 1e-6  # actions of the data at ±1 have no preimage under tanh
+
+
+class GaussianPolicy(CloningPolicy):
+    """a = tanh(μ(s) + σ(s) z), z ~ N(0, I), with a known density.
+
+    Args:
+        stack: (S,) seeds.
+        observation_dim, action_dim: widths of an observation and an action.
+        hidden: widths of the hidden layers.
+        activation: between layers.
+    """
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        *,
+        hidden: Sequence[int] = (256, 256),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.action_dim = action_dim
+        self.mlp = MLP(stack, (observation_dim, *hidden, 2 * action_dim), activation)
+
+    def noise_shape(self, batch: int) -> tuple[int, ...]:
+        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
+        return (batch, self.action_dim)
+
+    def moments(self, observations: Float[Tensor, "S B s"]) -> tuple[Float[Tensor, "S B a"], Float[Tensor, "S B a"]]:
+        """Return μ(s) and log σ(s), both before the tanh."""
+        mean, log_std = self.mlp(observations).chunk(2, dim=-1)
+        return mean, log_std.clamp(*LOG_STD)
+
+    def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return one action a row."""
+        mean, log_std = self.moments(observations)
+        return (mean + log_std.exp() * noise).tanh()
+
+    def mode(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return tanh(μ(s)), the action without noise that such a policy is usually evaluated with."""
+        return self.moments(observations)[0].tanh()
+
+    def sample_with_log_prob(
+        self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]
+    ) -> tuple[Float[Tensor, "S B a"], Float[Tensor, "S B"]]:
+        """Return actions and log π(a | s), both differentiable in θ; always stochastic."""
+        mean, log_std = self.moments(observations)
+        before = mean + log_std.exp() * noise
+        return before.tanh(), _log_prob(noise, log_std, before)
+
+    def log_prob(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S B"]:
+        """Return log π(a | s) of given actions."""
+        mean, log_std = self.moments(observations)
+        before = actions.clamp(-EDGE, EDGE).atanh()
+        return _log_prob((before - mean) / log_std.exp(), log_std, before)
+
+    def bc_loss(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], *draws: Tensor
+    ) -> Float[Tensor, " S"]:
+        """Return the negative log-likelihood of the actions, averaged over rows."""
+        return -self.log_prob(observations, actions).mean(dim=1)
+
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
+        """Draw nothing: the likelihood is exact."""
+        return ()
+
+
+def _log_prob(standard: Tensor, log_std: Tensor, before: Tensor) -> Tensor:
+    """Return Σ_i log N(z_i; 0, 1) − log σ_i − log(1 − tanh² u_i), the last in a form that does not cancel."""
+    normal = -0.5 * (standard.square() + math.log(2 * math.pi)) - log_std
+    return (normal - 2 * (math.log(2) - before - functional.softplus(-2 * before))).sum(-1)

@@ -1,0 +1,59 @@
+"""Processes beside this one: how many, and how they end."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+from ramac_lib.system.errors import RamacError
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is killed, which cannot tell it so."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def worker_map(workers: int | None = None) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """Yield an ordered lazy ``map`` over `workers` processes (all cores if None; 1: in this process).
+
+    The processes are spawned, not forked, so that threads of PyTorch or a notebook do no harm; in a script,
+    call from below ``if __name__ == "__main__"``.
+
+    Raises:
+        RamacError: a worker died.
+    """
+    count = cores() if workers is None else workers
+    if count <= 1:
+        yield map
+        return
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise RamacError(
+            "a worker process died (no memory left, or a script without `if __name__ == '__main__'`); use workers=1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,186 @@
+"""A run's directory: its config, tables and checkpoints, each whole or not there."""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ramac_lib import __version__
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.files import atomic
+from ramac_lib.training.config import RunConfig, config_from_json
+
+HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
+
+
+FORMAT = 2  # of a checkpoint and of config.json; 2 since methods keep the normalizer of their observations
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run's files; each is whole or not there.
+
+    ``config.json`` (the config and facts), ``metrics.csv``, ``evaluations.csv``, and two states: ``checkpoint.pt`` is
+    all that is needed to go on, in float32 (on Hopper 1.5 MB a seed of RADAC, 19 of FlowQL), and
+    ``policy.pt`` what the deployed policy needs to act, in float16 (.16 and 1.6 MB).
+    """
+
+    path: Path
+
+    def check(self, config: RunConfig, resume: bool) -> None:
+        """Refuse a directory that this run may not use; change nothing.
+
+        Raises:
+            RamacError: it holds a run of another config, or one that `resume` was not given for.
+        """
+        if self.config_file.exists():
+            there = self.read_config()
+            if there.hash != config.hash:
+                raise RamacError(f"{self.path}: holds a run of another config: {_difference(there, config)}")
+            if not resume:
+                raise RamacError(f"{self.path}: this run was begun before; pass --resume to go on with it")
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise RamacError(f"{self.path}: the folder is not empty and holds no run")
+
+    def open(self, config: RunConfig, facts: Mapping[str, Any], resume: bool) -> bool:
+        """Claim the directory for a run; return whether there is a checkpoint to go on from.
+
+        Args:
+            facts: written beside the config (the data's hash, the environment …), no part of the run's identity.
+
+        Raises:
+            RamacError: the directory holds a run of another config, or one that `resume` was not given for.
+        """
+        self.check(config, resume)
+        if not self.config_file.exists():
+            data = {"format": FORMAT, "hash": config.hash, "version": __version__, "config": config.to_json(), **facts}
+            with atomic(self.config_file) as temporary:
+                temporary.write_text(json.dumps(data, indent=2) + "\n")
+        return self.checkpoint_file.exists()
+
+    @property
+    def config_file(self) -> Path:
+        """The run's config and facts."""
+        return self.path / "config.json"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """The last checkpoint."""
+        return self.path / "checkpoint.pt"
+
+    def read_facts(self) -> dict[str, Any]:
+        """Return all of config.json.
+
+        Raises:
+            RamacError: there is none, it is damaged, or it is of a newer version.
+        """
+        try:
+            facts = json.loads(self.config_file.read_text())
+            if facts["format"] > FORMAT:
+                raise RamacError(
+                    f"{self.config_file}: written by a newer version (format {facts['format']}; this reads {FORMAT})"
+                )
+            return facts
+        except FileNotFoundError:
+            raise RamacError(f"{self.path}: holds no run (no config.json)") from None
+        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+            raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
+
+    def read_config(self) -> RunConfig:
+        """Return the run's config.
+
+        Raises:
+            RamacError: as `read_facts`.
+        """
+        facts = self.read_facts()
+        try:
+            return config_from_json(facts["config"])
+        except (KeyError, TypeError):
+            raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
+
+    @property
+    def policy_file(self) -> Path:
+        """The deployed policies at the last checkpoint."""
+        return self.path / "policy.pt"
+
+    def save_checkpoint(
+        self,
+        step: int,
+        seeds: Mapping[int, Any],
+        engine: str,
+        *,
+        policies: Mapping[int, Any],
+        codes: Sequence[str] = (),
+    ) -> None:
+        """Write the state after `step` updates and the policies' copies, each file atomically.
+
+        Args:
+            seeds: each seed's full state.
+            engine: the name of the one that made the updates.
+            policies: each seed's `Method.deployed_state`.
+            codes: versions of the code that trained the run, where they are kept.
+        """
+        head = {"format": FORMAT, "hash": self.read_facts()["hash"], "step": step, "engine": engine}
+        with atomic(self.policy_file) as temporary:
+            torch.save({**head, "seeds": dict(policies)}, temporary)
+        with atomic(self.checkpoint_file) as temporary:
+            torch.save({**head, "seeds": dict(seeds), "codes": list(codes)}, temporary)
+
+    def load_checkpoint(self) -> dict[str, Any]:
+        """Return the full state that `save_checkpoint` wrote (no code in the file is run).
+
+        Raises:
+            RamacError: there is none, it is damaged, of another run, or of another version.
+        """
+        return self._load(self.checkpoint_file)
+
+    def load_policies(self) -> dict[str, Any]:
+        """Return the policies' copies that `save_checkpoint` wrote; errors as `load_checkpoint`."""
+        return self._load(self.policy_file)
+
+    def read_head(self) -> tuple[int, str]:
+        """Return the last checkpoint's step and engine, without reading its tensors; errors as `load_checkpoint`."""
+        checkpoint = self._load(self.checkpoint_file, mmap=True)
+        return checkpoint["step"], checkpoint["engine"]
+
+    def _load(self, path: Path, mmap: bool = False) -> dict[str, Any]:
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            written, same = checkpoint["format"], checkpoint["hash"] == self.read_facts()["hash"]
+        except FileNotFoundError:
+            raise RamacError(f"{path}: there is no checkpoint yet") from None
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+            raise RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew") from None
+        if written != FORMAT:
+            age = "a newer" if written > FORMAT else "an older"
+            raise RamacError(f"{path}: written by {age} version (format {written}; this reads {FORMAT})")
+        if not same:
+            raise RamacError(f"{path}: the checkpoint is of another run")
+        checkpoint.setdefault("engine", f"{checkpoint.get('device', 'cpu')} eager float32")  # before there were engines
+        return checkpoint
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a CSV, atomically; floats to the last bit."""
+        with atomic(self.path / name) as temporary:
+            table.to_csv(temporary, index=False)
+
+    def read_table(self, name: str, up_to_step: int | None = None) -> pd.DataFrame:
+        """Return a CSV, empty if it is not there or has no rows, without rows of later steps than the checkpoint's."""
+        try:
+            table = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""], dtype=HASHES)
+        except (FileNotFoundError, pd.errors.EmptyDataError):  # a run without evaluations writes an empty table
+            return pd.DataFrame()
+        return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
+
+
+def _difference(there: RunConfig, here: RunConfig) -> str:
+    """Return the first field in which two configs differ, for a message."""
+    a, b = ({**c.to_json(), **c.to_json()["settings"]} for c in (there, here))
+    names = [n for n in a | b if n != "settings" and a.get(n) != b.get(n)]
+    return f"{names[0]} is {a.get(names[0])!r} there and {b.get(names[0])!r} here"

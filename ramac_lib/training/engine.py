@@ -1,0 +1,148 @@
+"""How updates are executed: one operator after another, compiled, or as one CUDA graph; and in which precision.
+
+All three make the same update; they differ in rounding. What an update does may depend on its number only through
+`Method.phase`: compiled code is specialised to a phase, a graph is captured for each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ramac_lib.datasets.batches import Replay
+from ramac_lib.methods import Method
+from ramac_lib.methods.shared.base import Metrics
+from ramac_lib.networks.layers import set_products
+from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.machine import get_device, keep_freed_memory, use_fast_products
+
+MODES = ("auto", "eager", "compile", "graph", "compiled-graph")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+WARM_UP = 3  # updates of each phase that are made before its graph is captured: allocations, kernels' choices
+
+Update = Callable[[], Metrics]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A device, a way of executing updates on it, and the precision of their matrix products.
+
+    Args:
+        device: where everything lies.
+        mode: ``eager``; ``compile`` (torch.compile); ``graph`` (captured as one CUDA graph); ``compiled-graph``.
+        precision: ``float32``; ``tf32`` for all products on CUDA; ``bfloat16`` for the critics' (with ``tf32`` for the
+            others on CUDA). Parameters, sums, losses and optimisers stay in float32.
+    """
+
+    device: torch.device
+    mode: str = "eager"
+    precision: str = "float32"
+
+    @property
+    def name(self) -> str:
+        """What a checkpoint remembers: a run goes on with the same bits only on the same engine."""
+        return f"{self.device.type} {self.mode} {self.precision}"
+
+    def prepare(self) -> None:
+        """Set what PyTorch keeps for the whole process."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
+            use_fast_products()
+        else:
+            torch.backends.cuda.matmul.fp32_precision = "ieee" if self.precision == "float32" else "tf32"
+
+    def updater(self, stack: Method, replay: Replay) -> Update:
+        """Return a function that draws batches for a stack's seeds and makes one update of it."""
+        if self.precision == "bfloat16":
+            for critic in ("critic", "target_critic"):
+                if hasattr(stack, critic):
+                    set_products(getattr(stack, critic), self.precision)
+        if "compile" in self.mode:
+            compile_learning(stack)
+
+        def update() -> Metrics:
+            return stack.update(replay.sample(stack.batches, stack.config.batch_size))
+
+        return GraphedUpdate(stack, update) if "graph" in self.mode else update
+
+
+def get_engine(device: str = "auto", mode: str = "auto", precision: str = "auto") -> Engine:
+    """Return an engine; ``auto`` means CUDA where there is one, compiled graphs and TF32 there, else eager and float32.
+
+    Raises:
+        RamacError: an unknown name, no usable GPU, or what a CPU cannot do.
+    """
+    for kind, name, known in (("engine", mode, MODES), ("precision", precision, PRECISIONS)):
+        if name not in known:
+            raise unknown(kind, name, known)
+    target = get_device(device)
+    if target.type == "cpu" and ("graph" in mode or precision == "tf32"):
+        what = f"--engine {mode}" if "graph" in mode else "--precision tf32"
+        raise RamacError(f"{what} needs CUDA; on a CPU there are the engines eager and compile, float32 and bfloat16")
+    on_gpu = target.type == "cuda"
+    mode = ("compiled-graph" if on_gpu else "eager") if mode == "auto" else mode
+    precision = ("tf32" if on_gpu else "float32") if precision == "auto" else precision
+    return Engine(target, mode, precision)
+
+
+def compile_learning(stack: Method) -> None:
+    """Let torch.compile fuse a stack's update; draws of noise and optimisers stay as they are.
+
+    A seed's own generator is nothing that a compiler can see through, and Adam is one fused kernel already.
+    """
+    torch.compiler.reset()  # what was compiled for earlier stacks counts towards the compiler's limit of variants
+    aside: Any = torch.compiler.disable
+    for noise in (stack.noise, stack.batches):
+        for draw in ("normal", "uniform", "integers"):
+            setattr(noise, draw, aside(getattr(noise, draw)))
+    for optimizer in stack.optimizers.values():
+        optimizer.step = aside(optimizer.step)  # type: ignore[method-assign]
+    stack.learn = torch.compile(stack.learn, dynamic=False)
+
+
+class GraphedUpdate:
+    """One update as one CUDA graph for each phase: sampling, losses, backward passes, optimisers, targets.
+
+    The first `WARM_UP` updates of a phase are made outside of a graph and count; then its graph is captured, which
+    executes nothing, and every later update of that phase is a replay. The metrics of a replay are overwritten by the
+    next: read them at once, in the same stream.
+    """
+
+    def __init__(self, stack: Method, update: Update) -> None:
+        self.stack, self.update = stack, update
+        self.stream = torch.cuda.Stream(stack.device)
+        self.pool = torch.cuda.graph_pool_handle()
+        self.made: dict[tuple[bool, ...], int] = {}
+        self.graphs: dict[tuple[bool, ...], tuple[torch.cuda.CUDAGraph, Metrics]] = {}
+
+    def __call__(self) -> Metrics:
+        """Make one update of the coming phase."""
+        phase = tuple(self.stack.phase().values())
+        if phase in self.graphs:
+            graph, metrics = self.graphs[phase]
+            graph.replay()
+            self.stack.updates += 1
+            return metrics
+        self.made[phase] = self.made.get(phase, 0) + 1
+        if self.made[phase] <= WARM_UP:
+            # Warm-up belongs on a stream of its own, as the capture does.
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                metrics = self.update()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return metrics
+        self.graphs[phase] = self.capture()
+        return self()
+
+    def capture(self) -> tuple[torch.cuda.CUDAGraph, Metrics]:
+        """Record an update of the present phase without making it."""
+        graph, updates = torch.cuda.CUDAGraph(), self.stack.updates
+        for noise in (self.stack.noise, self.stack.batches):
+            for generator in noise.generators:
+                graph.register_generator_state(generator)
+        torch.cuda.synchronize(self.stack.device)
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            metrics = self.update()
+        self.stack.updates = updates  # the update was recorded, not made
+        return graph, metrics

@@ -1,0 +1,74 @@
+"""What a run left: its networks, loaded to act or to be asked, and further evaluations of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ramac_lib.envs.tasks import get_task
+from ramac_lib.methods import Method, get_method
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.machine import get_device
+from ramac_lib.system.version import code_version
+from ramac_lib.training.config import RunConfig
+from ramac_lib.training.directory import RunDirectory
+from ramac_lib.training.evaluators import roll_out
+
+
+def load_run(
+    path: Path, device: str = "auto", to_act: bool = False
+) -> tuple[RunConfig, list[Method], dict[str, Any], int]:
+    """Return a run's config, its stacks of trained seeds, its facts (config.json) and the checkpoint's step.
+
+    Args:
+        to_act: only the deployed policies are needed: where the full state was left behind, their float16 copies do.
+
+    Raises:
+        RamacError: no run there, or a damaged or newer checkpoint.
+    """
+    directory = RunDirectory(Path(path))
+    config, facts = directory.read_config(), directory.read_facts()
+    copies = to_act and not directory.checkpoint_file.exists() and directory.policy_file.exists()
+    checkpoint = directory.load_policies() if copies else directory.load_checkpoint()
+    target = get_device(device)
+    observation_dim, action_dim = facts["dims"]
+    stacks = []
+    for seed in config.seeds:
+        stack = get_method(config.method)(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
+        if copies:
+            stack.load_acting([checkpoint["seeds"][seed]])
+        else:
+            stack.load_networks([checkpoint["seeds"][seed]])
+        stacks.append(stack)
+    return config, stacks, facts, checkpoint["step"]
+
+
+def evaluate_run(
+    path: Path, episodes: int = 50, horizon: int | None = None, hazard: str | None = None, device: str = "auto"
+) -> pd.DataFrame:
+    """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
+
+    Raises:
+        RamacError: no run there, a damaged checkpoint, an unknown hazard, fewer episodes than seeds.
+    """
+    config, stacks, facts, step = load_run(path, device, to_act=True)
+    each = episodes // len(config.seeds)
+    horizon = get_task(config.task).horizon if horizon is None else horizon
+    if each < 1 or horizon < 1:
+        raise RamacError(
+            f"{episodes} episodes of {horizon} steps for {len(config.seeds)} seeds; "
+            "expected at least one episode a seed, of at least one step"
+        )
+    name = hazard or config.hazard
+    table = roll_out(stacks, config, facts["env_id"], step, "report", each, horizon, name)
+    directory = RunDirectory(Path(path))
+    before = directory.read_table("evaluations.csv")
+    if "code" in before:  # a campaign's run
+        codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
+        table = table.assign(code="+".join(codes))
+    if len(before):
+        same = (before["purpose"] == "report") & (before["step"] == step)
+        same &= (before["hazard"] == name) & (before["horizon"] == horizon)
+        before = before[~same]
+    directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
+    return table

@@ -1,0 +1,102 @@
+"""Chapter 5 runs with whatever results there are: none, or a campaign of some rows."""
+
+import json
+import shutil
+from pathlib import Path
+
+import IPython.display
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from campaign_tables import TASK, around, episodes, policies
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from ramac_lib.campaign.grid import PROFILES
+
+ROOT = Path(__file__).parents[3]
+ABSENT = "There is no data/results/campaign.csv yet"
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Return a function that executes the chapter's cells on the results in a folder, and returns what it shows."""
+    (tmp_path / "results").mkdir()
+    shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
+    monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
+    monkeypatch.chdir(ROOT / "book")
+    cells = json.loads((ROOT / "book" / "5_training.ipynb").read_text())["cells"]
+
+    def run():
+        seen = []
+        monkeypatch.setattr(IPython.display, "display", seen.append)
+        names = {}
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                exec("".join(cell["source"]), names)
+        return seen
+
+    yield tmp_path / "results", run
+    plt.close("all")
+
+
+def stored(folder, tables):
+    """Write a campaign of these tables, and behaviour policies, as the chapter reads them."""
+    table = pd.concat(tables, ignore_index=True)
+    seeds = sorted(set(table["seed"]))
+    config = {"hazard": "paper", "task": TASK, "seeds": seeds, "steps": 10_000, "source": "bundled", "size": None}
+    made = {"device": "CPU, 1 threads", "torch": "2", "date": "2026-01-01"}
+    facts = {run_name: {"config": config, "made": made} for run_name in table["run"].unique()}
+    played = pd.concat(policies(300.0, 100.0), ignore_index=True)
+    for name, found, beside in (("campaign", table, facts), ("behaviour", played, {})):
+        found.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.json").write_text(json.dumps(beside))
+
+
+def sentences(seen):
+    return [thing.data for thing in seen if isinstance(thing, Markdown)]
+
+
+def test_without_a_campaign_every_table_is_a_sentence(execute):
+    _, run = execute
+    seen = run()
+    assert not [thing for thing in seen if isinstance(thing, (Styler, Figure))]
+    assert len(sentences(seen)) == len(seen) > 10
+    assert all(text.startswith(f"*{ABSENT}") for text in sentences(seen))
+
+
+def test_with_a_campaign_there_are_tables_and_figures(execute):
+    folder, run = execute
+    rows, tables = [*PROFILES["laptop"].rows, "radac:td_clip=None"], []
+    for k, row in enumerate(rows):
+        returns = around(100 + 10 * k, 30, seed=k)
+        tables.append(episodes(row, returns, violations=around(20, 2, seed=k)))
+        for step in (1000, 10_000):
+            tables.append(episodes(row, returns[:, :10] * step / 10_000, step=step, purpose="training"))
+    stored(folder, tables)
+    seen = run()
+    assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
+    assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
+    told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
+    assert ABSENT not in told
+    assert "The stored campaign has nothing under the hazard calibrated." in told
+    assert "ramac evaluate RUN --horizon 1000" in told
+    assert "RADAC's CVaR₀.₁ is" in told
+    assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
+    first = next(k for k, thing in enumerate(seen) if isinstance(thing, Styler))
+    assert seen[first + 1].data.startswith(f"**Table 5.1** for {TASK}, hazard paper: 10,000 updates")
+    assert seen[first + 2].data.startswith("Underlined: the best")
+    assert told.count("Underlined: the best") == 1
+    assert "**Figure 5.2.** Above: interquartile means" in told
+    assert "With 3 runs a row none is named better or worse" in told
+
+
+def test_a_single_seed_of_rows_that_are_no_method_of_the_paper(execute):
+    folder, run = execute
+    stored(folder, [episodes(row, around(100, seeds=1)) for row in ("bc-diffusion", "bc-flow")])
+    told = " ".join(sentences(run()))
+    assert "nan" not in told
+    assert f"**Table 5.3.** Mean ± standard error over seeds. {TASK}, paper: 20 episodes a seed." in told
+    assert f"- {TASK}, paper: none of the paper's methods is in the results." in told
+    assert "- All this after 10,000 updates" in told

@@ -1,0 +1,258 @@
+import copy
+import dataclasses
+import warnings
+from math import inf
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from scipy.stats import binom
+
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.relabel import rates, relabel, violations
+from ramac_lib.envs.hazards import PRESETS, Hazard, HazardWrapper, decide, get_hazard
+from ramac_lib.envs.robots import make_env
+from ramac_lib.envs.tasks import TASKS
+from ramac_lib.system.errors import RamacError
+
+SOMETIMES = Hazard(1, -0.05, 0.02, -50.0, 0.3)
+ENDING = dataclasses.replace(SOMETIMES, limit=0.08)
+
+
+def play(env, actions, seed):
+    """Return the Dataset of one episode and the reports of its steps, until it ends or the actions do."""
+    observation, _ = env.reset(seed=seed)
+    rows, infos = [], []
+    for t, action in enumerate(actions):
+        following, reward, terminated, truncated, info = env.step(action)
+        last = t == len(actions) - 1 and not terminated
+        rows.append((observation, action, reward, following, terminated, truncated or last))
+        infos.append(info)
+        observation = following
+        if terminated or truncated:
+            break
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    floats = [np.asarray(column, np.float32) for column in columns[:4]]
+    return Dataset(*floats, *(np.asarray(c, bool) for c in columns[4:]), env_id="Hopper-v5"), infos
+
+
+def some_data(n, rng, length=50):
+    states = rng.normal(0, 0.1, (n + 1, 11)).astype(np.float32)
+    return Dataset(
+        states[:-1],
+        np.zeros((n, 3), np.float32),
+        np.ones(n, np.float32),
+        states[1:],
+        np.zeros(n, bool),
+        np.arange(n) % length == length - 1,
+        "Hopper-v5",
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.17, 0.04), (-0.1, 0.1), (-10.0, 10.0)])
+def test_a_bound_itself_is_safe_and_the_next_float_beyond_is_not(low, high):
+    hazard = Hazard(0, low, high, -1.0, 1.0)
+    at = np.array([low, high], np.float32)
+    beyond = np.nextafter(at, np.array([-inf, inf], np.float32))
+    within = np.nextafter(at, np.float32(0))
+    for signals, expected in ((at, False), (beyond, True), (within, False)):
+        outcome = decide(hazard, signals, np.zeros(2))
+        assert (outcome.violation == expected).all()
+        assert (outcome.penalty == -float(expected)).all()
+    # A live float64 signal on the bound is judged as its stored float32 copy.
+    assert not decide(hazard, np.array([low, high]), np.zeros(2)).violation.any()
+
+
+def test_it_strikes_in_violation_when_the_draw_is_below_the_probability():
+    hazard = Hazard(0, -1.0, 1.0, -7.0, 0.25, limit=3.0)
+    outcome = decide(hazard, np.array([0.0, 2.0, 2.0, -2.0, 3.0, -3.5]), np.array([0.0, 0.2, 0.25, 0.9, 0.9, 0.1]))
+    assert outcome.violation.tolist() == [False, True, True, True, True, True]
+    assert outcome.penalty.tolist() == [0, -7, 0, 0, 0, -7]
+    assert outcome.ends.tolist() == [False, False, False, False, False, True]
+
+
+def test_penalties_come_as_often_as_their_probability_says():
+    data = some_data(200_000, np.random.default_rng(0))
+    hazard = get_hazard("paper", "hopper-medium-expert")
+    paid = relabel(data, hazard, seed=3).rewards - data.rewards
+    out = violations(data, hazard)
+    assert 0.3 < out.mean() < 0.5  # of N(0, 0.1) outside [-0.17, 0.04]: 0.390
+    assert rates(data, hazard) == out.mean()
+    assert set(np.unique(paid)) == {-50.0, 0.0}
+    assert not paid[~out].any()
+    low, high = binom.interval(0.999, out.sum(), hazard.probability)
+    assert low <= (paid < 0).sum() <= high
+
+
+def test_the_seed_alone_decides_the_draws():
+    data = some_data(5_000, np.random.default_rng(1))
+    assert relabel(data, SOMETIMES, 1).sha256() == relabel(data, SOMETIMES, 1).sha256()
+    assert relabel(data, SOMETIMES, 1).sha256() != relabel(data, SOMETIMES, 2).sha256()
+    assert relabel(data, SOMETIMES, 1).recipe["hazard"]["penalty"] == -50.0
+
+
+def test_no_hazard_leaves_the_data_as_they_are():
+    data = some_data(1_000, np.random.default_rng(2))
+    none = get_hazard("none", "hopper-medium-expert")
+    assert relabel(data, none).sha256() == data.sha256()
+    assert rates(data, none) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_relabelling_a_rollout_pays_what_the_wrapper_paid(seed):
+    rng = np.random.default_rng(seed)
+    actions = rng.uniform(-0.3, 0.3, (400, 3)).astype(np.float32)
+    plain, _ = play(make_env("Hopper-v5"), actions, seed)
+    for hazard in (SOMETIMES, ENDING):
+        env = HazardWrapper(make_env("Hopper-v5"), hazard)
+        env.reset(seed=seed)
+        draws = copy.deepcopy(env.np_random)
+        live, infos = play(env, actions, seed)
+        uniforms = np.array([draws.random() for _ in range(len(plain))])
+        relabelled = relabel(plain, hazard, uniforms=uniforms)
+        for key in ("observations", "actions", "next_observations", "terminals", "timeouts"):
+            np.testing.assert_array_equal(getattr(relabelled, key), getattr(live, key))
+        # The live sum is rounded to float32 once, the relabelled one twice.
+        np.testing.assert_allclose(relabelled.rewards, live.rewards, rtol=2e-7, atol=1e-6)
+        np.testing.assert_array_equal([i["violation"] for i in infos], violations(live, hazard))
+        np.testing.assert_array_equal(np.float32([i["monitored"] for i in infos]), live.next_observations[:, 1])
+        paid = live.rewards - plain.rewards[: len(live)]
+        np.testing.assert_allclose([i["penalty"] for i in infos], paid, atol=1e-4)
+    assert len(live) < len(plain)  # the last hazard ended the episode
+    assert live.terminals[-1]
+
+
+def test_a_hazard_that_ends_episodes_cuts_each_where_a_loop_would():
+    rng = np.random.default_rng(5)
+    data = some_data(4_000, rng, length=37)
+    relabelled = relabel(data, ENDING, seed=0)
+    kept = []
+    for start, stop in data.episode_bounds():
+        for row in range(start, stop):
+            kept.append(row)
+            if abs(data.next_observations[row, 1]) > np.float32(0.08):
+                break
+    np.testing.assert_array_equal(relabelled.observations, data.observations[kept])
+    ended = np.abs(relabelled.next_observations[:, 1]) > np.float32(0.08)
+    np.testing.assert_array_equal(relabelled.terminals, ended)
+    assert not (relabelled.timeouts & relabelled.terminals).any()
+    assert len(relabelled.episode_bounds()) == len(data.episode_bounds())
+
+
+def test_what_the_environment_ended_anyway_loses_no_row():
+    data = some_data(100, np.random.default_rng(6), length=10)
+    ends = np.abs(data.next_observations[:, 1]) > 0.08
+    data = data.with_(terminals=ends, timeouts=data.timeouts & ~ends)
+    assert len(relabel(data, ENDING)) == 100
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_wrapper_passes_gymnasiums_checker():
+    for task in ("hopper-medium-replay", "halfcheetah-medium-expert"):
+        env = HazardWrapper(make_env(TASKS[task].env_id()), get_hazard("paper", task))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_env(env, skip_render_check=True)
+        about = [str(w.message) for w in caught]
+        # Gymnasium prefers that one checks the bare environment and says that MuJoCo's spaces are unbounded.
+        assert all("unwrapped" in text or "infinity" in text for text in about), about
+
+
+def test_its_spec_rebuilds_it():
+    env = HazardWrapper(make_env("Hopper-v5"), ENDING)
+    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    while not isinstance(again, HazardWrapper):
+        again = again.env
+    assert again.hazard == ENDING
+
+
+def _hopper():
+    return HazardWrapper(gymnasium.make("Hopper-v5", max_episode_steps=20), ENDING)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_a_vector_pays_each_environment_its_own(kind, mode):
+    vector = kind([_hopper] * 3, autoreset_mode=mode)
+    singles = [_hopper() for _ in range(3)]
+    seeds = [11, 12, 13]
+    vector.reset(seed=seeds)
+    for env, seed in zip(singles, seeds, strict=True):
+        env.reset(seed=seed)
+    rng = np.random.default_rng(0)
+    done = np.zeros(3, bool)
+    steps = ends = 0
+    for _ in range(60):
+        actions = rng.uniform(-1, 1, (3, 3)).astype(np.float32)
+        if mode == AutoresetMode.DISABLED and done.any():
+            vector.reset(options={"reset_mask": done.copy()})
+        _, rewards, terminated, truncated, infos = vector.step(actions)
+        for i, env in enumerate(singles):
+            if done[i]:
+                env.reset()
+                if mode == AutoresetMode.NEXT_STEP:  # this step of the vector was the reset
+                    assert rewards[i] == 0
+                    continue
+            _, reward, end, cut, info = env.step(actions[i])
+            assert (rewards[i], terminated[i], truncated[i]) == (pytest.approx(reward), end, cut)
+            reported = infos["final_info"] if mode == AutoresetMode.SAME_STEP and (end or cut) else infos
+            for key in ("monitored", "violation", "penalty"):
+                assert reported[key][i] == pytest.approx(info[key]), key
+            steps, ends = steps + 1, ends + end
+        done = terminated | truncated
+    vector.close()
+    assert steps > 120
+    assert ends > 5
+
+
+def test_presets_are_the_published_table():
+    found = {task: (h.signal, h.low, h.high, h.penalty, h.probability, h.limit) for task, h in PRESETS["paper"].items()}
+    assert found == {
+        "hopper-medium-expert": (1, -0.17, 0.04, -50, 0.1, inf),
+        "hopper-medium-replay": (1, -0.1, 0.1, -50, 0.1, 0.2),
+        "walker2d-medium-expert": (1, -0.5, 0.5, -30, 0.1, 1.0),
+        "walker2d-medium-replay": (1, -0.5, 0.5, -30, 0.1, 1.0),
+        "halfcheetah-medium-expert": (8, -10, 10, -70, 0.05, inf),
+        "halfcheetah-medium-replay": (8, -5, 5, -60, 0.05, inf),
+    }
+    for task in found:
+        for name in PRESETS:
+            assert get_hazard(name, task).signal == found[task][0]
+
+
+def test_a_hazard_that_is_off_hides_nothing_of_the_environment_itself():
+    class Trap(gymnasium.Wrapper):
+        def step(self, action):
+            *rest, _ = super().step(action)
+            return *rest, {"violation": True}
+
+    env = HazardWrapper(Trap(make_env("Hopper-v5")), get_hazard("none", "risky-bandit"))
+    env.reset(seed=0)
+    assert env.step(np.zeros(3, np.float32))[-1] == {
+        "violation": True,
+        "monitored": pytest.approx(1.25, abs=0.1),
+        "penalty": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: get_hazard("papers", "hopper-medium-expert"), "unknown hazard 'papers'"),
+        (lambda: get_hazard("paper", "hopper-expert"), "unknown task 'hopper-expert'"),
+        (lambda: get_hazard("paper", "risky-bandit"), "not defined for risky-bandit"),
+        (lambda: Hazard(1, 0.1, -0.1, -1.0, 0.1), "is empty"),
+        (lambda: Hazard(1, -0.1, 0.1, 1.0, 0.1), "penalty is 1.0"),
+        (lambda: Hazard(1, -0.1, 0.1, -1.0, 1.1), "probability is 1.1"),
+        (lambda: Hazard(-1, -0.1, 0.1, -1.0, 0.1), "signal is -1"),
+        (lambda: Hazard(1, -0.1, 0.1, -1.0, 0.1, limit=0.0), "limit is 0.0"),
+        (lambda: relabel(some_data(9, np.random.default_rng(0)), Hazard(11, 0, 1, -1.0, 0.1)), "column 11"),
+        (lambda: relabel(some_data(9, np.random.default_rng(0)), SOMETIMES, uniforms=np.ones(8)), "8 draws for 9"),
+        (lambda: HazardWrapper(make_env("Hopper-v5"), Hazard(11, 0, 1, -1.0, 0.1)), "entry 11"),
+    ],
+)
+def test_refusals(make, sentence):
+    with pytest.raises(RamacError, match=sentence):
+        make()

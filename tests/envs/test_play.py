@@ -1,0 +1,99 @@
+"""Rollouts on an environment whose every number is known: nothing dropped, nothing counted twice."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from ramac_lib.envs import play
+from ramac_lib.envs.hazards import Hazard, get_hazard
+from ramac_lib.methods import get_method
+from ramac_lib.networks.noise import derive_seed
+from ramac_lib.training import evaluators
+
+
+class Counter(gymnasium.Env):
+    """Pays its step's number, shows it, and ends after a seeded number of steps; the action is paid on top."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.k, self.end = 0, int(self.np_random.integers(3, 9))
+        return np.zeros(2), {}
+
+    def step(self, action):
+        self.k += 1
+        return np.array([self.k, -self.k]), float(self.k + action[0]), self.k >= self.end, False, {}
+
+
+gymnasium.register("TestCounter-v0", Counter)
+
+
+def ends(seeds, episodes, keys=()):
+    env = Counter()
+    found = []
+    for seed in seeds:
+        for episode in range(episodes):
+            env.reset(seed=derive_seed("environment", seed, *keys, episode))
+            found.append(env.end)
+    return found
+
+
+def still(observations):
+    return torch.zeros(*observations.shape[:2], 1)
+
+
+def test_each_environment_plays_exactly_one_whole_episode():
+    runs = play.rollouts(still, "TestCounter-v0", None, 100, (5, 6), 4)
+    expected = ends((5, 6), 4)
+    assert [r.length for r in runs] == expected
+    assert len(set(expected)) > 1
+    for run, end in zip(runs, expected, strict=True):
+        assert run.ret == sum(range(1, end + 1))
+        assert run.discounted == pytest.approx(sum(0.99**k * (k + 1) for k in range(end)))
+    assert [(r.seed, r.episode) for r in runs] == [(s, e) for s in (5, 6) for e in range(4)]
+
+
+def test_the_horizon_cuts_episodes():
+    runs = play.rollouts(still, "TestCounter-v0", None, 4, (5, 6), 4)
+    assert [r.length for r in runs] == [min(4, e) for e in ends((5, 6), 4)]
+
+
+def test_actions_go_to_their_own_environments():
+    def act(observations):
+        return torch.tensor([[[0.5], [-0.5]], [[1.0], [0.0]]])
+
+    runs = play.rollouts(act, "TestCounter-v0", None, 100, (0, 1), 2)
+    for run, action in zip(runs, (0.5, -0.5, 1.0, 0.0), strict=True):
+        assert run.ret == pytest.approx(run.length * (run.length + 1) / 2 + action * run.length)
+
+
+def test_violations_penalties_and_signals_under_a_sure_hazard():
+    hazard = Hazard(signal=0, low=-1, high=2, penalty=-10, probability=1.0)
+    runs = play.rollouts(still, "TestCounter-v0", hazard, 100, (5,), 4, record=True)
+    for run in runs:
+        beyond = run.length - 2  # steps 3, 4, … lie above 2
+        assert run.violations == beyond
+        assert run.ret == sum(range(1, run.length + 1)) - 10 * beyond
+        assert run.monitored == list(range(1, run.length + 1))
+        assert run.violated == [k > 2 for k in range(1, run.length + 1)]
+
+
+def test_keys_give_other_episodes_and_seeds_repeat():
+    def returns(*keys):
+        return [r.ret for r in play.rollouts(still, "TestCounter-v0", None, 100, (0,), 20, keys)]
+
+    assert returns(3) == returns(3)
+    assert returns(3) != returns(4)
+
+
+def test_a_methods_seeds_are_evaluated_as_if_alone():
+    cls = get_method("bc-flow")
+    both, alone = (cls(cls.Config(hidden=(8,)), 11, 3, seeds, 10) for seeds in ((0, 1), (1,)))
+    hazard = get_hazard("paper", "hopper-medium-expert")
+    a = play.frame(evaluators.evaluate(both, "Hopper-v5", hazard, 20, 2)).query("seed == 1")
+    b = play.frame(evaluators.evaluate(alone, "Hopper-v5", hazard, 20, 2))
+    np.testing.assert_allclose(a["return"], b["return"], rtol=1e-3)
+    assert a["length"].tolist() == b["length"].tolist()

@@ -1,0 +1,78 @@
+"""Small methods, batches and tools that the tests of methods share."""
+
+import dataclasses
+
+import torch
+
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.methods import get_method
+
+S, B, OBS, ACT = 2, 6, 3, 2
+SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "batch_size": B}
+
+
+def make(name, *, steps=1000, seeds=(0, 1), dims=(OBS, ACT), task="hopper-medium-expert", **options):
+    """Build a method of plain Q critics, or of none, with narrow networks."""
+    cls = get_method(name)
+    known = {field.name for field in dataclasses.fields(cls.Config)}
+    small = {key: value for key, value in SMALL.items() if key in known}
+    return cls(dataclasses.replace(cls.Config.for_task(task), **(small | options)), *dims, seeds, steps)
+
+
+def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT)):
+    g = torch.Generator().manual_seed(seed)
+    return Batch(
+        torch.randn(seeds, rows, dims[0], generator=g),
+        2 * torch.rand(seeds, rows, dims[1], generator=g) - 1,
+        10 * torch.randn(seeds, rows, generator=g),
+        torch.randn(seeds, rows, dims[0], generator=g),
+        (torch.rand(seeds, rows, generator=g) < 0.4).float(),
+    )
+
+
+@torch.no_grad()
+def scramble(network, seed=0, scale=0.3):
+    """Move a network's parameters, so that it differs from its copies."""
+    g = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        parameter += scale * torch.randn(parameter.shape, generator=g)
+
+
+def moved(name, **options):
+    """Build a method whose networks and targets all differ."""
+    method = make(name, **options)
+    scramble(method.critic, 1)
+    scramble(method.target_critic, 2)
+    scramble(method.policy, 3)
+    if hasattr(method, "target_policy"):
+        scramble(method.target_policy, 4)
+    return method
+
+
+def intercept(method):
+    """Record each optimiser's loss and gradients in the dict returned, instead of moving parameters."""
+    seen = {}
+    for name, optimizer in method.optimizers.items():
+
+        def step(loss, name=name, optimizer=optimizer):
+            seen[name] = (loss.detach(), torch.autograd.grad(loss.sum(), optimizer.parameters))
+            return torch.zeros_like(loss)
+
+        optimizer.step = step
+    return seen
+
+
+def assert_gradients(seen, loss, network):
+    """Compare recorded gradients with those of a loss written out in the test."""
+    expected = torch.autograd.grad(loss.sum(), list(network.parameters()))
+    for mine, theirs in zip(seen, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+
+
+def parameters(network):
+    return [p.detach().clone() for p in network.parameters()]
+
+
+def same(before, network):
+    """Return for each parameter whether it still has the value it had."""
+    return [torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)]

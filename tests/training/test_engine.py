@@ -1,0 +1,212 @@
+"""Engines make the same update: compiled as eager, in bfloat16 within its rounding, as a graph where there is CUDA."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ramac_lib.bench import updates as bench_updates
+from ramac_lib.methods import METHODS
+from ramac_lib.networks.layers import Linear
+from ramac_lib.system.errors import RamacError
+from ramac_lib.training.config import make_config
+from ramac_lib.training.engine import MODES, PRECISIONS, Engine, get_engine
+from ramac_lib.training.loop import build
+
+CPU = torch.device("cpu")
+TASK = "hopper-medium-expert"
+SMALL = {
+    "radac": {"critic_hidden": "32", "embedding": "16", "hidden": "16,16", "n_fractions": "20"},
+    "rafmac": {"critic_hidden": "32", "embedding": "16", "hidden": "16,16", "n_fractions": "20"},
+    "codac": {"critic_hidden": "32", "hidden": "16,16", "n_fractions": "8", "n_actions": "2"},
+    "cql": {"critic_hidden": "32,32", "hidden": "16,16", "n_actions": "2"},
+    "flow-ql": {"critic_hidden": "32,32", "hidden": "16,16"},
+    "diffusion-ql": {"critic_hidden": "32,32", "hidden": "16,16"},
+    "cvae-ql": {"critic_hidden": "32,32", "hidden": "16,16"},
+    "bc-cvae": {"hidden": "16,16"},
+    "oraac": {"residual_hidden": "16,16", "prior_until": "0.5"},
+    "oraac-diffusion": {"residual_hidden": "16,16", "prior_until": "0.5"},
+    "oraac-flow": {"residual_hidden": "16,16", "prior_until": "0.5"},
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return bench_updates.synthetic_data(TASK, 256)
+
+
+def make(method, data, engine, steps=12, seeds=(0, 1), **options):
+    """A small method on an engine, and the function that makes its updates."""
+    settings = {"batch_size": "16", "short_run_rate": "false", **SMALL.get(method, {}), **options}
+    if method.startswith("bc-"):
+        del settings["short_run_rate"]
+    config = make_config(method, TASK, seeds, steps, settings)
+    stack = build(config, data, engine.device, seeds)
+    return stack, engine.updater(stack, bench_updates.Replay(data, engine.device))
+
+
+def advanced(method, data, engine, updates, **options):
+    """The networks and metrics after some updates."""
+    stack, update = make(method, data, engine, **options)
+    metrics = [{k: v.clone() for k, v in update().items()} for _ in range(updates)]
+    return {k: v.cpu() for k, v in stack.state_dict().items()}, metrics
+
+
+def agree(one, other, **tolerance):
+    """Compare what `advanced` returns."""
+    for name, value in one[0].items():
+        torch.testing.assert_close(other[0][name], value, **tolerance, msg=lambda text, name=name: f"{name}: {text}")
+    for here, there in zip(one[1], other[1], strict=True):
+        assert here.keys() == there.keys()
+
+
+# -- nothing that a graph cannot hold ---------------------------------------------------------------------------------
+
+
+class Waits(TorchDispatchMode):
+    """Collects operators that make the host wait for the device, or whose result's size depends on data."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name in self.FORBIDDEN:
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_watch_sees_a_wait():
+    with Waits() as waits:
+        torch.ones(1).item()
+    assert waits.seen == ["_local_scalar_dense"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_update_waits_for_the_device(method, data):
+    _, update = make(method, data, Engine(CPU))
+    for _ in range(2):
+        update()  # Adam's state, which is made once
+    with Waits() as waits:
+        for _ in range(10):  # through every phase of twelve updates
+            update()
+    assert waits.seen == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_phases_say_all_that_an_updates_number_decides(method, data):
+    """The same phase at another number makes the same operators."""
+    stack, update = make(method, data, Engine(CPU))
+    calls: dict[tuple, set] = {}
+
+    class Record(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            names.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    update(), update()
+    for _ in range(10):
+        phase, names = tuple(stack.phase().values()), []
+        with Record():
+            update()
+        calls.setdefault(phase, set()).add(tuple(names))
+    assert all(len(variants) == 1 for variants in calls.values())
+
+
+# -- compiled ---------------------------------------------------------------------------------------------------------
+
+QUICK = ("bc-diffusion",)
+
+
+@pytest.mark.parametrize(
+    "method", [m if m in QUICK else pytest.param(m, marks=pytest.mark.slow) for m in ("bc-diffusion", "radac", "oraac")]
+)
+def test_compiled_updates_are_the_eager_ones(method, data):
+    torch._dynamo.reset()
+    eager, compiled = (advanced(method, data, Engine(CPU, mode), 12) for mode in ("eager", "compile"))
+    agree(eager, compiled, rtol=2e-4, atol=2e-5)
+    for here, there in zip(eager[1], compiled[1], strict=True):
+        for name, value in here.items():
+            torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4)
+
+
+# -- precision --------------------------------------------------------------------------------------------------------
+
+
+def test_bfloat16_is_for_the_critics_wide_products_alone(data):
+    stack, _ = make("radac", data, Engine(CPU, precision="bfloat16"))
+    halves = {n for n, m in stack.named_modules() if isinstance(m, Linear) and m.products == torch.bfloat16}
+    assert halves == {
+        f"{c}.{n}" for c in ("critic", "target_critic") for n in ("state", "action", "encoder", "fraction", "hidden")
+    }
+    assert all(p.dtype == torch.float32 for p in stack.parameters())
+
+
+@pytest.mark.parametrize("method", ["radac", "codac", "cql", "flow-ql"])
+def test_bfloat16_products_differ_by_their_rounding(method, data):
+    exact, _ = make(method, data, Engine(CPU))
+    half, _ = make(method, data, Engine(CPU, precision="bfloat16"))
+    batch = bench_updates.Replay(data).sample(exact.batches, 64)
+    taus = (torch.linspace(0.05, 0.95, 8),) if method in ("radac", "codac") else ()
+    values, gradients = [], []
+    for stack in (exact, half):
+        found = stack.critic(batch.observations, batch.actions, *taus)
+        values.append(found.detach())
+        slopes = torch.autograd.grad(found.square().sum(), list(stack.critic.parameters()))
+        gradients.append(torch.cat([slope.flatten() for slope in slopes]))
+    scale = values[0].abs().max()
+    error = (values[0] - values[1]).abs().max() / scale
+    assert 0 < error < 0.02
+    cosine = torch.nn.functional.cosine_similarity(*gradients, dim=0)
+    assert 0.999 < cosine < 1
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_auto_on_a_cpu():
+    assert get_engine("cpu").name == "cpu eager float32"
+    assert get_engine("cpu", "compile", "bfloat16").name == "cpu compile bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cpu", "turbo"), "unknown engine 'turbo'.*" + ".*".join(MODES)),
+        (("cpu", "eager", "int8"), "unknown precision 'int8'.*" + ".*".join(PRECISIONS)),
+        (("cpu", "graph"), "--engine graph needs CUDA"),
+        (("cpu", "eager", "tf32"), "--precision tf32 needs CUDA"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(RamacError, match=message):
+        get_engine(*arguments)
+
+
+# -- a GPU, where there is one ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("mode", ["compile", "graph", "compiled-graph"])
+def test_on_a_gpu_all_engines_agree(method, mode, data):
+    gpu = torch.device("cuda")
+    eager, other = (advanced(method, data, Engine(gpu, m), 12) for m in ("eager", mode))
+    agree(eager, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_eager_is_the_cpus_arithmetic(data):
+    """One update from the same draws: only the noise of the two devices' generators differs, so it is copied."""
+    exact, _ = make("radac", data, Engine(CPU))
+    there, _ = make("radac", data, Engine(torch.device("cuda")))
+    batch = bench_updates.Replay(data).sample(exact.batches, 16)
+    taus = torch.linspace(0.05, 0.95, 8)
+    here = exact.critic(batch.observations, batch.actions, taus)
+    away = there.critic(batch.observations.cuda(), batch.actions.cuda(), taus.cuda())
+    torch.testing.assert_close(away.cpu(), here, rtol=1e-4, atol=1e-5)
+    assert math.isfinite(float(here.detach().sum()))
