@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from ramac_lib.analysis.style import BAND, SAFE, TRUTH, VIOLATION
-from ramac_lib.envs.hazards import VELOCITY, Hazard, HazardWrapper
+from ramac_lib.envs.hazards import VELOCITY, HazardWrapper, Interval
 from ramac_lib.envs.robots import make_env
 from ramac_lib.system.errors import RamacError
 
@@ -39,7 +39,7 @@ class Recording:
 def record(
     act: Callable[[Float[np.ndarray, " s"]], Float[np.ndarray, " a"]],
     env_id: str,
-    hazard: Hazard,
+    hazard: Interval,
     seed: int,
     horizon: int,
 ) -> Recording:
@@ -150,7 +150,7 @@ def find_crossing(recording: Recording, width: int = 33) -> tuple[int, int]:
     return start, start + width
 
 
-def crossing(recording: Recording, hazard: Hazard, start: int, stop: int, frames: int = 9) -> Figure:
+def crossing(recording: Recording, hazard: Interval, start: int, stop: int, frames: int = 9) -> Figure:
     """Draw steps start … stop of an episode: poses above, the monitored signal and its safe range below.
 
     On a robot whose pitch is monitored a solid line shows the torso's lean, a shaded wedge what lies beyond the
@@ -189,7 +189,7 @@ def crossing(recording: Recording, hazard: Hazard, start: int, stop: int, frames
     return figure
 
 
-def _show_signal(axes: Axes, recording: Recording, hazard: Hazard, step: int, place: float) -> None:
+def _show_signal(axes: Axes, recording: Recording, hazard: Interval, step: int, place: float) -> None:
     """Add to one pose what the hazard monitors, and its bound."""
     value = recording.monitored[step]
     colour = VIOLATION if recording.violation[step] else SAFE

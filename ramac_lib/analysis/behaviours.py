@@ -14,7 +14,7 @@ import torch
 from ramac_lib.envs.behaviour import policy_path, stages
 from ramac_lib.envs.calibration import policies, roll_out_policies
 from ramac_lib.envs.collect import Episode
-from ramac_lib.envs.hazards import PRESETS, Hazard, decide, get_hazard
+from ramac_lib.envs.hazards import PRESETS, Hazard, get_hazard
 from ramac_lib.envs.play import DISCOUNT
 from ramac_lib.envs.tasks import HORIZONS, QUALITIES, get_task
 from ramac_lib.risk import cvar
@@ -103,7 +103,8 @@ def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int 
     rng = np.random.default_rng([crc32(b"draws"), seed])
     tables = []
     for k, episode in enumerate(episodes):
-        outcome = decide(hazard, episode.observations[1:, hazard.signal], rng.random((draws, len(episode))))
+        before, after = episode.observations[:-1], episode.observations[1:]
+        outcome = hazard.decide(before, episode.actions, after, rng.random((draws, len(episode))))
         length = int(np.argmax(outcome.ends)) + 1 if outcome.ends.any() else len(episode)
         rewards = episode.rewards[:length].sum(dtype=np.float64) + outcome.penalty[:, :length].sum(
             axis=1, dtype=np.float64

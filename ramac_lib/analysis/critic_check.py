@@ -24,10 +24,8 @@ from ramac_lib.analysis.agreement import compare, observed_frequency
 from ramac_lib.analysis.rows import row_of
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs import restart
-from ramac_lib.envs.hazards import Hazard, get_hazard
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods import get_method
-from ramac_lib.methods.shared.quantile_critics import Distributional
+from ramac_lib.envs.hazards import Hazard
+from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
@@ -44,22 +42,22 @@ CALIBRATION = 3  # tells these draws from those of evaluations and recordings
 
 @torch.no_grad()
 def learned_quantiles(
-    method: Distributional, states: Float32[np.ndarray, "K s"], actions: Float32[np.ndarray, "K a"]
-) -> Float[np.ndarray, "C K N"]:
-    """Return what each critic of a stack of one seed says at K states and actions, on its grid of N fractions."""
-    seen = method.scaled(torch.as_tensor(states, device=method.device)[None])
-    chosen = torch.as_tensor(actions, device=method.device)[None]
-    return method.critic(seen, chosen, method.grid)[0].double().cpu().numpy()
+    method: Method, states: Float32[np.ndarray, "K s"], actions: Float32[np.ndarray, "K a"]
+) -> tuple[Float[np.ndarray, "C K N"], Float[np.ndarray, " N"]]:
+    """Return what each critic of a stack of one seed says at K states and actions, and at which N fractions."""
+    asked = (torch.as_tensor(array, device=method.device)[None] for array in (states, actions))
+    quantiles, fractions = method.quantiles(*asked)
+    return quantiles[0].double().cpu().numpy(), fractions.double().cpu().numpy()
 
 
 def critic_discount(config: RunConfig) -> float:
     """Return the γ of the return that a run's critics stand for; 0 where they do not bootstrap."""
     settings: Any = config.settings
-    return float(settings.discount) if settings.bootstrap else 0.0
+    return float(settings.discount) if getattr(settings, "bootstrap", True) else 0.0
 
 
 def calibrate_seed(
-    method: Distributional,
+    method: Method,
     env_id: str,
     hazard: Hazard | None,
     data: Dataset,
@@ -81,18 +79,20 @@ def calibrate_seed(
     """
     (seed,) = method.seeds
     horizon = restart.rollout_length(discount)
-    states, fractions = data.observations[rows], method.grid.double().cpu().numpy()
-    noise = Noise(method.seeds, "evaluation", method.device, (CALIBRATION,))
+    states, noise = data.observations[rows], Noise(method.seeds, "evaluation", method.device, (CALIBRATION,))
 
-    def act(observations: torch.Tensor) -> torch.Tensor:
-        return method.act(observations.to(method.device), noise)
+    def controller() -> Controller:
+        return method.controller(noise)
 
-    chosen = {"policy": act(torch.as_tensor(states)[None])[0].cpu().numpy(), "data": data.actions[rows]}
+    chosen = {
+        "policy": controller()(torch.as_tensor(states, device=method.device)[None])[0].cpu().numpy(),
+        "data": data.actions[rows],
+    }
     quantiles, compared, alive, largest = [], [], [], 0.0
     for number, (kind, actions) in enumerate(chosen.items()):
-        learned = learned_quantiles(method, states, actions)
+        learned, fractions = learned_quantiles(method, states, actions)
         returns = restart.discounted_returns(
-            act, env_id, hazard, states, actions, rollouts, discount, horizon,
+            controller, env_id, hazard, states, actions, rollouts, discount, horizon,
             keys=(seed, CALIBRATION, number), done=bar.update if bar is not None else lambda count: None,
         )  # fmt: skip
         alive.append(returns.alive)
@@ -138,7 +138,7 @@ def calibrate_runs(
     configs = _checked([Path(path) for path in runs])
     first = configs[0]
     data = datasets.load(
-        first.task, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress
+        first.task.name, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress
     )
     rows = restart.choose_states(data, states, seed)
     loaded = [stored.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
@@ -146,10 +146,9 @@ def calibrate_runs(
     tables, compared, described = [], [], []
     with tqdm(total=total, unit="rollout", unit_scale=True, desc="critics", disable=not progress) as bar:
         for config, stacks, facts, step in loaded:
-            hazard = None if config.task == BANDIT else get_hazard(config.hazard, config.task)
+            hazard = None if config.task.is_bandit else config.hazard
             row, discount, ends = row_of(config), critic_discount(config), []
             for stack in stacks:
-                assert isinstance(stack, Distributional)
                 quantiles, by_state, end = calibrate_seed(
                     stack, facts["env_id"], hazard, data, rows, rollouts, discount, bar
                 )
@@ -180,13 +179,11 @@ def _checked(paths: Sequence[Path]) -> list[RunConfig]:
         raise RamacError("no runs were given; expected the directory of at least one")
     configs = [RunDirectory(path).read_config() for path in paths]
     for path, config in zip(paths, configs, strict=True):
-        if not issubclass(get_method(config.method), Distributional):
-            raise RamacError(
-                f"{path}: {config.method} has no quantile critics; expected radac, oraac, codac or the like"
-            )
+        if not hasattr(config.settings, "discount"):
+            raise RamacError(f"{path}: {config.method.name} has no critics to ask")
         if [c.hash for c in configs].count(config.hash) > 1:
             raise RamacError(f"{path}: run {config.hash} was given twice")
-        here, there = ((c.task, c.source, c.size, c.data_seed, c.env_id) for c in (config, configs[0]))
+        here, there = ((c.task.name, c.source, c.size, c.data_seed, c.env_id) for c in (config, configs[0]))
         if here != there:
             raise RamacError(f"{path}: has the data {here}, {paths[0]} has {there}; expected runs on the same data")
     return configs

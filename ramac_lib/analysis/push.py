@@ -2,46 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib import risk
-from ramac_lib.envs import hazards, play
+from ramac_lib.envs import play
 from ramac_lib.envs.hazards import Hazard
-from ramac_lib.envs.tasks import get_task
-from ramac_lib.methods import Method
-from ramac_lib.methods.shared.base import frozen
-from ramac_lib.methods.shared.plain_critics import QLearning
-from ramac_lib.methods.shared.quantile_critics import Distributional
+from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.training import stored
 
 SIZES = (0.1, -0.1)
-
-
-def value(
-    method: Method, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], alpha: float
-) -> Float[Tensor, "S B"]:
-    """Return what a method's critics say of actions: CVaR_α(Z(s, a)), or Q(s, a) where α is 1 and critics are plain.
-
-    Raises:
-        RamacError: the method has no critics, or plain ones and α < 1.
-    """
-    states = method.scaled(observations)
-    if isinstance(method, Distributional):
-        count = method.config.n_fractions
-        weights = torch.as_tensor(risk.weights("cvar", count, alpha=alpha), dtype=torch.float32, device=method.device)
-        return method.critic(states, actions, method.grid).amin(dim=1) @ weights
-    if isinstance(method, QLearning) and alpha == 1:
-        return method.aggregate(method.critic(states, actions))
-    have = "plain critics" if isinstance(method, QLearning) else "no critics"
-    raise RamacError(f"{type(method).__name__} has {have}; there is no CVaR at {alpha:g} to follow")
 
 
 def nudged(
@@ -51,16 +26,15 @@ def nudged(
     alpha: float,
     size: float,
 ) -> Float[Tensor, "S B a"]:
-    """Return actions moved by `size` along the unit gradient of `value`, clamped to the box.
+    """Return actions moved by `size` along the unit gradient of the method's `value`, clamped to the box.
 
     Args:
         alpha: of the measure; 1 is the mean.
         size: length of the move, in units of the action bound; negative moves against the gradient.
     """
-    critics: Any = method.critic
-    with torch.enable_grad(), frozen(critics):
+    with torch.enable_grad():
         moved = actions.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(value(method, observations, moved, alpha).sum(), moved)
+        (gradient,) = torch.autograd.grad(method.value(observations, moved, alpha).sum(), moved)
     return (actions + size * gradient / gradient.norm(dim=-1, keepdim=True).clamp(min=1e-8)).clamp(-1, 1)
 
 
@@ -93,16 +67,17 @@ def push_test(
     """
     if policy.seeds != critics.seeds:
         raise RamacError(f"the critics have seeds {critics.seeds}, the policy {policy.seeds}; expected the same")
-    alphas = (1.0, 0.1) if isinstance(critics, Distributional) else (1.0,)
-    if not isinstance(critics, Distributional | QLearning):
+    if not critics.levels():
         raise RamacError(f"{type(critics).__name__} has no critics; the test needs their gradient")
     tables = []
-    for alpha, size in [(1.0, 0.0), *((a, s) for a in alphas for s in sizes)]:
-        noise = Noise(policy.seeds, "evaluation", policy.device)
+    for alpha, size in [(1.0, 0.0), *((a, s) for a in critics.levels() for s in sizes)]:
+        controller = policy.controller(Noise(policy.seeds, "evaluation", policy.device))
 
-        def act(observations: Tensor, alpha: float = alpha, size: float = size, noise: Noise = noise) -> Tensor:
+        def act(
+            observations: Tensor, alpha: float = alpha, size: float = size, controller: Controller = controller
+        ) -> Tensor:
             seen = observations.to(policy.device)
-            actions = policy.act(seen, noise)
+            actions = controller(seen)
             return nudged(critics, seen, actions, alpha, size) if size else actions
 
         runs = play.rollouts(act, env_id, hazard, horizon, policy.seeds, episodes)
@@ -123,7 +98,6 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
     acting, policies, facts, _ = stored.load_run(policy, device)
     if episodes < len(policies):
         raise RamacError(f"{episodes} episodes for {len(policies)} seeds; expected at least one a seed")
-    hazard, horizon = hazards.get_hazard(acting.hazard, acting.task), get_task(acting.task).horizon
     tables = []
     for path in runs:
         config, stacks, _, _ = stored.load_run(path, device)
@@ -132,8 +106,10 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
             raise RamacError(f"{path}: {there}, but the policy's run is {acting.task} with seeds {acting.seeds}")
         for critics in stacks:
             actor = next(p for p in policies if p.seeds == critics.seeds)
-            table = push_test(critics, actor, facts["env_id"], hazard, horizon, episodes // len(policies))
-            tables.append(table.assign(critics=config.method, run=config.hash, policy=acting.method))
+            table = push_test(
+                critics, actor, facts["env_id"], acting.hazard, acting.task.horizon, episodes // len(policies)
+            )
+            tables.append(table.assign(critics=config.method.name, run=config.hash, policy=acting.method.name))
     merged = pd.concat(tables, ignore_index=True)
     with atomic(Path(out).with_suffix(".csv")) as temporary:
         merged.to_csv(temporary, index=False)

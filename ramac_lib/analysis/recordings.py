@@ -6,7 +6,7 @@ are packed eight to a byte. OUT.json says what made them. `load` reads them.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +21,8 @@ from ramac_lib.analysis.rows import Row, row_from, row_of
 from ramac_lib.analysis.style import style
 from ramac_lib.datasets import relabel
 from ramac_lib.envs import hazards, play
-from ramac_lib.envs.hazards import Hazard, get_hazard
+from ramac_lib.envs.hazards import get_hazard, hazard_from_json
 from ramac_lib.envs.robots import make_env
-from ramac_lib.envs.tasks import BANDIT, get_task
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
@@ -76,9 +75,9 @@ class Signals:
         """The runs, in the order of ``episodes.run``."""
         return [row_from(run) for run in self.facts["runs"]]
 
-    def hazard(self, index: int) -> Hazard:
+    def hazard(self, index: int) -> Any:
         """Return the hazard that was live when a run was recorded."""
-        return Hazard(**self.facts["runs"][index]["bounds"])
+        return hazard_from_json(self.facts["runs"][index]["bounds"])
 
     def select(self, task: str, hazard: str, methods: Sequence[str] = (), plain: bool = False) -> list[int]:
         """Return the indices of a task's runs under a hazard, in the order of `methods` where some are named.
@@ -165,13 +164,14 @@ def outside(signals: Signals, indices: Sequence[int]) -> pd.DataFrame:
             return float(taken[0] / taken[1])
 
         low, high = bootstrap_interval(groups, share)
-        mine, hazard = signals.monitored[signals.steps(index)], signals.hazard(index)
+        mine, bounds = signals.monitored[signals.steps(index)], signals.facts["runs"][index]["bounds"]
+        beyond = (np.float32(bounds.get("low", -np.inf)), np.float32(bounds.get("high", np.inf)))  # of an interval
         found.append(
             {
                 "label": signals.rows[index].label, "seeds": len(groups), "episodes": len(counts),
                 "steps": int(counts[:, 1].sum()), "outside": share(np.arange(len(counts))), "low": low, "high": high,
-                "below": float((mine < np.float32(hazard.low)).mean()),
-                "above": float((mine > np.float32(hazard.high)).mean()),
+                "below": float((mine < beyond[0]).mean()),
+                "above": float((mine > beyond[1]).mean()),
                 "median": float(np.median(mine)), "width": float(np.ptp(np.quantile(mine, [0.05, 0.95]))),
             }
         )  # fmt: skip
@@ -242,8 +242,8 @@ def _by_task(configs: Sequence[RunConfig]) -> Iterator[tuple[str, RunConfig]]:
     Raises:
         RamacError: two runs of a task have different data.
     """
-    for task in dict.fromkeys(config.task for config in configs):
-        same = [config for config in configs if config.task == task]
+    for task in dict.fromkeys(config.task.name for config in configs):
+        same = [config for config in configs if config.task.name == task]
         recipes = {(c.source, c.size, c.data_seed, c.env_id) for c in same}
         if len(recipes) > 1:
             raise RamacError(f"the runs of {task} have different data: {' and '.join(map(str, recipes))}")
@@ -258,7 +258,9 @@ def _behaviour(config: RunConfig, progress: bool) -> tuple[Float32[np.ndarray, "
     signal = relabel.monitored(data, get_hazard("none", config.task))
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
     shares = {
-        n: relabel.rates(data, preset[config.task]) for n, preset in hazards.PRESETS.items() if config.task in preset
+        n: relabel.rates(data, preset[config.task.name])
+        for n, preset in hazards.PRESETS.items()
+        if config.task.name in preset
     }
     about = {"transitions": len(data), "sha256": data.sha256(), "recipe": dict(data.recipe), "outside": shares}
     return np.quantile(signal, levels, method="inverted_cdf").astype(np.float32), about
@@ -268,10 +270,10 @@ def _record(
     config: RunConfig, stacks: Sequence[Method], facts: Mapping[str, Any], step: int, episodes: int, poses: int
 ) -> tuple[dict[str, Any], list[play.Rollout]]:
     """Return what describes a run, and its recorded episodes."""
-    hazard, env_id = get_hazard(config.hazard, config.task), facts["env_id"]
-    horizon, each = get_task(config.task).horizon, episodes // len(config.seeds)
+    hazard, env_id = config.hazard, facts["env_id"]
+    horizon, each = config.task.horizon, episodes // len(config.seeds)
     seconds = 0.0
-    if config.task == BANDIT:
+    if config.task.is_bandit:
         poses = 0  # it has no body
     else:
         base: Any = make_env(env_id).unwrapped
@@ -286,7 +288,7 @@ def _record(
     described = {
         **row_of(config)._asdict(), "run": config.hash, "env_id": env_id, "step": step, "steps": config.steps,
         "seeds": list(config.seeds), "episodes": each, "horizon": horizon, "step_seconds": seconds,
-        "bounds": asdict(hazard), "config": config.to_json(), "trained": facts.get("made"), "data": facts.get("data"),
+        "bounds": hazard.to_json(), "config": config.to_json(), "trained": facts.get("made"), "data": facts.get("data"),
     }  # fmt: skip
     return described, rollouts
 

@@ -95,7 +95,7 @@ class Row(NamedTuple):
 def row_of(config: RunConfig) -> Row:
     """Return a run's row."""
     risk = str(getattr(config.settings, "risk", ""))
-    return Row(config.method, config.task, config.hazard, risk, config.alpha, options(config))
+    return Row(config.method.name, config.task.name, config.hazard.name, risk, config.alpha, options(config))
 
 
 def row_from(facts: Mapping[str, Any]) -> Row:

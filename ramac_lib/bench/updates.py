@@ -53,7 +53,7 @@ BLOCKS = 10  # timed blocks of updates that the given seconds are cut into
 
 
 def synthetic_data(task: str, size: int = 50_000) -> Dataset:
-    """Return random transitions of the task's real sizes, each an episode of its own; speed asks nothing more of data.
+    """Return random transitions of the task's real sizes, in episodes of a thousand; speed asks nothing more of data.
 
     Raises:
         RamacError: an unknown task.
@@ -63,14 +63,14 @@ def synthetic_data(task: str, size: int = 50_000) -> Dataset:
     widths = [int(np.prod(space.shape or ())) for space in (env.observation_space, env.action_space)]
     env.close()
     rng = np.random.default_rng(0)
-    observations, following = rng.standard_normal((2, size, widths[0]), dtype=np.float32)
+    states = rng.standard_normal((size + 1, widths[0]), dtype=np.float32)
     return Dataset(
-        observations=observations,
+        observations=states[:-1],
         actions=rng.uniform(-1, 1, (size, widths[1])).astype(np.float32),
         rewards=rng.standard_normal(size, dtype=np.float32),
-        next_observations=following,
+        next_observations=states[1:],
         terminals=np.zeros(size, dtype=bool),
-        timeouts=np.ones(size, dtype=bool),
+        timeouts=np.arange(1, size + 1) % 1000 == 0,
         env_id=env_id,
         name=f"synthetic {task}",
     )
@@ -97,23 +97,18 @@ def count_flop(function: Callable[[], Any]) -> int:
     return counter.get_total_flops()
 
 
-def period(config: RunConfig) -> int:
-    """Return after how many updates a method's work repeats: ORAAC's residual moves at every second one."""
-    return getattr(config.settings, "policy_every", 1)
-
-
 def time_goes(config: RunConfig, data: Dataset) -> dict[str, float]:
     """Return the shares of one seed's update that `breakdown` tells apart; on the CPU."""
-    unit = period(config)
-    _, every = updaters(config, data, Engine(torch.device("cpu")))
+    stacks, every = updaters(config, data, Engine(torch.device("cpu")))
+    unit = stacks[0].period
     advance(every, 2 * unit)
     return breakdown(lambda: advance(every, 4 * unit))
 
 
 def update_flop(config: RunConfig, data: Dataset) -> float:
     """Return the operations of one update of one seed, the mean over the method's period; counted on the CPU."""
-    _, every = updaters(config, data, Engine(torch.device("cpu")))
-    return count_flop(lambda: advance(every, period(config))) / period(config)
+    stacks, every = updaters(config, data, Engine(torch.device("cpu")))
+    return count_flop(lambda: advance(every, stacks[0].period)) / stacks[0].period
 
 
 # -- time -----------------------------------------------------------------------------------------------------------
@@ -123,6 +118,8 @@ def updaters(
     config: RunConfig, data: Dataset, engine: Engine, chunk: int | None = None
 ) -> tuple[list[Method], list[Update]]:
     """Return a run's seeds in stacks of `chunk` (all if None), and the functions that make an update of each."""
+    if "costs" in config.method.needs and data.costs is None:
+        data = data.with_(costs=np.zeros(len(data), np.float32))
     replay, seeds = Replay(data, engine.device), config.seeds
     chunk = chunk or len(seeds)
     stacks = [build(config, data, engine.device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
@@ -182,11 +179,12 @@ def time_updates(
         chunk: seeds of one stack (all if None); the stacks are worked through one after another.
         seconds: how long to measure, beyond the warm-up.
     """
-    unit, device = period(config), engine.device
+    device = engine.device
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    _, every = updaters(config, data, engine, chunk)
+    stacks, every = updaters(config, data, engine, chunk)
+    unit = stacks[0].period
     warm = 2 * unit if engine.mode == "eager" else 5 * unit  # allocations, compilation or capture, Adam's state
     advance(every, warm)
     once = seconds_of(lambda: advance(every, unit), device)
@@ -250,7 +248,7 @@ def row(job: Job, seconds: float, flop: float, rate: float, memory: float | None
     """
     gflop, seeds = flop / 1e9, len(job.config.seeds)
     floor = seeds * gflop / rate
-    how = (job.config.method, job.options, seeds, job.chunk, job.engine.mode, job.engine.precision)
+    how = (job.config.method.name, job.options, seeds, job.chunk, job.engine.mode, job.engine.precision)
     values = (*how, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
     return dict(zip(COLUMNS, (*values, None if memory is None else memory / 1e6), strict=True))
 
@@ -313,10 +311,10 @@ def bench(
                 Engine(torch.device("cpu")).prepare()
                 flop[of_one.hash] = update_flop(of_one, data)
                 if target.type == "cpu" and not job.options:
-                    goes[config.method] = time_goes(of_one, data)
-            if job.config.method != beside:
+                    goes[config.method.name] = time_goes(of_one, data)
+            if job.config.method.name != beside:
                 # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
-                beside = job.config.method
+                beside = job.config.method.name
                 Engine(target).prepare()
                 rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
             job.engine.prepare()

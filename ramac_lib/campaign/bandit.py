@@ -24,15 +24,15 @@ from tqdm.auto import tqdm
 from ramac_lib.datasets.bandit import dataset
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods import METHODS, get_method
+from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
 from ramac_lib.system.processes import end_with_parent
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
-from ramac_lib.training.config import make_config
+from ramac_lib.training.config import RunConfig, make_config
 from ramac_lib.training.engine import get_engine
-from ramac_lib.training.evaluators import draw_actions
+from ramac_lib.training.evaluators import ExactBandit, draw_actions
 
 EPOCH = 5  # updates in an epoch: our reading of the paper's 1000 epochs, whose length it does not say
 COUNTED, SHOWN = 20_000, 1_000  # actions behind the final numbers; those kept for figures and counted on the way
@@ -128,7 +128,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
     """Train a cell, write its file and return the seconds it took."""
     torch.set_num_threads(1)
     began = time.monotonic()
-    trainer = train(
+    run = train(
         cell.method,
         [cell.seed],
         cell.steps,
@@ -139,14 +139,13 @@ def run_cell(cell: Cell, folder: Path) -> float:
         bandit=cell.bandit,
         count=SHOWN,
     )
-    (stack,) = trainer.stacks
-    counted = {step: actions[0] for step, actions in sorted(trainer.snapshots.items())}
-    counted[trainer.step] = draw_actions(stack, COUNTED)[0]
+    counted = {step: actions[0] for step, actions in sorted(run.actions.items())}
+    counted[cell.steps] = draw_actions(run.stack, COUNTED)[0]
     rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
     seconds = time.monotonic() - began
-    shown = np.stack([a[0, :SHOWN] for _, a in sorted(trainer.snapshots.items())]).astype(np.float16)
+    shown = np.stack([a[0, :SHOWN] for _, a in sorted(run.actions.items())]).astype(np.float16)
     facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu"))}
-    facts["settings"] = trainer.config.to_json()["settings"]
+    facts["settings"] = run.config.to_json()["settings"]
     with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
     return seconds
@@ -241,26 +240,19 @@ ALL_METHODS = tuple(METHODS)
 Array = np.ndarray
 
 
-class SnapshotTrainer(loop.Trainer):
-    """The training loop, which at each evaluation draws `count` actions of every seed in place of rollouts.
+@dataclass(frozen=True)
+class Trained:
+    """A method trained on the bandit: its stack of seeds, its log, and update → actions (seeds, count, 2)."""
 
-    Attributes:
-        snapshots: update → actions (seeds, count, 2).
-    """
-
-    count = 4000
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.snapshots: dict[int, Float[Array, "seeds count 2"]] = {}
-
-    def _evaluate(self) -> None:
-        self.snapshots[self.step] = np.concatenate([draw_actions(stack, self.count) for stack in self.stacks])
+    config: RunConfig
+    stack: Method
+    metrics: pd.DataFrame
+    actions: dict[int, Float[Array, "seeds count 2"]]
 
     @property
-    def actions(self) -> Float[Array, "seeds count 2"]:
+    def last(self) -> Float[Array, "seeds count 2"]:
         """What the policies do at the end of training."""
-        return self.snapshots[self.step]
+        return self.actions[max(self.actions)]
 
 
 def train(
@@ -274,8 +266,8 @@ def train(
     precision: str = "auto",
     bandit: Bandit | None = None,
     count: int = 4000,
-) -> SnapshotTrainer:
-    """Train a method on the bandit's data and return it with its actions every `every` updates (default: at the end).
+) -> Trained:
+    """Train a method on the bandit's data; return it with its actions every `every` updates (default: at the end).
 
     Args:
         options: settings that depart from the method's own on the bandit.
@@ -289,7 +281,8 @@ def train(
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = loop.Schedule(eval_every=every or steps)
     data = dataset(bandit=bandit) if bandit else loop.load_data(config, progress=False)
-    trainer = SnapshotTrainer(config, data, get_engine(device, precision=precision), schedule=schedule)
-    trainer.count = count
+    evaluator = ExactBandit(bandit, count)
+    engine = get_engine(device, precision=precision)
+    trainer = loop.Trainer(config, data, engine, schedule=schedule, evaluator=evaluator)
     trainer.run(progress=False)
-    return trainer
+    return Trained(config, trainer.stacks[0], trainer.metrics, evaluator.actions)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ramac_lib.envs.tasks import BANDIT, ROBOTS
+from ramac_lib.envs.tasks import ROBOTS, get_task
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.training.config import RunConfig, make_config, parse_options
 
@@ -68,7 +68,7 @@ class Grid:
         """Return the grid's cells, those of a task beside each other."""
         found: dict[str, Cell] = {}
         for task in dict.fromkeys(self.tasks):
-            for hazard in dict.fromkeys("none" if task == BANDIT else h for h in self.hazards):
+            for hazard in dict.fromkeys("none" if get_task(task).is_bandit else h for h in self.hazards):
                 for row in dict.fromkeys(self.rows):
                     cell = Cell(row, self._config(row, task, hazard))
                     twin = next((c for c in found.values() if c.config.hash == cell.config.hash), None)
@@ -130,7 +130,7 @@ class Cell:
     def name(self) -> str:
         """The cell's folder: letters, digits, '.', '_' and '-' only."""
         row = re.sub(r"[^A-Za-z0-9._-]", "-", self.row.replace(":", "_").replace(",", "_"))
-        return f"{self.config.task}.{self.config.hazard}.{row}"
+        return f"{self.config.task}.{self.config.hazard.name}.{row}"
 
 
 def parse_row(row: str) -> tuple[str, dict[str, str]]:
@@ -200,4 +200,4 @@ def choose(profile: str | None, changes: Mapping[str, Any], there: Grid | None) 
 
 def tasks_of(cells: Sequence[Cell]) -> list[RunConfig]:
     """Return one config for each task among the cells, for its data to be built."""
-    return list({cell.config.task: cell.config for cell in cells}.values())
+    return list({cell.config.task.name: cell.config for cell in cells}.values())

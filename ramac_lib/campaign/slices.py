@@ -88,7 +88,8 @@ _kept: dict[Any, tuple[Dataset, dict[str, Any]]] = {}
 
 def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
     """Return a run's data and facts; the last few are kept."""
-    key = (config.task, config.source, config.size, config.data_seed, config.hazard, config.env_id)
+    costs = "costs" in config.method.needs
+    key = (config.task, config.source, config.size, config.data_seed, config.hazard.name, config.env_id, costs)
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
@@ -140,7 +141,7 @@ def run_slice(job: Job, tick: Tick) -> Outcome:
 def time_episode(trainer: Trainer, episodes: int = 3) -> float:
     """Return how many seconds an episode of each seed takes now."""
     began = time.monotonic()
-    evaluators.evaluate(trainer.stacks[0], trainer.data.env_id, trainer.hazard, trainer.task.horizon, episodes)
+    evaluators.evaluate(trainer.stacks[0], trainer.data.env_id, config.hazard, config.task.horizon, episodes)
     return len(trainer.stacks) * (time.monotonic() - began) / episodes
 
 

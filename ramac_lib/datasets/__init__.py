@@ -6,7 +6,7 @@ from typing import Any
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import subsample, summary
-from ramac_lib.envs.tasks import BANDIT, get_task
+from ramac_lib.envs.tasks import Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
 
 SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
@@ -15,7 +15,7 @@ __all__ = ["SOURCES", "Dataset", "load", "subsample", "summary"]
 
 
 def load(
-    task: str,
+    task: str | Task,
     source: str = "bundled",
     *,
     size: int | None = None,
@@ -26,7 +26,7 @@ def load(
     """Return a task's data from a source; each source's module is imported only when it is asked for.
 
     Args:
-        task: one of `ramac_lib.envs.tasks.TASKS`.
+        task: one of `ramac_lib.envs.tasks.TASKS`, by name or itself.
         source: one of `SOURCES`; the Risky Bandit's ``bundled`` data are drawn from its exact law.
         size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
         seed: of the rollouts, or of the episodes kept.
@@ -36,7 +36,8 @@ def load(
     Raises:
         RamacError: an unknown task or source, or what the source itself refuses.
     """
-    get_task(task)
+    chosen = get_task(task)
+    task = chosen.name
     if size is not None and size < 1:
         raise RamacError(f"size is {size}; expected at least 1")
     if source.startswith("minari:"):
@@ -49,6 +50,8 @@ def load(
         kind = "file"
     else:
         raise unknown("source", source, SOURCES)
+    if chosen.gymnasium_id is not None and kind not in ("file", "minari:"):
+        raise RamacError(f"the task {task} has no data in the source {source}; expected the path of an HDF5 file")
     if env_id is not None and kind not in ("d4rl", "file"):
         raise RamacError(f"the source {source} knows its environment; expected no env_id beside it")
 
@@ -69,7 +72,7 @@ def load(
 
         return subsample(minari.load(source.removeprefix("minari:"), task, progress=progress), size, seed)
     wanted: dict[str, Any] = {} if size is None else {"size": size}
-    if task == BANDIT:
+    if chosen.is_bandit:
         from ramac_lib.datasets import bandit
 
         return bandit.dataset(seed=seed, **wanted)

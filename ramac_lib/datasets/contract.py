@@ -30,6 +30,7 @@ class Dataset:
         env_id: Gymnasium's id of the environment that the data are from.
         name: where the data came from, for messages: a file's path, or ``bundled hopper-medium-expert``.
         recipe: what rebuilds these very data (source, task, size, seed, hazard …), for a run's config.
+        costs: shape (N,), ≥ 0, where the data have them; of the transition that enters a forbidden state.
 
     Raises:
         RamacError: one sentence naming the source, the key and what was expected.
@@ -44,6 +45,7 @@ class Dataset:
     env_id: str
     name: str = "dataset"
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    costs: Float32[np.ndarray, " N"] | None = None
 
     def __post_init__(self) -> None:
         validate(self)
@@ -52,11 +54,12 @@ class Dataset:
         return len(self.rewards)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the six arrays by key, in the contract's order."""
-        return {key: getattr(self, key) for key in KEYS}
+        """Return the six arrays by key, in the contract's order, and ``costs`` last where there are any."""
+        costs = {} if self.costs is None else {"costs": self.costs}
+        return {key: getattr(self, key) for key in KEYS} | costs
 
     def sha256(self) -> str:
-        """Return the hash of the six arrays' bytes (name and recipe do not count)."""
+        """Return the hash of the arrays' bytes (name and recipe do not count)."""
         digest = hashlib.sha256()
         for key, array in self.arrays().items():
             digest.update(f"{key}{array.dtype.str}{array.shape}".encode())
@@ -100,7 +103,7 @@ def validate(data: Dataset) -> None:
     if n == 0:
         raise refuse("rewards", "holds no transitions; at least one is needed")
     for key, array in data.arrays().items():
-        want: type[np.generic] = np.float32 if key in FLOATS else np.bool_
+        want: type[np.generic] = np.bool_ if key in FLAGS else np.float32
         if array.dtype != want:
             raise refuse(key, f"has dtype {array.dtype}; expected {np.dtype(want)}")
         ndim = 2 if key in ("observations", "actions", "next_observations") else 1
@@ -110,7 +113,7 @@ def validate(data: Dataset) -> None:
             raise refuse(key, "has no columns; expected at least one")
         if len(array) != n:
             raise refuse(key, f"has {len(array)} rows; expected {n}, as many as rewards")
-        if key in FLOATS and not np.isfinite(array).all():
+        if key not in FLAGS and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise refuse(key, f"is NaN or infinite at row {row}; expected finite numbers")
     if data.observations.shape != data.next_observations.shape:
@@ -118,6 +121,9 @@ def validate(data: Dataset) -> None:
             "next_observations",
             f"has shape {data.next_observations.shape}; expected that of observations, {data.observations.shape}",
         )
+    if data.costs is not None and data.costs.min() < 0:
+        row = int(np.argmin(data.costs))
+        raise refuse("costs", f"is {data.costs[row]:g} at row {row}; expected numbers ≥ 0")
     largest = np.abs(data.actions).max()
     if largest > 1 + 1e-5:
         raise refuse("actions", f"reaches {largest:.4g}; expected values in [-1, 1]")

@@ -43,7 +43,8 @@ def subsample(data: Dataset, size: int | None, seed: int = 0) -> Dataset:
 
 def concatenate(parts: Sequence[Dataset], name: str, recipe: dict[str, Any]) -> Dataset:
     """Return the parts one after the other; an episode cut by a part's end counts as timed out there."""
-    arrays = {key: np.concatenate([getattr(part, key) for part in parts]) for key in KEYS}
+    keys = [key for key in (*KEYS, "costs") if all(key in part.arrays() for part in parts)]
+    arrays: dict[str, Any] = {key: np.concatenate([part.arrays()[key] for part in parts]) for key in keys}
     ends = np.cumsum([len(part) for part in parts]) - 1
     arrays["timeouts"][ends] |= ~arrays["terminals"][ends]
     return Dataset(**arrays, env_id=parts[0].env_id, name=name, recipe=recipe)

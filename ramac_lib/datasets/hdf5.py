@@ -27,7 +27,7 @@ def load_file(
     *,
     mark_breaks: bool = False,
 ) -> Dataset:
-    """Read a file in D4RL's layout: six arrays, converted to float32 and bool.
+    """Read a file in D4RL's layout: six arrays, and ``costs`` where it has them, converted to float32 and bool.
 
     The file's own ``next_observations`` are used: the next row's observation is, after a fall, another episode's.
 
@@ -45,7 +45,8 @@ def load_file(
     path = Path(path)
     with _open(path) as file:
         try:
-            arrays: dict[str, Any] = {key: _read(file, path, key) for key in KEYS}
+            keys = (*KEYS, "costs") if "costs" in file else KEYS
+            arrays: dict[str, Any] = {key: _read(file, path, key) for key in keys}
             stored = {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
         except OSError as error:
             raise RamacError(f"{path} is damaged: expected readable HDF5 data ({_reason(error)})") from error
@@ -64,7 +65,7 @@ def load_file(
 
 
 def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the six arrays in D4RL's layout, uncompressed, with env_id, recipe and hash as attributes.
+    """Write the arrays in D4RL's layout, uncompressed, with env_id, recipe and hash as attributes.
 
     The file appears whole or not at all.
 
@@ -128,7 +129,7 @@ def _array(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
 
 def _read(file: h5py.File, path: Path, key: str) -> np.ndarray:
     array = _array(file, path, key)[()]
-    if key in (*FLAGS, "rewards") and array.ndim == 2 and array.shape[1] == 1:
+    if key in (*FLAGS, "rewards", "costs") and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]  # D4RL itself accepts columns here
     if key in FLAGS:
         if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():

@@ -1,39 +1,53 @@
-"""Data under a hazard: which transitions violate it, and rewards with its penalties."""
+"""Data under a hazard: which transitions violate it, rewards with its penalties, violations as costs."""
 
-from dataclasses import asdict
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs.hazards import Hazard, decide
+from ramac_lib.envs.hazards import Hazard, Outcome
 from ramac_lib.system.errors import RamacError
+
+
+def _judged(data: Dataset, hazard: Hazard, uniforms: Float[np.ndarray, " N"]) -> Outcome:
+    if problem := hazard.check(data.next_observations.shape[1]):
+        raise RamacError(f"{data.name}: next_observations has {problem}")
+    return hazard.decide(data.observations, data.actions, data.next_observations, uniforms)
 
 
 def monitored(data: Dataset, hazard: Hazard) -> Float32[np.ndarray, " N"]:
     """Return the monitored signal of each transition.
 
     Raises:
-        RamacError: the data's observations have no such entry.
+        RamacError: the data's observations lack what the hazard watches.
     """
-    width = data.next_observations.shape[1]
-    if hazard.signal >= width:
-        raise RamacError(
-            f"{data.name}: next_observations has {width} columns; the hazard monitors column {hazard.signal}"
-        )
-    return data.next_observations[:, hazard.signal]
+    violations(data, hazard)
+    return hazard.monitored(data.next_observations)
 
 
 def violations(data: Dataset, hazard: Hazard) -> Bool[np.ndarray, " N"]:
-    """Return which transitions leave the safe range."""
-    signals = monitored(data, hazard)
-    return decide(hazard, signals, np.ones(len(data), np.float32)).violation
+    """Return which transitions violate the hazard.
+
+    Raises:
+        RamacError: as `monitored`.
+    """
+    return _judged(data, hazard, np.ones(len(data), np.float32)).violation
 
 
 def rates(data: Dataset, hazard: Hazard) -> float:
-    """Return the share of transitions that leave the safe range."""
+    """Return the share of transitions that violate the hazard."""
     return float(violations(data, hazard).mean())
+
+
+def with_costs(data: Dataset, hazard: Hazard) -> Dataset:
+    """Return the data with costs: those that they have, else 1 for each violation of the hazard and 0 elsewhere.
+
+    A cost belongs to the transition that enters the forbidden state, as in DSRL (Liu et al. 2024).
+    """
+    if data.costs is not None:
+        return data
+    return data.with_(costs=violations(data, hazard).astype(np.float32))
 
 
 def relabel(data: Dataset, hazard: Hazard, seed: int = 0, uniforms: Float[np.ndarray, " N"] | None = None) -> Dataset:
@@ -55,9 +69,8 @@ def relabel(data: Dataset, hazard: Hazard, seed: int = 0, uniforms: Float[np.nda
         uniforms = np.random.default_rng([crc32(b"hazard"), seed]).random(len(data), dtype=np.float32)
     if len(uniforms) != len(data):
         raise RamacError(f"{data.name}: {len(uniforms)} draws for {len(data)} transitions; expected one each")
-    signals = monitored(data, hazard)
-    outcome = decide(hazard, signals, uniforms)
-    recipe = {**data.recipe, "hazard": asdict(hazard), "hazard_seed": seed}
+    outcome = _judged(data, hazard, uniforms)
+    recipe = {**data.recipe, "hazard": hazard.to_json(), "hazard_seed": seed}
     rewards = data.rewards + outcome.penalty
     if not (outcome.ends & ~data.terminals).any():
         return data.with_(rewards=rewards, recipe=recipe)

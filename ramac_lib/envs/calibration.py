@@ -29,7 +29,7 @@ from scipy.optimize import brentq
 
 from ramac_lib.envs.behaviour import stages
 from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
-from ramac_lib.envs.hazards import PAPER, Hazard, decide
+from ramac_lib.envs.hazards import PAPER, Hazard
 from ramac_lib.envs.tasks import HORIZONS, get_task
 from ramac_lib.system.processes import worker_map
 
@@ -83,7 +83,7 @@ def calibrate(task: str, episodes: int = EPISODES, seed: int = 0, workers: int |
     share, low, high = _threshold(e, r)
     if share > LARGEST_SHARE and chosen.quality != "medium-expert":
         return calibrate(f"{chosen.env}-medium-expert", episodes, seed, workers)
-    hazard = Hazard(signal, low, high, 0.0, 0.0)
+    hazard = Interval(signal, low, high, 0.0, 0.0)
     counts_e, counts_r = _violations(hazard, e), _violations(hazard, r)
     probability = _digits(brentq(lambda p: 1 - np.mean((1 - p) ** counts_e) - HIT_PROBABILITY, 0, 1))
     net = probability * (counts_e.mean() - counts_r.mean())
@@ -100,7 +100,7 @@ def _threshold(e: list[np.ndarray], r: list[np.ndarray]) -> tuple[float, float, 
             (_digits(np.quantile(signals, rate)), inf),
             (-inf, _digits(np.quantile(signals, 1 - rate))),
         ):
-            hazard = Hazard(0, low, high, 0.0, 0.0)
+            hazard = Interval(0, low, high, 0.0, 0.0)
             of_e, of_r = _violations(hazard, e), _violations(hazard, r)
             if of_e.sum() >= LEAST_RATE * len(signals):
                 candidates.append((float(of_r.mean() / of_e.mean()), of_e.mean(), low, high))
@@ -108,8 +108,8 @@ def _threshold(e: list[np.ndarray], r: list[np.ndarray]) -> tuple[float, float, 
     return share, low, high
 
 
-def _violations(hazard: Hazard, signals: list[np.ndarray]) -> np.ndarray:
-    return np.array([decide(hazard, x, np.ones(len(x))).violation.sum() for x in signals])
+def _violations(hazard: Interval, signals: list[np.ndarray]) -> np.ndarray:
+    return np.array([hazard.outside(x).sum() for x in signals])
 
 
 def _digits(value: float) -> float:

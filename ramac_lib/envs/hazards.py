@@ -1,11 +1,14 @@
-"""Stochastic-D4RL's hazards: rare penalties where a monitored signal leaves its safe range.
+"""Hazards: rare penalties for steps (s, a, s′) that a predicate forbids.
 
-`decide` alone says what is a violation and what it costs; relabelled data and the live wrapper both ask it.
-The signal is an entry of the *next* observation, as in the paper's released environments.
+`Hazard.decide` alone says what is a violation and what it costs; relabelled data and the live wrapper both ask it. Two
+kinds of predicate are here: an `Interval` that a monitored entry of the *next* observation must not leave, as in the
+paper's released environments, and a `Region` of discs and polygons that a position must not enter. A hazard of one's
+own is a subclass; `register_hazard` gives it a name for a task.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -13,18 +16,96 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from jaxtyping import Bool, Float, Float32
+from matplotlib.path import Path as Outline
 
-from ramac_lib.envs.tasks import TASKS, get_task
+from ramac_lib.envs.tasks import TASKS, Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
+
+Array = np.ndarray
+Numbers = float | Float[Array, "*N"]
+
+
+class Outcome(NamedTuple):
+    """What a hazard does to each of N steps."""
+
+    violation: Bool[Array, "*N"]
+    penalty: Float32[Array, "*N"]
+    ends: Bool[Array, "*N"]
+
+
+class Hazard(ABC):
+    """A predicate on steps, and what violating it may cost.
+
+    Attributes:
+        name: what `get_hazard` finds it under; empty for one that has no name.
+    """
+
+    name: str = ""
+
+    @abstractmethod
+    def risk(
+        self,
+        observations: Float[Array, "*N s"],
+        actions: Float[Array, "*N a"],
+        next_observations: Float[Array, "*N s"],
+    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+        """Return which steps are violations, the probability that such a step is penalised, and the penalty (≤ 0)."""
+
+    def ends(self, next_observations: Float[Array, "*N s"]) -> Bool[Array, "*N"]:
+        """Return after which steps the hazard ends the episode: none, unless it says so."""
+        return np.zeros(np.shape(next_observations)[:-1], bool)
+
+    def monitored(self, next_observations: Float[Array, "*N s"]) -> Float32[Array, "*N"]:
+        """Return the number that figures show of each step: 0, unless the hazard watches one."""
+        return np.zeros(np.shape(next_observations)[:-1], np.float32)
+
+    def check(self, width: int) -> str | None:
+        """Return what is wrong with observations of `width` entries, None where nothing is."""
+        return None
+
+    @property
+    def strikes(self) -> bool:
+        """Whether it ever penalises; a hazard that does not must not hide what an environment reports itself."""
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it is as plain data, for recipes and records."""
+        return {"kind": type(self).__name__, "name": self.name}
+
+    def decide(
+        self,
+        observations: Float[Array, "*N s"],
+        actions: Float[Array, "*N a"],
+        next_observations: Float[Array, "*N s"],
+        uniforms: Float[Array, "*M"],
+    ) -> Outcome:
+        """Return violation, penalty and end of episode of steps, given draws from U[0, 1).
+
+        Args:
+            uniforms: shape (N,), or (D, N) to let each step meet D draws; the penalty has its shape.
+        """
+        violation, probability, penalty = self.risk(observations, actions, next_observations)
+        strikes = violation & (np.asarray(uniforms) < probability)
+        return Outcome(violation, strikes * np.float32(penalty), self.ends(next_observations))
+
+
+def _check_cost(penalty: float, probability: float) -> None:
+    if not (isfinite(penalty) and penalty <= 0):
+        raise RamacError(f"hazard: penalty is {penalty}; expected a finite number ≤ 0, added to rewards")
+    if not 0 <= probability <= 1:
+        raise RamacError(f"hazard: probability is {probability}; expected a number in [0, 1]")
 
 
 @dataclass(frozen=True)
-class Hazard:
+class Interval(Hazard):
     """A signal's safe range and what leaving it may cost.
+
+    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored data: a
+    live step and the same step read from a file are judged alike.
 
     Args:
         signal: index of the monitored entry of the next observation.
-        low, high: the safe range; a violation lies strictly outside (in float32, as data are stored).
+        low, high: the safe range; a violation lies strictly outside.
         penalty: added to the reward (≤ 0) when the hazard strikes.
         probability: that it strikes in a step of violation, independently of all other steps.
         limit: the episode ends when |signal| > limit (no such rule if infinite).
@@ -39,77 +120,216 @@ class Hazard:
     penalty: float
     probability: float
     limit: float = inf
+    name: str = field(default="", compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.signal < 0:
             raise RamacError(f"hazard: signal is {self.signal}; expected an index into an observation, from 0")
         if not self.low <= self.high:
             raise RamacError(f"hazard: the range [{self.low}, {self.high}] is empty; expected low ≤ high")
-        if not (isfinite(self.penalty) and self.penalty <= 0):
-            raise RamacError(f"hazard: penalty is {self.penalty}; expected a finite number ≤ 0, added to rewards")
-        if not 0 <= self.probability <= 1:
-            raise RamacError(f"hazard: probability is {self.probability}; expected a number in [0, 1]")
+        _check_cost(self.penalty, self.probability)
         if not self.limit > 0:
             raise RamacError(f"hazard: limit is {self.limit}; expected a positive number")
+
+    def outside(self, signals: Float[Array, "*N"]) -> Bool[Array, "*N"]:
+        """Return which signals lie outside the safe range."""
+        signals = np.asarray(signals, np.float32)
+        return np.logical_or(signals < np.float32(self.low), signals > np.float32(self.high))
+
+    def monitored(self, next_observations: Float[Array, "*N s"]) -> Float32[Array, "*N"]:
+        """Return the monitored entry of each next observation."""
+        return np.asarray(next_observations[..., self.signal], np.float32)
+
+    def risk(
+        self,
+        observations: Float[Array, "*N s"],
+        actions: Float[Array, "*N a"],
+        next_observations: Float[Array, "*N s"],
+    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+        """Return which steps leave the range, and what that may cost."""
+        return self.outside(self.monitored(next_observations)), self.probability, self.penalty
+
+    def ends(self, next_observations: Float[Array, "*N s"]) -> Bool[Array, "*N"]:
+        """Return where the signal's magnitude exceeds the limit."""
+        return np.abs(self.monitored(next_observations)) > np.float32(self.limit)
+
+    def check(self, width: int) -> str | None:
+        """Refuse observations that lack the monitored entry."""
+        return None if self.signal < width else f"{width} columns; the hazard monitors column {self.signal}"
+
+    @property
+    def strikes(self) -> bool:
+        """Whether its probability is above 0."""
+        return self.probability > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its fields but the name."""
+        return {key: value for key, value in asdict(self).items() if key != "name"}
+
+
+@dataclass(frozen=True)
+class Area:
+    """A disc or a polygon of the plane, with a risk of its own.
+
+    Args:
+        centre, radius: of a disc, closed.
+        corners: of a polygon, in order.
+        penalty, probability: as an interval's.
+
+    Raises:
+        RamacError: neither a disc nor a polygon of three corners, or a wrong penalty or probability.
+    """
+
+    penalty: float
+    probability: float
+    centre: tuple[float, float] | None = None
+    radius: float = 0.0
+    corners: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_cost(self.penalty, self.probability)
+        if (self.centre is None) == (len(self.corners) < 3) or (self.centre is not None and not self.radius > 0):
+            raise RamacError("hazard: an area is a disc (centre and a radius above 0) or a polygon of three corners")
+
+    def contains(self, points: Float[Array, "*N 2"]) -> Bool[Array, "*N"]:
+        """Return which points lie in the area."""
+        points = np.asarray(points, np.float64)
+        if self.centre is not None:
+            return np.hypot(*np.moveaxis(points - np.asarray(self.centre), -1, 0)) <= self.radius
+        inside = Outline(np.asarray(self.corners)).contains_points(points.reshape(-1, 2))
+        return inside.reshape(points.shape[:-1])
+
+
+@dataclass(frozen=True)
+class Region(Hazard):
+    """Areas that two entries of the next observation must not enter; where several overlap, the first one counts.
+
+    Args:
+        areas: each with its own probability and penalty.
+        axes: the two entries that are the position.
+
+    Raises:
+        RamacError: no areas, or axes that are not two different entries.
+    """
+
+    areas: tuple[Area, ...]
+    axes: tuple[int, int] = (0, 1)
+    name: str = field(default="", compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.areas:
+            raise RamacError("hazard: a region has no areas; expected at least one")
+        if len(set(self.axes)) != 2 or min(self.axes) < 0:
+            raise RamacError(f"hazard: the axes of a region are {self.axes}; expected two different entries, from 0")
+
+    def _inside(self, next_observations: Float[Array, "*N s"]) -> Bool[Array, "A *N"]:
+        points = np.asarray(next_observations)[..., list(self.axes)]
+        return np.stack([area.contains(points) for area in self.areas])
+
+    def monitored(self, next_observations: Float[Array, "*N s"]) -> Float32[Array, "*N"]:
+        """Return the number of areas that each position lies in."""
+        return self._inside(next_observations).sum(axis=0).astype(np.float32)
+
+    def risk(
+        self,
+        observations: Float[Array, "*N s"],
+        actions: Float[Array, "*N a"],
+        next_observations: Float[Array, "*N s"],
+    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+        """Return which steps end in an area, and that area's risk."""
+        inside = self._inside(next_observations)
+        first = inside.argmax(axis=0)
+        probabilities = np.array([area.probability for area in self.areas])
+        penalties = np.array([area.penalty for area in self.areas])
+        return np.asarray(inside.any(axis=0)), probabilities[first], penalties[first]
+
+    def check(self, width: int) -> str | None:
+        """Refuse observations that lack the position's entries."""
+        return None if max(self.axes) < width else f"{width} columns; the region's position is in columns {self.axes}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return areas and axes."""
+        return {"areas": [asdict(area) for area in self.areas], "axes": list(self.axes)}
+
+
+def hazard_from_json(data: Mapping[str, Any]) -> Hazard:
+    """Return the interval or region that `to_json` wrote.
+
+    Raises:
+        RamacError: it is neither.
+    """
+    if "areas" in data:
+        areas = [{k: _tuples(v) for k, v in area.items()} for area in data["areas"]]
+        return Region(tuple(Area(**area) for area in areas), tuple(data["axes"]))
+    if "signal" not in data:
+        raise RamacError(f"a hazard of the kind {data.get('kind')!r} cannot be made from a record; register it by name")
+    return Interval(**data)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 PITCH, VELOCITY = 1, 8  # of Hopper's and Walker2d's torso, rad; of HalfCheetah along x, m/s
 
 # Released configuration of Stochastic-D4RL. Pose tasks end at twice the upper bound (Hopper medium-expert: never).
 PAPER = {
-    "hopper-medium-expert": Hazard(PITCH, -0.17, 0.04, -50.0, 0.1),
-    "hopper-medium-replay": Hazard(PITCH, -0.1, 0.1, -50.0, 0.1, limit=0.2),
-    "walker2d-medium-expert": Hazard(PITCH, -0.5, 0.5, -30.0, 0.1, limit=1.0),
-    "walker2d-medium-replay": Hazard(PITCH, -0.5, 0.5, -30.0, 0.1, limit=1.0),
-    "halfcheetah-medium-expert": Hazard(VELOCITY, -10.0, 10.0, -70.0, 0.05),
-    "halfcheetah-medium-replay": Hazard(VELOCITY, -5.0, 5.0, -60.0, 0.05),
+    "hopper-medium-expert": Interval(PITCH, -0.17, 0.04, -50.0, 0.1),
+    "hopper-medium-replay": Interval(PITCH, -0.1, 0.1, -50.0, 0.1, limit=0.2),
+    "walker2d-medium-expert": Interval(PITCH, -0.5, 0.5, -30.0, 0.1, limit=1.0),
+    "walker2d-medium-replay": Interval(PITCH, -0.5, 0.5, -30.0, 0.1, limit=1.0),
+    "halfcheetah-medium-expert": Interval(VELOCITY, -10.0, 10.0, -70.0, 0.05),
+    "halfcheetah-medium-replay": Interval(VELOCITY, -5.0, 5.0, -60.0, 0.05),
 }
 # What `ramac_lib.envs.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
 CALIBRATED = {
-    "hopper-medium-expert": Hazard(PITCH, -0.12, inf, -1900.0, 0.0044),
-    "hopper-medium-replay": Hazard(PITCH, -0.093, inf, -510.0, 0.0085),
-    "walker2d-medium-expert": Hazard(PITCH, 0.092, inf, -2000.0, 0.0014),
-    "walker2d-medium-replay": Hazard(PITCH, 0.092, inf, -2000.0, 0.0014),
-    "halfcheetah-medium-expert": Hazard(VELOCITY, -inf, 10.0, -2400.0, 0.0054),
-    "halfcheetah-medium-replay": Hazard(VELOCITY, -inf, 5.4, -230.0, 0.015),
+    "hopper-medium-expert": Interval(PITCH, -0.12, inf, -1900.0, 0.0044),
+    "hopper-medium-replay": Interval(PITCH, -0.093, inf, -510.0, 0.0085),
+    "walker2d-medium-expert": Interval(PITCH, 0.092, inf, -2000.0, 0.0014),
+    "walker2d-medium-replay": Interval(PITCH, 0.092, inf, -2000.0, 0.0014),
+    "halfcheetah-medium-expert": Interval(VELOCITY, -inf, 10.0, -2400.0, 0.0054),
+    "halfcheetah-medium-replay": Interval(VELOCITY, -inf, 5.4, -230.0, 0.015),
 }
 # The signal is still monitored. The bandit's trap is its own and no hazard in this sense.
-NONE = {name: Hazard(PAPER[name].signal if name in PAPER else 0, -inf, inf, 0.0, 0.0) for name in TASKS}
-PRESETS: dict[str, dict[str, Hazard]] = {"paper": PAPER, "calibrated": CALIBRATED, "none": NONE}
+NONE = {name: Interval(PAPER[name].signal if name in PAPER else 0, -inf, inf, 0.0, 0.0) for name in TASKS}
+PRESETS: dict[str, dict[str, Hazard]] = {
+    preset: {task: replace(hazard, name=preset) for task, hazard in hazards.items()}
+    for preset, hazards in (("paper", PAPER), ("calibrated", CALIBRATED), ("none", NONE))
+}
 
 
-def get_hazard(name: str, task: str) -> Hazard:
-    """Return a preset's hazard for a task.
+def get_hazard(name: str, task: str | Task) -> Hazard:
+    """Return a task's hazard of that name; every task has ``none``.
 
     Raises:
-        RamacError: the preset or the task is unknown, or the preset has none for the task.
+        RamacError: the task is unknown, or no such hazard is known, or none for this task.
     """
     if name not in PRESETS:
         raise unknown("hazard", name, PRESETS)
-    if get_task(task).name not in PRESETS[name]:
-        raise RamacError(f"the hazard {name!r} is not defined for {task}; choose none (the trap is the task's own)")
-    return PRESETS[name][task]
+    known, task = PRESETS[name], get_task(task).name
+    if name == "none":
+        known.setdefault(task, Interval(0, -inf, inf, 0.0, 0.0, name=name))
+    if task not in known:
+        choices = ", ".join(preset for preset, hazards in PRESETS.items() if task in hazards and preset != "none")
+        own = " (the trap is the task's own)" if get_task(task).is_bandit else f" or {choices}" * bool(choices)
+        raise RamacError(f"the hazard {name!r} is not defined for {task}; choose none{own}")
+    return known[task]
 
 
-class Outcome(NamedTuple):
-    """What a hazard does to each of N steps."""
+def register_hazard(name: str, task: str | Task, hazard: Hazard) -> Hazard:
+    """Make a hazard of one's own known under a name for a task; return it with that name.
 
-    violation: Bool[np.ndarray, "*N"]
-    penalty: Float32[np.ndarray, "*N"]
-    ends: Bool[np.ndarray, "*N"]
+    Registering an equal one again does nothing.
 
-
-def decide(hazard: Hazard, signals: Float[np.ndarray, "*N"], uniforms: Float[np.ndarray, "*N"]) -> Outcome:
-    """Return violation, penalty and end of episode for monitored signals and draws from U[0, 1).
-
-    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored
-    data: a live step and the same step read from a file are judged alike.
+    Raises:
+        RamacError: the task has another hazard of that name.
     """
-    signals = np.asarray(signals, np.float32)
-    violation = (signals < np.float32(hazard.low)) | (signals > np.float32(hazard.high))
-    strikes = violation & (np.asarray(uniforms) < hazard.probability)
-    penalty = strikes * np.float32(hazard.penalty)
-    return Outcome(violation, penalty, np.abs(signals) > np.float32(hazard.limit))
+    task = get_task(task).name
+    there = PRESETS.get(name, {}).get(task)
+    if there is not None and there != hazard:
+        raise RamacError(f"the hazard {name!r} is registered twice for {task}")
+    object.__setattr__(hazard, "name", name)
+    return PRESETS.setdefault(name, {}).setdefault(task, hazard)
 
 
 class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], RecordConstructorArgs):
@@ -122,29 +342,39 @@ class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.nda
 
     Args:
         env: an environment with vector observations.
-        hazard: the hazard, or its fields as a mapping (so it is recorded in ``env.spec``).
+        hazard: the hazard, or its record as a mapping (so it is recorded in ``env.spec``).
+
+    Raises:
+        RamacError: observations that are no vector, or lack what the hazard watches.
     """
 
     def __init__(self, env: gymnasium.Env, hazard: Hazard | Mapping[str, Any]) -> None:
-        self.hazard = hazard if isinstance(hazard, Hazard) else Hazard(**hazard)
-        RecordConstructorArgs.__init__(self, hazard=asdict(self.hazard))
+        self.hazard = hazard if isinstance(hazard, Hazard) else hazard_from_json(hazard)
+        RecordConstructorArgs.__init__(self, hazard=self.hazard.to_json())
         super().__init__(env)
         shape = env.observation_space.shape
-        if shape is None or len(shape) != 1 or shape[0] <= self.hazard.signal:
-            raise RamacError(
-                f"{env}: observations have shape {shape}; the hazard monitors entry {self.hazard.signal} of a vector"
-            )
+        if shape is None or len(shape) != 1:
+            raise RamacError(f"{env}: observations have shape {shape}; a hazard watches entries of a vector")
+        if problem := self.hazard.check(shape[0]):
+            raise RamacError(f"{env}: observations have {problem}")
+        self._before = np.zeros(shape, np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        """Reset the environment."""
+        self._before, info = self.env.reset(seed=seed, options=options)
+        return self._before, info
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
         """Step the environment, then let the hazard judge the observation that it came to."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        signal = observation[self.hazard.signal]
-        outcome = decide(self.hazard, signal, np.asarray(self.np_random.random()))
+        draw = np.asarray(self.np_random.random())
+        outcome = self.hazard.decide(self._before, action, observation, draw)
+        self._before = observation
         report = {
-            "monitored": float(signal),
+            "monitored": float(self.hazard.monitored(observation)),
             "violation": bool(outcome.violation),
             "penalty": float(outcome.penalty),
         }
         # A hazard that is off must not hide what an environment (the bandit) reports of its own.
-        info = {**info, **report} if self.hazard.probability > 0 else {**report, **info}
+        info = {**info, **report} if self.hazard.strikes else {**report, **info}
         return observation, float(reward) + report["penalty"], terminated or bool(outcome.ends), truncated, info

@@ -1,4 +1,4 @@
-"""Rollouts of the deployed policy under the live hazard."""
+"""Rollouts under the live hazard: many episodes in step with each other, one policy call a step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,12 @@ from torch import Tensor
 from ramac_lib.envs.hazards import Hazard, HazardWrapper
 from ramac_lib.envs.robots import make_env
 from ramac_lib.networks.noise import derive_seed
+from ramac_lib.system.errors import RamacError
 
 DISCOUNT = 0.99
 
-Act = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
+# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends.
+Actor = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
 
 
 def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
@@ -45,7 +47,7 @@ class Rollout:
 
 
 def rollouts(
-    act: Act,
+    act: Actor,
     env_id: str,
     hazard: Hazard | None,
     horizon: int,
@@ -61,20 +63,30 @@ def rollouts(
     dropped for being long, none counted for being short. A row of a finished episode keeps its last observation.
 
     Args:
-        act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1].
+        act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1]; where it has a method ``observe``, that is
+            told each step's rewards and costs (S, E), a cost being 1 for a violation.
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
         poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+
+    Raises:
+        RamacError: actions of another shape than (S, E, a).
     """
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
     envs = [live_env(env_id, hazard, horizon) for _ in runs]
+    observe = getattr(act, "observe", None)
     try:
         first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
         observations = np.stack(first).astype(np.float32)
+        wanted = (len(seeds), episodes, *(envs[0].action_space.shape or ()))
         active = list(range(len(runs)))
         while active:
             stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
-            actions = act(stacked).flatten(0, 1).cpu().numpy()
+            chosen = act(stacked)
+            if tuple(chosen.shape) != wanted:
+                raise RamacError(f"a controller returned actions of shape {tuple(chosen.shape)}; expected {wanted}")
+            actions = chosen.flatten(0, 1).cpu().numpy()
+            told = np.zeros((2, len(runs)), np.float32)
             still = []
             for i in active:
                 observation, reward, terminated, truncated, info = envs[i].step(actions[i])
@@ -83,6 +95,7 @@ def rollouts(
                 run.discounted += DISCOUNT**run.length * float(reward)
                 run.length += 1
                 run.violations += bool(info.get("violation", False))
+                told[:, i] = reward, info.get("violation", False)
                 if record and "monitored" in info:
                     run.monitored.append(float(info["monitored"]))
                     run.violated.append(bool(info["violation"]))
@@ -94,6 +107,8 @@ def rollouts(
                 if not (terminated or truncated):
                     still.append(i)
             active = still
+            if observe is not None:
+                observe(*told.reshape(2, len(seeds), episodes))
     finally:
         for env in envs:
             env.close()

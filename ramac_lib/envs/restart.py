@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
-from torch import Tensor
 
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs.hazards import Hazard, decide
+from ramac_lib.envs.hazards import Hazard
+from ramac_lib.envs.play import Actor
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.networks.noise import derive_seed
@@ -131,7 +131,7 @@ class Returns:
 
 
 def discounted_returns(
-    act: Callable[[Float[Tensor, "1 B s"]], Float[Tensor, "1 B a"]],
+    begin: Callable[[], Actor],
     env_id: str,
     hazard: Hazard | None,
     states: Float32[np.ndarray, "K s"],
@@ -147,7 +147,7 @@ def discounted_returns(
     Rollouts are worked through `TOGETHER` side by side; the policy is called once a step for those that go on.
 
     Args:
-        act: maps observations (1, B, s) to actions (1, B, a) in [−1, 1].
+        begin: returns what acts in a new set of rollouts: observations (1, B, s) to actions (1, B, a) in [−1, 1].
         hazard: the live one; its penalties count, and it may end a rollout.
         keys: of the seeds of the hazard's and the environments' draws.
         done: told of how many rollouts have come to their end.
@@ -161,21 +161,24 @@ def discounted_returns(
         envs = _environments(env_id, len(part))
         for env, k in zip(envs, part, strict=True):
             restore(env, states[which[k]], derive_seed("environment", *keys, first, int(k)) % 2**31)
-        active, chosen = np.arange(len(part)), actions[which[part]]
+        actor, active, before, chosen = begin(), np.arange(len(part)), states[which[part]], actions[which[part]]
         for t in range(horizon):
             stepped = [envs[i].step(action) for i, action in zip(active, chosen, strict=True)]
             observations = np.stack([step[0] for step in stepped]).astype(np.float32)
             rewards = np.array([step[1] for step in stepped], np.float64)
             ends = np.array([step[2] for step in stepped], bool)
             if hazard is not None:
-                outcome = decide(hazard, observations[:, hazard.signal], rng.random(len(active)))
+                outcome = hazard.decide(before, chosen, observations, rng.random(len(active)))
                 rewards, ends = rewards + outcome.penalty, ends | outcome.ends
             values[part[active]] += discount**t * rewards
+            if ends.any() and hasattr(actor, "keep"):
+                actor.keep(np.flatnonzero(~ends))
             active = active[~ends]
             done(int(ends.sum()))
             if len(active) == 0 or t == horizon - 1:
                 break
-            chosen = act(torch.as_tensor(observations[~ends])[None])[0].cpu().numpy()
+            before = observations[~ends]
+            chosen = actor(torch.as_tensor(before)[None])[0].cpu().numpy()
         cut += len(active)
         done(len(active))
     return Returns(values.reshape(len(states), rollouts), cut / len(which))

@@ -5,16 +5,23 @@ from typing import Any
 
 import gymnasium
 import mujoco
+import numpy as np
 
 
 def make_env(env_id: str, **options: Any) -> gymnasium.Env:
     """Return Gymnasium's environment without its passive checker and without a known MuJoCo notice.
 
+    Actions are in [−1, 1]: where the environment's own range is another one, they are scaled to it.
+
     MuJoCo 4 says at each HalfCheetah that its model file uses an attribute that will go; all else that it has
     to say becomes a Python warning instead of a file ``MUJOCO_LOG.TXT`` in the working directory.
     """
     mujoco.set_mju_user_warning(_pass_on)
-    return gymnasium.make(env_id, disable_env_checker=True, **options)
+    env = gymnasium.make(env_id, disable_env_checker=True, **options)
+    space = env.action_space
+    if isinstance(space, gymnasium.spaces.Box) and not ((space.low == -1) & (space.high == 1)).all():
+        env = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    return env
 
 
 def _pass_on(message: object) -> None:

@@ -1,8 +1,8 @@
-"""The six Stochastic-D4RL tasks and the Risky Bandit: what each name stands for, whatever the source."""
+"""The six Stochastic-D4RL tasks and the Risky Bandit: what each name stands for, whatever the source; and one's own."""
 
 from dataclasses import dataclass
 
-from ramac_lib.system.errors import unknown
+from ramac_lib.system.errors import RamacError, unknown
 
 BANDIT = "risky-bandit"
 ENVS = {"hopper": "Hopper", "walker2d": "Walker2d", "halfcheetah": "HalfCheetah"}
@@ -13,16 +13,35 @@ HORIZONS = {"hopper": 500, "walker2d": 500, "halfcheetah": 200}
 
 @dataclass(frozen=True)
 class Task:
-    """One benchmark task, e.g. ``hopper-medium-expert``."""
+    """One benchmark task, e.g. ``hopper-medium-expert``.
+
+    Args:
+        name: as ``--task`` takes it.
+        env: short name of its robot; ``risky-bandit`` for the bandit, empty for a task of one's own.
+        quality: which of the robot's data.
+        horizon: steps at which evaluation episodes are cut.
+        gymnasium_id: of a task of one's own; its data come from a file.
+    """
 
     name: str
     env: str
     quality: str
     horizon: int
+    gymnasium_id: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_bandit(self) -> bool:
+        """Whether it is the Risky Bandit, which has its own trap and no hazard."""
+        return self.env == BANDIT
 
     def env_id(self, version: int = 5) -> str:
         """Return Gymnasium's id: ``-v5`` for bundled and Minari data, ``-v4`` for D4RL files."""
-        if self.env == BANDIT:
+        if self.gymnasium_id is not None:
+            return self.gymnasium_id
+        if self.is_bandit:
             return "RiskyBandit-v0"
         return f"{ENVS[self.env]}-v{version}"
 
@@ -35,17 +54,39 @@ TASKS = {
     },
     BANDIT: Task(BANDIT, BANDIT, "", 1),
 }
+ROBOTS = tuple(name for name in TASKS if name != BANDIT)
 
 
-def get_task(name: str) -> Task:
-    """Return the task of that name.
+def get_task(name: str | Task) -> Task:
+    """Return the task of that name; a task is returned as it is.
 
     Raises:
         RamacError: the name is unknown; the known ones are listed.
     """
+    if isinstance(name, Task):
+        return name
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name]
 
 
-ROBOTS = tuple(name for name in TASKS if name != BANDIT)
+def register_task(name: str, env_id: str, horizon: int) -> Task:
+    """Make a task of one's own known, in an environment of Gymnasium's with vector observations and actions.
+
+    Its data come from a file (``--source PATH.hdf5``); actions are scaled to [−1, 1]. Registering the same again does
+    nothing.
+
+    Args:
+        name: as ``--task`` takes it: letters, digits, dots, dashes.
+        env_id: Gymnasium's id, registered with Gymnasium.
+        horizon: steps at which evaluation episodes are cut.
+
+    Raises:
+        RamacError: the name is another task's, or the horizon is below 1.
+    """
+    task = Task(name, "", "", horizon, env_id)
+    if horizon < 1:
+        raise RamacError(f"the horizon of {name} is {horizon}; expected at least 1 step")
+    if TASKS.setdefault(name, task) != task:
+        raise RamacError(f"the task {name!r} is registered twice: as {TASKS[name].env_id()} and as {env_id}")
+    return task

@@ -1,43 +1,23 @@
-"""One file a method: its config, its losses, its update; the registry of their names."""
+"""One file a method: its config, its losses, its update. Importing this package registers those of the paper."""
 
-from ramac_lib.methods.clones import BCCVAE, BCDiffusion, BCFlow
+# The order is that of tables and help: the paper's own methods first.
+from ramac_lib.methods.radac import RADAC
+from ramac_lib.methods.rafmac import RAFMAC  # isort: split
+
+from ramac_lib.methods.oraac import ORAAC, ORAACDiffusion, ORAACFlow  # isort: split
+
 from ramac_lib.methods.codac import CODAC
 from ramac_lib.methods.cql import CQL
-from ramac_lib.methods.cvae_ql import CVAEQL
 from ramac_lib.methods.diffusion_ql import DiffusionQL
-from ramac_lib.methods.flow_ql import FlowQL
-from ramac_lib.methods.oraac import ORAAC, ORAACDiffusion, ORAACFlow
-from ramac_lib.methods.radac import RADAC
-from ramac_lib.methods.rafmac import RAFMAC
-from ramac_lib.methods.shared.base import Config, Method
-from ramac_lib.system.errors import unknown
+from ramac_lib.methods.flow_ql import FlowQL  # isort: split
 
-METHODS: dict[str, type[Method]] = {
-    "radac": RADAC,
-    "rafmac": RAFMAC,
-    "oraac": ORAAC,
-    "oraac-diffusion": ORAACDiffusion,
-    "oraac-flow": ORAACFlow,
-    "codac": CODAC,
-    "cql": CQL,
-    "diffusion-ql": DiffusionQL,
-    "flow-ql": FlowQL,
-    "cvae-ql": CVAEQL,
-    "bc-diffusion": BCDiffusion,
-    "bc-flow": BCFlow,
-    "bc-cvae": BCCVAE,
-}
+from ramac_lib.methods.cvae_ql import CVAEQL  # isort: split
 
+from ramac_lib.methods.clones import BCCVAE, BCDiffusion, BCFlow
+from ramac_lib.methods.shared.base import Config, Controller, Method
+from ramac_lib.methods.shared.registry import METHODS, get_method, register
 
-def get_method(name: str) -> type[Method]:
-    """Return the method of that name.
-
-    Raises:
-        RamacError: the name is unknown; the known ones are listed.
-    """
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    return METHODS[name]
-
-
-__all__ = ["METHODS", "Config", "Method", "get_method"]
+__all__ = [
+    "BCCVAE", "CODAC", "CQL", "CVAEQL", "METHODS", "ORAAC", "RADAC", "RAFMAC", "BCDiffusion", "BCFlow", "Config",
+    "Controller", "DiffusionQL", "FlowQL", "Method", "ORAACDiffusion", "ORAACFlow", "get_method", "register",
+]  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.policies.base import Policy
 from ramac_lib.networks.policies.cvae import CVAEPolicy
@@ -41,32 +42,6 @@ class BehaviourCloning(base.Method):
 
 
 @dataclass(frozen=True)
-class BCCVAEConfig(base.Config):
-    """The CVAE's settings."""
-
-    hidden: tuple[int, ...] = (750, 750)
-    activation: str = "relu"
-    latent_clamp: float | None = None
-    kl_weight: float = 0.5
-    grad_clip: float | None = None
-
-    @classmethod
-    def for_task(cls, task: str) -> "BCCVAEConfig":
-        """Return the bandit's network sizes and rate there, and the defaults elsewhere."""
-        return cls(**bandit_settings.BANDIT_POLICY) if task == BANDIT else cls()
-
-
-class BCCVAE(BehaviourCloning):
-    """Cloning with a conditional VAE."""
-
-    Config: ClassVar[type[base.Config]] = BCCVAEConfig
-
-    def build_policy(self) -> CVAEPolicy:
-        """Return the CVAE's policy."""
-        return base.cvae_policy(self)
-
-
-@dataclass(frozen=True)
 class BCDiffusionConfig(base.Config):
     """The policy's part of RADAC's config."""
 
@@ -83,6 +58,7 @@ class BCDiffusionConfig(base.Config):
         )
 
 
+@register("bc-diffusion", label="BC-diffusion", colour="#444444", line="-", marker="h")
 class BCDiffusion(BehaviourCloning):
     """Cloning with a diffusion policy."""
 
@@ -108,6 +84,7 @@ class BCFlowConfig(base.Config):
         return cls(**bandit_settings.BANDIT_POLICY, grad_clip=5.0) if task == BANDIT else cls()
 
 
+@register("bc-flow", label="BC-flow", colour="#707070", line="--", marker="H")
 class BCFlow(BehaviourCloning):
     """Cloning with a flow policy."""
 
@@ -116,3 +93,30 @@ class BCFlow(BehaviourCloning):
     def build_policy(self) -> FlowPolicy:
         """Return RAFMAC's policy."""
         return base.flow_policy(self)
+
+
+@dataclass(frozen=True)
+class BCCVAEConfig(base.Config):
+    """The CVAE's settings."""
+
+    hidden: tuple[int, ...] = (750, 750)
+    activation: str = "relu"
+    latent_clamp: float | None = None
+    kl_weight: float = 0.5
+    grad_clip: float | None = None
+
+    @classmethod
+    def for_task(cls, task: str) -> "BCCVAEConfig":
+        """Return the bandit's network sizes and rate there, and the defaults elsewhere."""
+        return cls(**bandit_settings.BANDIT_POLICY) if task == BANDIT else cls()
+
+
+@register("bc-cvae", label="BC-CVAE", colour="#9A9A9A", line=":", marker="*")
+class BCCVAE(BehaviourCloning):
+    """Cloning with a conditional VAE."""
+
+    Config: ClassVar[type[base.Config]] = BCCVAEConfig
+
+    def build_policy(self) -> CVAEPolicy:
+        """Return the CVAE's policy."""
+        return base.cvae_policy(self)

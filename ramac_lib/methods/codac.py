@@ -33,6 +33,7 @@ from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.methods.shared.soft_actor import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import QuantileMLP
@@ -61,10 +62,8 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("embedding", "critic_init", "actor_critics"):
-            if getattr(self, name) != getattr(DistributionalConfig, name):
-                raise RamacError(
-                    f"option {name} is {getattr(self, name)}, but CODAC's critics are its own and have none"
-                )
+            if (value := getattr(self, name)) != getattr(DistributionalConfig, name):
+                raise RamacError(f"option {name} is {value}, but CODAC's critics are its own and have none")
 
     @classmethod
     def for_task(cls, task: str) -> "CODACConfig":
@@ -76,6 +75,7 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
         return cls(**PER_TASK.get(task, {}))
 
 
+@register("codac", label="CODAC", colour="#882255", line="--", marker="X")
 class CODAC(SoftActor, Distributional):
     """Conservative Offline Distributional Actor-Critic."""
 

@@ -9,7 +9,8 @@ layers, policy rate 3e-5, normalised observations, no entropy in the target, no 
 
 1. layers start from PyTorch's default scale; there the critics' are orthogonal, and every network's last layer is 100
    times smaller;
-2. the rates of policy and targets, meant for 1M updates and more, are raised in short runs (`ramac_lib.methods.shared.short_runs`);
+2. the rates of policy and targets, meant for 1M updates and more, are raised in short runs
+   (`ramac_lib.methods.shared.short_runs`);
 3. log σ(s) is the network's own output; there it has a learned scale and a learned offset that starts at −1;
 4. the policy first clones, as in the authors' own code (for 40k updates), by the rule of `schedules.warmup`; there not;
 5. α, policy and critics are updated one after another, each seeing the one before; there all losses are taken first.
@@ -25,6 +26,7 @@ from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.methods.shared.soft_actor import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
 
 
@@ -44,6 +46,7 @@ class CQLConfig(ConservativeConfig, QLearningConfig):
         return cls(**bandit) if task == BANDIT else cls()
 
 
+@register("cql", label="CQL", colour="#CC79A7", line="-", marker="P")
 class CQL(SoftActor, QLearning):
     """Conservative Q-Learning."""
 

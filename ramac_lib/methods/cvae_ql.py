@@ -18,6 +18,7 @@ from typing import ClassVar
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.cvae import CVAEPolicy
 
 
@@ -36,6 +37,7 @@ class CVAEQLConfig(GenerativeQLConfig):
         return cls(**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q) if task == BANDIT else cls()
 
 
+@register("cvae-ql", label="CVAE-QL", colour="#332288", line=":", marker="<")
 class CVAEQL(GenerativeQL):
     """Risk-neutral Q-learning with a conditional VAE."""
 

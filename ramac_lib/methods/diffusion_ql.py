@@ -25,6 +25,7 @@ from torch import Tensor
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 
@@ -53,6 +54,7 @@ class DiffusionQLConfig(GenerativeQLConfig):
         return cls(grad_clip=GRAD_CLIP.get(task))
 
 
+@register("diffusion-ql", label="DiffusionQL", colour="#0072B2", line="-", marker="^")
 class DiffusionQL(GenerativeQL):
     """Risk-neutral Q-learning with a diffusion policy."""
 

@@ -29,6 +29,7 @@ from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.policies.flow import FlowPolicy
 from ramac_lib.networks.policies.one_step import OneStepPolicy
@@ -53,6 +54,7 @@ class FlowQLConfig(QLearningConfig):
         return cls(**bandit) if task == BANDIT else cls()
 
 
+@register("flow-ql", label="FlowQL", colour="#56B4E9", line="--", marker="v")
 class FlowQL(QLearning):
     """Risk-neutral Q-learning with a flow distilled into a one-step policy."""
 

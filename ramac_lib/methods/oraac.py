@@ -15,10 +15,10 @@ Differences from ORAAC's official code:
 7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
 8. in short runs rates are raised and the prior learns longer: `ramac_lib.methods.shared.short_runs`.
 
-The priors: ORAAC's is a CVAE, whose loss is the squared error of the reconstruction and half the KL divergence, latents
-clamped to ±.5 when acting, as in the official code. ORAAC-Diffusion (UDAC, Chen et al. 2024; RAMAC, sec. 4.3.2 (ii)) and
-ORAAC-Flow (sec. 4.3.2 (iii)) have no public code: their priors are RADAC's and RAFMAC's policies with BC-diffusion's and
-BC-flow's loss and rate, all else is ORAAC.
+The priors: ORAAC's is a CVAE, whose loss is the squared error of the reconstruction and half the KL divergence,
+latents clamped to ±.5 when acting, as in the official code. ORAAC-Diffusion (UDAC, Chen et al. 2024; RAMAC, sec.
+4.3.2 (ii)) and ORAAC-Flow (sec. 4.3.2 (iii)) have no public code: their priors are RADAC's and RAFMAC's policies with
+BC-diffusion's and BC-flow's loss and rate, all else is ORAAC.
 """
 
 from abc import abstractmethod
@@ -33,6 +33,7 @@ from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base, short_runs
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.policies.anchored import AnchoredPolicy
@@ -119,6 +120,11 @@ class Anchored(Distributional):
         config = self.config
         return short_runs.cloning(config.prior_until, self.steps) if config.short_run_rate else config.prior_until
 
+    @property
+    def period(self) -> int:
+        """Residual and targets move at every so many updates."""
+        return self.config.policy_every
+
     @torch.no_grad()
     def target_returns(self, batch: Batch) -> Float[Tensor, "S B N"]:
         """Return r + γ(1−d) Z̄(s', a'; τ') with a' of the current prior and the target residual."""
@@ -173,6 +179,7 @@ class ORAACConfig(AnchoredConfig):
         return cls(**prior, **cls.of_env(task))
 
 
+@register("oraac", label="ORAAC", colour="#009E73", line="-", marker="D")
 class ORAAC(Anchored):
     """Offline Risk-Averse Actor-Critic."""
 
@@ -203,6 +210,7 @@ class ORAACDiffusionConfig(AnchoredConfig):
         return cls(**(prior if task == BANDIT else {}), **cls.of_env(task))
 
 
+@register("oraac-diffusion", label="ORAAC-Diffusion", colour="#117733", line="--", marker="d")
 class ORAACDiffusion(Anchored):
     """ORAAC on a diffusion prior."""
 
@@ -229,6 +237,7 @@ class ORAACFlowConfig(AnchoredConfig):
         return cls(**(prior if task == BANDIT else {}), **cls.of_env(task))
 
 
+@register("oraac-flow", label="ORAAC-Flow", colour="#44AA99", line=":", marker="p")
 class ORAACFlow(Anchored):
     """ORAAC on a flow prior."""
 

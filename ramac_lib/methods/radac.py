@@ -1,6 +1,7 @@
 """RADAC: RAMAC with a diffusion policy (eq. 5, 8-11, 14, 15; appendix C).
 
-Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 1 and 3. Further:
+Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 1 and 3.
+Further:
 
 4. the score network is the paper's (256-256, SiLU), not 3 × 256 with Mish;
 5. N is 32 everywhere: the released 8 … 32 were tuned for random fractions, and on a fixed grid of 8 the lowest tenth
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 
 WARMUP = 0.15  # the released 300k of 2M updates
@@ -35,7 +37,8 @@ PER_TASK: dict[str, dict[str, Any]] = {
     },
     # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
     BANDIT: {
-        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3,
+        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES,
+        "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
@@ -56,6 +59,7 @@ class RADACConfig(RAMACConfig):
         return cls(**PER_TASK.get(task, {}))
 
 
+@register("radac", label="RADAC", colour="#D55E00", line="-", marker="o")
 class RADAC(RAMAC):
     """Risk-Aware Diffusion Actor-Critic."""
 

@@ -1,6 +1,7 @@
 """RAFMAC: RAMAC with a flow-matching policy (eq. 6, 8-11, 14, 15; appendix C).
 
-Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 2 and 3. Further:
+Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 2 and 3.
+Further:
 
 4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps;
 5. the released η of 1000 was never exercised on the deployed network, so here the risk term is divided by mean |Z|, as
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods.shared import bandit_settings, base
 from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
+from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.flow import FlowPolicy
 
 PER_TASK: dict[str, dict[str, Any]] = {
@@ -24,8 +26,8 @@ PER_TASK: dict[str, dict[str, Any]] = {
     },
     # Ours, as the paper's toy settings are lost; see RADAC's.
     BANDIT: {
-        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3, "scale_by_value": False,
-        "grad_clip": 5.0,
+        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3,
+        "scale_by_value": False, "grad_clip": 5.0,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
@@ -53,6 +55,7 @@ class RAFMACConfig(RAMACConfig):
         return cls(**PER_TASK.get(task, {}))
 
 
+@register("rafmac", label="RAFMAC", colour="#E69F00", line="--", marker="s")
 class RAFMAC(RAMAC):
     """Risk-Aware Flow-Matching Actor-Critic."""
 

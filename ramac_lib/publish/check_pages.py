@@ -1,7 +1,7 @@
 """Check built pages: every internal link and image is there, and nothing has to come from the network.
 
-Usage: ``python -m ramac_lib.publish.check_pages _build/html [_build/source]``. Where a Chromium is found, each page is also
-opened in it without a network (`ramac_lib.publish.browser`).
+Usage: ``python -m ramac_lib.publish.check_pages _build/html [_build/source]``. Where a Chromium is found, each page is
+also opened in it without a network (`ramac_lib.publish.browser`).
 """
 
 import json

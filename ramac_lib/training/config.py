@@ -1,4 +1,4 @@
-"""A run: what it is (its config and that config's hash), and its directory."""
+"""What a run is: its config, and that config's hash."""
 
 import dataclasses
 import hashlib
@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ramac_lib.envs.hazards import get_hazard
-from ramac_lib.envs.tasks import BANDIT, get_task
-from ramac_lib.methods import Config, get_method
+from ramac_lib.envs.hazards import PRESETS, Hazard, get_hazard
+from ramac_lib.envs.tasks import Task, get_task
+from ramac_lib.methods import Config, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
 
 
@@ -19,30 +19,31 @@ class RunConfig:
     """All that decides a run's result. Device, logging and evaluation intervals do not, and are not part of it.
 
     Args:
+        method: its class, a registered one.
         settings: the method's own config.
+        hazard: one of the task's, by name; the Risky Bandit has none.
         size: transitions asked of the source; None for the source's default.
         data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
 
     Raises:
-        RamacError: an unknown name, no seed or one given twice, a step count that is not positive.
+        RamacError: no seed or one given twice, a step count that is not positive, a hazard that the task does not know.
     """
 
-    method: str
-    task: str
+    method: type[Method]
+    task: Task
     settings: Config
     seeds: tuple[int, ...]
     steps: int
+    hazard: Hazard
     source: str = "bundled"
     size: int | None = None
     data_seed: int = 0
-    hazard: str = "paper"
     env_id: str | None = None
 
     def __post_init__(self) -> None:
-        get_method(self.method)
-        get_task(self.task)
-        get_hazard(self.hazard, self.task)
+        if get_hazard(self.hazard.name, self.task) != self.hazard:
+            raise RamacError(f"the hazard {self.hazard.name!r} of {self.task} is another one; register it by name")
         if not self.seeds:
             raise RamacError("no seeds were given; at least one is needed")
         if len(set(self.seeds)) != len(self.seeds):
@@ -53,8 +54,13 @@ class RunConfig:
             raise RamacError(f"steps is {self.steps}; expected a whole number of at least 1")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the config as plain data."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """Return the config as plain data, method, task and hazard by name."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain |= {key: getattr(self, key).name for key in ("method", "task", "hazard")}
+        return json.loads(json.dumps(plain | {"settings": dataclasses.asdict(self.settings)}))
+
+    def __reduce__(self) -> Any:
+        return config_from_json, (self.to_json(),)  # another process looks the names up in its own registries
 
     @property
     def hash(self) -> str:
@@ -68,26 +74,38 @@ class RunConfig:
 
 
 def make_config(
-    method: str,
-    task: str,
+    method: str | type[Method],
+    task: str | Task,
     seeds: Sequence[int],
     steps: int,
     options: Mapping[str, str] | None = None,
     released: bool = False,
+    *,
+    hazard: str | None = None,
     **others: Any,
 ) -> RunConfig:
     """Return a run's config: the method's settings for the task, the released code's if asked, then `options`.
 
+    Args:
+        method, task: by name, or themselves.
+        seeds: of the run; each trains a policy of its own.
+        steps: updates.
+        options: of the method's settings, name → text.
+        released: start from the released code's settings.
+        hazard: by name (default: the paper's; none where the task has no such).
+        others: further fields of `RunConfig`.
+
     Raises:
-        RamacError: an unknown method, task or option, or an option's value of the wrong type.
+        RamacError: an unknown method, task, hazard or option, or an option's value of the wrong type.
     """
-    settings = get_method(method).Config.for_task(get_task(task).name)
+    cls, chosen = get_method(method), get_task(task)
+    settings = cls.Config.for_task(chosen.name)
     if released:
         if not settings.RELEASED:
-            raise RamacError(f"{method} was not in the released code, so it has no released settings")
+            raise RamacError(f"{cls.name} was not in the released code, so it has no released settings")
         settings = dataclasses.replace(settings, **settings.RELEASED)
-    others.setdefault("hazard", "none" if task == BANDIT else "paper")
-    return RunConfig(method, task, with_options(settings, options or {}), tuple(seeds), steps, **others)
+    live = get_hazard(hazard or ("paper" if chosen.name in PRESETS["paper"] else "none"), chosen)
+    return RunConfig(cls, chosen, with_options(settings, options or {}), tuple(seeds), steps, live, **others)
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -139,7 +157,13 @@ def _parse(name: str, text: str, kind: Any) -> Any:
 
 
 def config_from_json(data: Mapping[str, Any]) -> RunConfig:
-    """Return the config that `to_json` wrote."""
-    config_class: Any = get_method(data["method"]).Config
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()}
-    return RunConfig(**{**data, "settings": config_class(**settings), "seeds": tuple(data["seeds"])})
+    """Return the config that `to_json` wrote.
+
+    Raises:
+        RamacError: a method, task or hazard that is not known here: one of a plugin needs ``--plugin``.
+    """
+    method, task = get_method(data["method"]), get_task(data["task"])
+    config_class: Any = method.Config
+    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()})
+    named = {"method": method, "task": task, "hazard": get_hazard(data["hazard"], task)}
+    return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})

@@ -55,14 +55,15 @@ class Engine:
     def updater(self, stack: Method, replay: Replay) -> Update:
         """Return a function that draws batches for a stack's seeds and makes one update of it."""
         if self.precision == "bfloat16":
-            for critic in ("critic", "target_critic"):
-                if hasattr(stack, critic):
-                    set_products(getattr(stack, critic), self.precision)
+            for critic in stack.critics().values():
+                set_products(critic, self.precision)
         if "compile" in self.mode:
             compile_learning(stack)
 
+        sample = replay.sampler(stack.sampling(), stack.config.batch_size)
+
         def update() -> Metrics:
-            return stack.update(replay.sample(stack.batches, stack.config.batch_size))
+            return stack.update(sample(stack.batches))
 
         return GraphedUpdate(stack, update) if "graph" in self.mode else update
 

@@ -1,11 +1,14 @@
-"""Evaluators: episodes of the deployed policies, in this process or beside the updates; the bandit's actions."""
+"""What the loop asks at moments of training: rollouts, here or beside the updates, or the bandit's exact numbers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,70 +16,95 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.envs import hazards, play
-from ramac_lib.envs.hazards import Hazard
-from ramac_lib.envs.play import Rollout, rollouts
-from ramac_lib.methods import Method, get_method
+from ramac_lib.envs import play
+from ramac_lib.envs.bandit import Bandit
+from ramac_lib.envs.hazards import Hazard, get_hazard
+from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
+from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.processes import cores, end_with_parent
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
+REPORT = 1  # tells the episodes of a report from those of the training curve
+WHOLE, PORTION = 2**16, 2**13  # more actions than the former are drawn in portions that fit the cache
+
+Array = np.ndarray
+
 
 @dataclass(frozen=True)
-class Copy:
-    """One seed's policy as it was at some step, on the CPU, and the episodes that are asked of it."""
+class Asked:
+    """What is asked of an evaluator at one moment.
+
+    Args:
+        purpose: ``training`` or ``report``: each has draws of its own.
+        episodes: for each seed.
+        horizon: steps at which they are cut.
+        hazard: the live one by name (default: the one that the run was trained with).
+    """
 
     config: RunConfig
-    dims: tuple[int, int]
-    seed: int
-    networks: dict[str, Tensor]
     env_id: str
     step: int
     purpose: str
     episodes: int
     horizon: int
+    hazard: str = ""
 
 
-def copies(
-    stack: Method, config: RunConfig, env_id: str, step: int, purpose: str, episodes: int, horizon: int
-) -> list[Copy]:
-    """Return a copy of each seed's policy, in float32; waits for the device."""
-    asked = (env_id, step, purpose, episodes, horizon)
-    return [Copy(config, stack.dims, s, stack.acting_state(i), *asked) for i, s in enumerate(stack.seeds)]
+class Evaluator(ABC):
+    """Makes a table of what a run's policies do. What is begun is collected later, in the same order.
 
+    A table has a row an episode, or what stands for one, with the columns ``step seed purpose`` at least.
+    """
 
-def play_copy(copy: Copy) -> pd.DataFrame:
-    """Roll a copy out on the CPU; return its labelled episodes, the same bits in whatever process."""
-    torch.set_num_threads(1)
-    method = get_method(copy.config.method)(copy.config.settings, *copy.dims, (copy.seed,), copy.config.steps, "cpu")
-    method.load_acting([copy.networks])
-    return roll_out([method], copy.config, copy.env_id, copy.step, copy.purpose, copy.episodes, copy.horizon)
-
-
-@cache
-def _pool() -> ProcessPoolExecutor:
-    # One for all runs of this process: a new one imports PyTorch. All cores but one, which feeds the GPU.
-    return ProcessPoolExecutor(max(1, cores() - 1), get_context("spawn"), end_with_parent)
-
-
-class Background:
-    """Plays one run's copies in other processes; what is collected comes in the order in which it was submitted."""
+    overlaps: ClassVar[bool] = False  # whether updates go on while it works
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[int, list[Future[pd.DataFrame]]]] = []
+        self._made: list[tuple[int, pd.DataFrame]] = []
 
-    def submit(self, step: int, every: Sequence[Copy]) -> None:
-        """Begin to play the copies of one moment."""
-        self.waiting.append((step, [_pool().submit(play_copy, copy) for copy in every]))
+    @abstractmethod
+    def evaluate(self, stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
+        """Return the table; the same bits whenever it is asked for."""
 
-    def holds(self, step: int) -> bool:
-        """Return whether episodes of another step than this one are still to be collected."""
-        return any(there != step for there, _ in self.waiting)
+    def begin(self, stacks: Sequence[Method], asked: Asked) -> None:
+        """Begin an evaluation of the policies as they now are; the loop goes on when this returns."""
+        self._made.append((asked.step, self.evaluate(stacks, asked)))
 
     def collect(self) -> list[pd.DataFrame]:
-        """Wait for all that was submitted and return it, a table for each moment.
+        """Return the tables of all that was begun, waiting for them."""
+        made, self._made = self._made, []
+        return [table for _, table in made]
+
+    def holds(self, step: int) -> bool:
+        """Return whether a table of another step than this one is still to be collected."""
+        return any(there != step for there, _ in self._made)
+
+
+class Rollouts(Evaluator):
+    """Episodes under the live hazard, one after another in this process."""
+
+    def evaluate(self, stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
+        """Return labelled episodes."""
+        return roll_out(stacks, asked)
+
+
+class Background(Rollouts):
+    """Episodes rolled out by processes of their own, so that a GPU trains on while the simulator runs on the CPU."""
+
+    overlaps = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[tuple[int, list[Future[pd.DataFrame]]]] = []
+
+    def begin(self, stacks: Sequence[Method], asked: Asked) -> None:
+        """Copy each seed's policy and let the copies be played."""
+        self.waiting.append((asked.step, [_pool().submit(play_copy, copy) for copy in copies(stacks, asked)]))
+
+    def collect(self) -> list[pd.DataFrame]:
+        """Wait for all that was begun and return it, a table for each moment.
 
         Raises:
             RamacError: a process died.
@@ -89,6 +117,38 @@ class Background:
         self.waiting = []
         return tables
 
+    def holds(self, step: int) -> bool:
+        """Return whether episodes of another step than this one are still to be collected."""
+        return any(there != step for there, _ in self.waiting)
+
+
+class ExactBandit(Evaluator):
+    """The Risky Bandit's exact numbers (`Bandit.evaluate`) of actions drawn from each seed's policy, no rollouts.
+
+    Args:
+        bandit: whose laws.
+        count: actions drawn of each seed.
+
+    Attributes:
+        actions: update → actions (seeds, count, 2).
+    """
+
+    def __init__(self, bandit: Bandit | None = None, count: int = 4000) -> None:
+        super().__init__()
+        self.bandit, self.count = bandit or Bandit(), count
+        self.actions: dict[int, Float[Array, "seeds count 2"]] = {}
+
+    def evaluate(self, stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
+        """Draw actions; return a row a seed."""
+        drawn = np.concatenate([draw_actions(stack, self.count) for stack in stacks])
+        self.actions[asked.step] = drawn
+        seeds = [seed for stack in stacks for seed in stack.seeds]
+        table = pd.DataFrame([self.bandit.evaluate(own) for own in drawn])
+        return table.assign(step=asked.step, seed=seeds, purpose=asked.purpose)
+
+
+# -- rollouts -------------------------------------------------------------------------------------------------------
+
 
 def evaluate(
     method: Method,
@@ -99,49 +159,68 @@ def evaluate(
     keys: Sequence[int] = (),
     record: bool = False,
     poses: int = 0,
-) -> list[Rollout]:
-    """Roll out a method's deployed policy, each of its seeds with noise and environments of its own."""
-    noise = Noise(method.seeds, "evaluation", method.device, keys)
+) -> list[play.Rollout]:
+    """Roll out a method's deployed policy, each of its seeds with noise and environments of its own.
 
-    def act(observations: Tensor) -> Tensor:
-        return method.act(observations.to(method.device), noise)
-
-    return rollouts(act, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses)
-
-
-REPORT = 1  # tells the episodes of a report from those of the training curve
-
-
-def roll_out(
-    stacks: Sequence[Method],
-    config: RunConfig,
-    env_id: str,
-    step: int,
-    purpose: str,
-    episodes: int,
-    horizon: int,
-    hazard: str | None = None,
-) -> pd.DataFrame:
-    """Return labelled episodes of a run's policies, `episodes` a seed; the same bits whenever they are asked for.
-
-    Args:
-        purpose: ``training`` or ``report``: each has draws of its own.
-        hazard: the live one (default: the one that the run was trained with).
+    Args and errors as `play.rollouts`.
     """
-    keys = (step,) if purpose == "training" else (step, REPORT)
-    live = hazards.get_hazard(hazard or config.hazard, config.task)
-    runs = [run for stack in stacks for run in evaluate(stack, env_id, live, horizon, episodes, keys=keys)]
-    return label(play.frame(runs), config, env_id, step, purpose, horizon, hazard or "")
+    controller = method.controller(Noise(method.seeds, "evaluation", method.device, keys))
+    return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses)
 
 
-Array = np.ndarray
-WHOLE, PORTION = 2**16, 2**13  # more actions than the former are drawn in portions that fit the cache
+def roll_out(stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
+    """Return labelled episodes of a run's policies; the same bits whenever they are asked for."""
+    config, env_id, horizon = asked.config, asked.env_id, asked.horizon
+    keys = (asked.step,) if asked.purpose == "training" else (asked.step, REPORT)
+    live = get_hazard(asked.hazard, config.task) if asked.hazard else config.hazard
+    runs = [run for stack in stacks for run in evaluate(stack, env_id, live, horizon, asked.episodes, keys=keys)]
+    return label(play.frame(runs), config, env_id, asked.step, asked.purpose, horizon, asked.hazard)
 
 
 def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:
     """Return `count` actions of each seed's deployed policy in the bandit's only state; many of them in portions."""
-    noise = Noise(stack.seeds, "evaluation", stack.device)
     portion = count if count <= WHOLE else PORTION
     sizes = [min(portion, count - start) for start in range(0, count, portion)]
-    states = torch.zeros(*stack.stack, portion, 1, device=stack.device)
-    return np.concatenate([stack.act(states[:, :size], noise).cpu().numpy() for size in sizes], axis=1)
+    states, noise = (
+        torch.zeros(*stack.stack, portion, 1, device=stack.device),
+        Noise(stack.seeds, "evaluation", stack.device),
+    )
+    return np.concatenate([stack.controller(noise)(states[:, :size]).cpu().numpy() for size in sizes], axis=1)
+
+
+# -- other processes ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One seed's policy as it was at some step, in float32 on the CPU, and what is asked of it."""
+
+    asked: Asked
+    dims: tuple[int, int]
+    seed: int
+    networks: dict[str, Tensor]
+
+
+def copies(stacks: Sequence[Method], asked: Asked) -> list[Copy]:
+    """Return a copy of each seed's policy; waits for the device."""
+    return [Copy(asked, s.dims, seed, s.acting_state(i)) for s in stacks for i, seed in enumerate(s.seeds)]
+
+
+def play_copy(copy: Copy) -> pd.DataFrame:
+    """Roll a copy out on the CPU; return its labelled episodes, the same bits in whatever process."""
+    torch.set_num_threads(1)
+    config = copy.asked.config
+    method = config.method(config.settings, *copy.dims, (copy.seed,), config.steps, "cpu")
+    method.load_acting([copy.networks])
+    return roll_out([method], copy.asked)
+
+
+@cache
+def _pool() -> ProcessPoolExecutor:
+    # One for all runs of this process: a new one imports PyTorch. All cores but one, which feeds the GPU.
+    return ProcessPoolExecutor(max(1, cores() - 1), get_context("spawn"), _start, (tuple(plugins.loaded),))
+
+
+def _start(known: Sequence[Path]) -> None:
+    end_with_parent()
+    plugins.load(known)

@@ -15,16 +15,14 @@ from ramac_lib import datasets
 from ramac_lib.datasets import relabel
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs import hazards
-from ramac_lib.envs.tasks import BANDIT, get_task
-from ramac_lib.methods import Method, get_method
+from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import Interrupted, interruptible
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine, Update, get_engine
-from ramac_lib.training.evaluators import Background, copies, roll_out
+from ramac_lib.training.evaluators import Asked, Background, Evaluator, Rollouts
 from ramac_lib.training.tally import Tally
 
 
@@ -54,7 +52,7 @@ class Schedule:
 
 
 def load_data(config: RunConfig, progress: bool = True) -> Dataset:
-    """Return the run's data, rewards relabelled with the run's hazard."""
+    """Return the run's data, rewards relabelled with the run's hazard, with costs if the method needs them."""
     data = datasets.load(
         config.task,
         config.source,
@@ -63,16 +61,15 @@ def load_data(config: RunConfig, progress: bool = True) -> Dataset:
         env_id=config.env_id,
         progress=progress,
     )
-    if config.task == BANDIT:
-        return data
-    return relabel.relabel(data, hazards.get_hazard(config.hazard, config.task), seed=config.data_seed)
+    if not config.task.is_bandit:
+        data = relabel.relabel(data, config.hazard, seed=config.data_seed)
+    return relabel.with_costs(data, config.hazard) if "costs" in config.method.needs else data
 
 
 def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequence[int]) -> Method:
     """Return the method for a stack of the run's seeds."""
-    method = get_method(config.method)(
-        config.settings, data.observations.shape[1], data.actions.shape[1], seeds, config.steps, device
-    )
+    dims = data.observations.shape[1], data.actions.shape[1]
+    method = config.method(config.settings, *dims, seeds, config.steps, device)
     method.fit_normalizer(torch.as_tensor(data.observations, device=device))
     return method
 
@@ -120,8 +117,8 @@ class Trainer:
     """One run in memory: stacks of seeds that advance together, their logs, their directory.
 
     Args:
-        overlap: whether evaluations while training are made by other processes; by default where updates are made on
-            CUDA, which then need not wait for them.
+        evaluator: what is asked at moments of evaluation (default: rollouts, by other processes where updates are made
+            on CUDA, which then need not wait for them).
         code: version of the code, to be kept with the rows of evaluations; empty for no such column. A run that
             several versions trained names them all, ``first+second``.
     """
@@ -133,21 +130,19 @@ class Trainer:
     schedule: Schedule = field(default_factory=Schedule)
     step: int = 0
     code: str = ""
-    overlap: bool | None = None
+    evaluator: Evaluator | None = None
 
     def __post_init__(self) -> None:
         self.engine.prepare()
         self.replay = Replay(self.data, self.device)
         self.stacks = [build(self.config, self.data, self.device, self.config.seeds)]
         self.updaters = [self.engine.updater(stack, self.replay) for stack in self.stacks]
-        self.task = get_task(self.config.task)
-        self.hazard = hazards.get_hazard(self.config.hazard, self.config.task)
         self.metrics = pd.DataFrame()
         self.evaluations = pd.DataFrame()
         self._saved_step: int | None = None
         self._evaluated = 0  # the step of the last evaluation
-        overlaps = self.device.type == "cuda" if self.overlap is None else self.overlap
-        self._background = Background() if overlaps and self.schedule.episodes else None
+        beside = self.device.type == "cuda"
+        self._evaluator: Evaluator = self.evaluator or (Background() if beside else Rollouts())
         self.clock = Clock()
         self._tallies = [Tally() for _ in self.stacks]
         self.codes = [self.code] if self.code else []
@@ -164,7 +159,7 @@ class Trainer:
         if self.directory is None:
             return
         self._check()
-        if self._background is not None and self._background.holds(self.step):
+        if self._evaluator.holds(self.step):
             self._collect()  # a resumed run repeats the evaluation of its checkpoint's step, but no earlier one
         self.directory.write_table("metrics.csv", self.metrics)
         self.directory.write_table("evaluations.csv", self.evaluations)
@@ -228,7 +223,7 @@ class Trainer:
         log_every, eval_every = self.schedule.resolve(steps)
         log_every = min(log_every, eval_every)
         chunk = self.schedule.chunk or log_every
-        bar = tqdm(total=steps, initial=self.step, unit="update", disable=not progress, desc=self.config.method)
+        bar = tqdm(total=steps, initial=self.step, unit="update", disable=not progress, desc=self.config.method.name)
         stopped = False
         with bar, interruptible() as interrupted:
             if self.owes_evaluation() and not _passed(deadline):
@@ -256,7 +251,7 @@ class Trainer:
                 if interrupted() and stop < steps:
                     self.save()
                     raise Interrupted(f"stopped after {stop} of {steps} updates")
-            if self._background is not None and self._collect():
+            if self._collect():
                 self.save()
             if self._saved_step != self.step:
                 self.save()
@@ -300,19 +295,19 @@ class Trainer:
         if self.schedule.episodes == 0:
             return
         began = time.monotonic()
-        asked = (self.config, self.data.env_id, self.step, "training", self.schedule.episodes, self.task.horizon)
-        if self._background is None:
-            self._add(roll_out(self.stacks, *asked))
-        else:
+        self._collect()
+        self._evaluator.begin(self.stacks, self._asked("training", self.schedule.episodes))
+        if not self._evaluator.overlaps:
             self._collect()
-            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
         self.clock.evaluation = time.monotonic() - began
         self.clock.evaluations += self.clock.evaluation
 
+    def _asked(self, purpose: str, episodes: int) -> Asked:
+        return Asked(self.config, self.data.env_id, self.step, purpose, episodes, self.config.task.horizon)
+
     def _collect(self) -> bool:
-        """Take in the evaluations that other processes make; return whether there were any."""
-        assert self._background is not None
-        tables = self._background.collect()
+        """Take in the evaluations that were begun; return whether there were any."""
+        tables = self._evaluator.collect()
         for table in tables:
             self._add(table)
         return bool(tables)
@@ -326,13 +321,9 @@ class Trainer:
         if self.owes_evaluation():
             self._evaluate()
         began = time.monotonic()
-        asked = (self.config, self.data.env_id, self.step, "report", episodes, self.task.horizon)
-        if self._background is None:
-            table = roll_out(self.stacks, *asked)
-        else:
-            self._collect()
-            self._background.submit(self.step, [copy for stack in self.stacks for copy in copies(stack, *asked)])
-            (table,) = self._background.collect()
+        self._collect()
+        self._evaluator.begin(self.stacks, self._asked("report", episodes))
+        (table,) = self._evaluator.collect()
         self.evaluations = self.evaluations[~self._reports()]
         self._add(table)
         self.directory.write_table("evaluations.csv", self.evaluations)
@@ -348,7 +339,7 @@ class Trainer:
         if not len(self.evaluations):
             return pd.Series(dtype=bool)
         rows = self.evaluations
-        same = (rows["hazard"] == self.config.hazard) & (rows["horizon"] == self.task.horizon)
+        same = (rows["hazard"] == self.config.hazard.name) & (rows["horizon"] == self.config.task.horizon)
         return same & (rows["purpose"] == "report")
 
     def _add(self, table: pd.DataFrame) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.training.config import RunConfig
@@ -21,7 +20,7 @@ COLUMNS = (
 
 def options(config: RunConfig) -> str:
     """Return the settings in which a run departs from its method's settings for the task, as ``name=value;…``."""
-    default = dataclasses.asdict(get_method(config.method).Config.for_task(config.task))
+    default = dataclasses.asdict(config.method.Config.for_task(config.task.name))
     here = dataclasses.asdict(config.settings)
     return ";".join(f"{k}={v}" for k, v in here.items() if v != default[k] and k not in ("risk", "alpha"))
 
@@ -29,7 +28,7 @@ def options(config: RunConfig) -> str:
 def label(
     episodes: pd.DataFrame, config: RunConfig, env_id: str, step: int, purpose: str, horizon: int, hazard: str = ""
 ) -> pd.DataFrame:
-    """Add to `evaluation.frame`'s rows what tells them from other runs' rows.
+    """Add to `play.frame`'s rows what tells them from other runs' rows.
 
     Args:
         purpose: ``training`` for an evaluation while training, ``report`` for one of the finished run.
@@ -37,11 +36,11 @@ def label(
     """
     return episodes.assign(
         run=config.hash,
-        method=config.method,
-        task=config.task,
+        method=config.method.name,
+        task=config.task.name,
         source=config.source,
         env_id=env_id,
-        hazard=hazard or config.hazard,
+        hazard=hazard or config.hazard.name,
         risk=getattr(config.settings, "risk", ""),
         alpha=config.alpha,
         options=options(config),

@@ -5,14 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from ramac_lib.envs.tasks import get_task
-from ramac_lib.methods import Method, get_method
+from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.version import code_version
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
-from ramac_lib.training.evaluators import roll_out
+from ramac_lib.training.evaluators import Asked, roll_out
 
 
 def load_run(
@@ -34,7 +33,7 @@ def load_run(
     observation_dim, action_dim = facts["dims"]
     stacks = []
     for seed in config.seeds:
-        stack = get_method(config.method)(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
+        stack = config.method(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
         if copies:
             stack.load_acting([checkpoint["seeds"][seed]])
         else:
@@ -53,14 +52,14 @@ def evaluate_run(
     """
     config, stacks, facts, step = load_run(path, device, to_act=True)
     each = episodes // len(config.seeds)
-    horizon = get_task(config.task).horizon if horizon is None else horizon
+    horizon = config.task.horizon if horizon is None else horizon
     if each < 1 or horizon < 1:
         raise RamacError(
             f"{episodes} episodes of {horizon} steps for {len(config.seeds)} seeds; "
             "expected at least one episode a seed, of at least one step"
         )
-    name = hazard or config.hazard
-    table = roll_out(stacks, config, facts["env_id"], step, "report", each, horizon, name)
+    name = hazard or config.hazard.name
+    table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name))
     directory = RunDirectory(Path(path))
     before = directory.read_table("evaluations.csv")
     if "code" in before:  # a campaign's run

@@ -73,8 +73,8 @@ def test_learned_quantiles_are_each_critics_own(runs, hopper):
     _, stacks, _, _ = stored.load_run(runs[0], "cpu")
     method = stacks[1]
     states, actions = hopper.observations[:5], hopper.actions[:5]
-    found = learned_quantiles(method, states, actions)
-    assert found.shape == (2, 5, method.config.n_fractions)
+    found, fractions = learned_quantiles(method, states, actions)
+    assert found.shape == (2, 5, method.config.n_fractions) == (2, 5, len(fractions))
     assert not np.allclose(found[0], found[1])
     alone = method.critic(torch.as_tensor(states[3:4])[None], torch.as_tensor(actions[3:4])[None], method.grid[2:3])
     np.testing.assert_allclose(found[:, 3, 2], alone[0, :, 0, 0].detach(), rtol=1e-5)
@@ -126,7 +126,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(
     unfinished = make_run(tmp_path_factory.mktemp("unfinished") / "run", "oraac", hopper_file, seeds=(3,))
     (unfinished / "checkpoint.pt").unlink()
     cases = [
-        ([runs[1]], {}, "diffusion-ql has no quantile critics"),
+        ([make_run(tmp_path_factory.mktemp("clone") / "run", "bc-flow", hopper_file)], {}, "bc-flow has no critics"),
         ([runs[0], runs[0]], {}, "given twice"),
         ([runs[0], bandit_run], {}, "expected runs on the same data"),
         ([], {}, "no runs were given"),

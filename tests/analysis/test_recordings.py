@@ -14,7 +14,7 @@ from ramac_lib.analysis import recordings
 from ramac_lib.analysis.rows import Row, styles
 from ramac_lib.analysis.style import style
 from ramac_lib.datasets.relabel import rates
-from ramac_lib.envs.hazards import Hazard, decide, get_hazard
+from ramac_lib.envs.hazards import Interval, get_hazard
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training import evaluators, stored
@@ -47,8 +47,7 @@ def test_a_recording_is_of_the_deployed_policy(recorded, runs):
 
 def test_flags_and_sums_agree_with_the_signal(recorded, hopper):
     _, kept = recorded
-    outcome = decide(kept.hazard(0), kept.monitored, np.ones(len(kept.monitored)))
-    np.testing.assert_array_equal(kept.violation, outcome.violation)
+    np.testing.assert_array_equal(kept.violation, kept.hazard(0).outside(kept.monitored))
     assert not (kept.struck & ~kept.violation).any()
     assert kept.struck.any()
     assert kept.episodes["violations"].sum() == kept.violation.sum()
@@ -164,7 +163,7 @@ BOUNDS = st.sampled_from([(-0.17, 0.04), (-0.12, np.inf), (-np.inf, 0.1), (-np.i
 
 @given(arrays(np.float32, st.integers(2, 60), elements=st.floats(-1, 1, width=32)), BOUNDS)
 def test_bins_begin_at_the_bounds_so_that_the_area_beyond_is_the_share_outside(values, bounds):
-    hazard = Hazard(1, *bounds, -1.0, 0.1)
+    hazard = Interval(1, *bounds, -1.0, 0.1)
     edges = density.bin_edges(values, hazard)
     assert edges[0] <= values.min()
     assert edges[-1] >= values.max()
@@ -173,7 +172,7 @@ def test_bins_begin_at_the_bounds_so_that_the_area_beyond_is_the_share_outside(v
     assert counts.sum() == len(values)
     inside = (edges[:-1] >= np.float32(hazard.low)) & (edges[1:] <= np.float32(hazard.high))
     on_bound = (values == np.float32(hazard.high)).sum()  # a bin holds its left edge, and so does the range both
-    outside = decide(hazard, values, np.ones(len(values))).violation.sum()
+    outside = hazard.outside(values).sum()
     assert counts[~inside].sum() == outside + on_bound * (edges[-1] > np.float32(hazard.high))
 
 

@@ -72,12 +72,12 @@ def test_rounds_of_any_size_give_the_same_bits(whole, tmp_path, monkeypatch):
             return None
         return scheduler.Round(min(60, behind + 7), last=behind > 20)
 
-    original, stops = scheduler.rounds.following, []
-    monkeypatch.setattr(scheduler.rounds, "following", lambda *a: stops.append(1) or odd(*a))
+    original, stops = scheduler.plan.following, []
+    monkeypatch.setattr(scheduler.plan, "following", lambda *a: stops.append(1) or odd(*a))
     run(tmp_path / "c")
     while min(s.step for s in _states(tmp_path / "c")) < 60:  # a last round ends a command
         run(tmp_path / "c", {}, resume=True)
-    monkeypatch.setattr(scheduler.rounds, "following", original)
+    monkeypatch.setattr(scheduler.plan, "following", original)
     assert len(stops) > 5
     assert contents(tmp_path / "c") == contents(whole)
 
@@ -244,7 +244,7 @@ def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
 def test_a_campaign_begun_on_another_device_is_refused_at_once(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "name", property(lambda _: "cuda graph float32"))
-        patch.setattr(scheduler.rounds, "following", _one_round())
+        patch.setattr(scheduler.plan, "following", _one_round())
         run(tmp_path / "c")
     kept = contents(tmp_path / "c")
     words = r"begun as cuda graph float32, at step 20 of 60; .* resume the campaign with --device cuda"
@@ -331,10 +331,10 @@ def test_the_version_is_of_the_sources_that_decide(tmp_path):
     copy = tmp_path / "ramac_lib"
     copytree(Path(ramac_lib.__file__).parent, copy)
     assert code_version(copy) == code_version()
-    (copy / "plots.py").write_text("")
+    (copy / "cli.py").write_text("")
     code_version.cache_clear()
     assert code_version(copy) == code_version()
-    for name in ("losses.py", "methods/radac.py"):
+    for name in ("networks/quantile_loss.py", "methods/radac.py"):
         before = code_version(copy)
         (copy / name).write_text((copy / name).read_text() + "\n")
         code_version.cache_clear()
@@ -396,7 +396,7 @@ def test_no_space_left_at_some_point_and_on_to_the_same_bits(whole, tmp_path, mo
 
 
 def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
-    advance, calls = scheduler.training.Trainer._advance, []
+    advance, calls = scheduler.loop.Trainer._advance, []
 
     def press(self, stack, stop):
         calls.append(stop)
@@ -404,7 +404,7 @@ def test_ctrl_c_stops_at_checkpoints(whole, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return advance(self, stack, stop)
 
-    monkeypatch.setattr(scheduler.training.Trainer, "_advance", press)
+    monkeypatch.setattr(scheduler.loop.Trainer, "_advance", press)
     with pytest.raises(Interrupted, match="stopped after"):
         run(tmp_path / "c")
     monkeypatch.undo()

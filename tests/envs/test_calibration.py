@@ -14,7 +14,7 @@ from ramac_lib.analysis.behaviours import (
 )
 from ramac_lib.envs.behaviour import stages
 from ramac_lib.envs.calibration import calibrate, roll_out_policies
-from ramac_lib.envs.hazards import CALIBRATED, PRESETS, Hazard, HazardWrapper
+from ramac_lib.envs.hazards import CALIBRATED, PRESETS, HazardWrapper, Interval
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import ENVS, QUALITIES
 
@@ -29,7 +29,9 @@ def env_seed(purpose_key, step, index):
     return int(np.random.SeedSequence([*purpose_key, step, index]).spawn(1)[0].generate_state(1)[0])
 
 
-@pytest.mark.parametrize("hazard", [Hazard(1, -0.05, 0.02, -50.0, 1.0), Hazard(1, -0.05, 0.02, -50.0, 1.0, limit=0.1)])
+@pytest.mark.parametrize(
+    "hazard", [Interval(1, -0.05, 0.02, -50.0, 1.0), Interval(1, -0.05, 0.02, -50.0, 1.0, limit=0.1)]
+)
 def test_a_hazard_on_top_of_a_rollout_is_the_live_hazard(hazard):
     # With probability 1 the draws do not matter, and the live episode can be replayed from its actions.
     step = stages("hopper").medium

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import json
 import warnings
 from math import inf
 
@@ -11,14 +12,30 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from scipy.stats import binom
 
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.datasets.relabel import rates, relabel, violations
-from ramac_lib.envs.hazards import PRESETS, Hazard, HazardWrapper, decide, get_hazard
+from ramac_lib.datasets.relabel import rates, relabel, violations, with_costs
+from ramac_lib.envs.hazards import (
+    PRESETS,
+    Area,
+    Hazard,
+    HazardWrapper,
+    Interval,
+    Region,
+    get_hazard,
+    hazard_from_json,
+    register_hazard,
+)
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import TASKS
 from ramac_lib.system.errors import RamacError
 
-SOMETIMES = Hazard(1, -0.05, 0.02, -50.0, 0.3)
+SOMETIMES = Interval(1, -0.05, 0.02, -50.0, 0.3)
 ENDING = dataclasses.replace(SOMETIMES, limit=0.08)
+
+
+def judged(hazard, signals, uniforms):
+    """Return what a hazard on entry 0 says of signals."""
+    after = np.asarray(signals)[:, None]
+    return hazard.decide(after, after, after, uniforms)
 
 
 def play(env, actions, seed):
@@ -53,21 +70,21 @@ def some_data(n, rng, length=50):
 
 @pytest.mark.parametrize(("low", "high"), [(-0.17, 0.04), (-0.1, 0.1), (-10.0, 10.0)])
 def test_a_bound_itself_is_safe_and_the_next_float_beyond_is_not(low, high):
-    hazard = Hazard(0, low, high, -1.0, 1.0)
+    hazard = Interval(0, low, high, -1.0, 1.0)
     at = np.array([low, high], np.float32)
     beyond = np.nextafter(at, np.array([-inf, inf], np.float32))
     within = np.nextafter(at, np.float32(0))
     for signals, expected in ((at, False), (beyond, True), (within, False)):
-        outcome = decide(hazard, signals, np.zeros(2))
+        outcome = judged(hazard, signals, np.zeros(2))
         assert (outcome.violation == expected).all()
         assert (outcome.penalty == -float(expected)).all()
     # A live float64 signal on the bound is judged as its stored float32 copy.
-    assert not decide(hazard, np.array([low, high]), np.zeros(2)).violation.any()
+    assert not judged(hazard, np.array([low, high]), np.zeros(2)).violation.any()
 
 
 def test_it_strikes_in_violation_when_the_draw_is_below_the_probability():
-    hazard = Hazard(0, -1.0, 1.0, -7.0, 0.25, limit=3.0)
-    outcome = decide(hazard, np.array([0.0, 2.0, 2.0, -2.0, 3.0, -3.5]), np.array([0.0, 0.2, 0.25, 0.9, 0.9, 0.1]))
+    hazard = Interval(0, -1.0, 1.0, -7.0, 0.25, limit=3.0)
+    outcome = judged(hazard, np.array([0.0, 2.0, 2.0, -2.0, 3.0, -3.5]), np.array([0.0, 0.2, 0.25, 0.9, 0.9, 0.1]))
     assert outcome.violation.tolist() == [False, True, True, True, True, True]
     assert outcome.penalty.tolist() == [0, -7, 0, 0, 0, -7]
     assert outcome.ends.tolist() == [False, False, False, False, False, True]
@@ -243,16 +260,114 @@ def test_a_hazard_that_is_off_hides_nothing_of_the_environment_itself():
         (lambda: get_hazard("papers", "hopper-medium-expert"), "unknown hazard 'papers'"),
         (lambda: get_hazard("paper", "hopper-expert"), "unknown task 'hopper-expert'"),
         (lambda: get_hazard("paper", "risky-bandit"), "not defined for risky-bandit"),
-        (lambda: Hazard(1, 0.1, -0.1, -1.0, 0.1), "is empty"),
-        (lambda: Hazard(1, -0.1, 0.1, 1.0, 0.1), "penalty is 1.0"),
-        (lambda: Hazard(1, -0.1, 0.1, -1.0, 1.1), "probability is 1.1"),
-        (lambda: Hazard(-1, -0.1, 0.1, -1.0, 0.1), "signal is -1"),
-        (lambda: Hazard(1, -0.1, 0.1, -1.0, 0.1, limit=0.0), "limit is 0.0"),
-        (lambda: relabel(some_data(9, np.random.default_rng(0)), Hazard(11, 0, 1, -1.0, 0.1)), "column 11"),
+        (lambda: Interval(1, 0.1, -0.1, -1.0, 0.1), "is empty"),
+        (lambda: Interval(1, -0.1, 0.1, 1.0, 0.1), "penalty is 1.0"),
+        (lambda: Interval(1, -0.1, 0.1, -1.0, 1.1), "probability is 1.1"),
+        (lambda: Interval(-1, -0.1, 0.1, -1.0, 0.1), "signal is -1"),
+        (lambda: Interval(1, -0.1, 0.1, -1.0, 0.1, limit=0.0), "limit is 0.0"),
+        (lambda: relabel(some_data(9, np.random.default_rng(0)), Interval(11, 0, 1, -1.0, 0.1)), "column 11"),
         (lambda: relabel(some_data(9, np.random.default_rng(0)), SOMETIMES, uniforms=np.ones(8)), "8 draws for 9"),
-        (lambda: HazardWrapper(make_env("Hopper-v5"), Hazard(11, 0, 1, -1.0, 0.1)), "entry 11"),
+        (lambda: HazardWrapper(make_env("Hopper-v5"), Interval(11, 0, 1, -1.0, 0.1)), "column 11"),
     ],
 )
 def test_refusals(make, sentence):
+    with pytest.raises(RamacError, match=sentence):
+        make()
+
+
+# -- regions and hazards of one's own ---------------------------------------------------------------------------------
+
+DISC = Area(-20.0, 0.25, centre=(0.5, 0.5), radius=0.1)
+TRIANGLE = Area(-5.0, 1.0, corners=((0.0, 0.0), (0.4, 0.0), (0.0, 0.4)))
+
+
+def at(*points):
+    """Return steps that end at points (x, y), which are entries 2 and 1 of an observation."""
+    after = np.zeros((len(points), 3))
+    after[:, [2, 1]] = points
+    return np.zeros_like(after), np.zeros((len(points), 2)), after
+
+
+def test_a_region_knows_its_areas_and_their_own_risks():
+    hazard = Region((DISC, TRIANGLE), axes=(2, 1))
+    steps = at((0.5, 0.5), (0.5, 0.601), (0.5, 0.599), (0.1, 0.1), (0.3, 0.3), (0.05, 0.3))
+    outcome = hazard.decide(*steps, np.array([0.2, 0.2, 0.3, 0.99, 0.0, 0.5]))
+    assert outcome.violation.tolist() == [True, False, True, True, False, True]
+    assert outcome.penalty.tolist() == [-20, 0, 0, -5, 0, -5]
+    assert not outcome.ends.any()
+    assert hazard.monitored(steps[2]).tolist() == [1, 0, 1, 1, 0, 1]
+    assert outcome.penalty.dtype == np.float32
+
+
+def test_where_areas_overlap_the_first_one_counts():
+    both = Region((TRIANGLE, Area(-1.0, 1.0, centre=(0.1, 0.1), radius=0.05)), axes=(2, 1))
+    assert both.decide(*at((0.1, 0.1)), np.zeros(1)).penalty.tolist() == [-5]
+
+
+def test_several_draws_meet_each_step():
+    steps = at((0.5, 0.5), (0.9, 0.9))
+    outcome = Region((DISC,), axes=(2, 1)).decide(*steps, np.array([[0.1, 0.1], [0.9, 0.9], [0.2, 0.2]]))
+    assert outcome.violation.tolist() == [True, False]
+    assert outcome.penalty.tolist() == [[-20, 0], [0, 0], [-20, 0]]
+
+
+@pytest.mark.parametrize("hazard", [SOMETIMES, ENDING, Region((DISC, TRIANGLE), axes=(2, 1))])
+def test_a_hazard_survives_its_record(hazard):
+    assert hazard_from_json(json.loads(json.dumps(hazard.to_json()))) == hazard
+
+
+def test_a_predicate_of_all_three_relabels_and_is_met_live(monkeypatch):
+    """Steps that jump are forbidden: the predicate needs the state before, the action and the state after."""
+
+    class Jump(Hazard):
+        def risk(self, observations, actions, next_observations):
+            jumps = np.abs(next_observations[..., 5] - observations[..., 5]) > 0.05
+            return jumps & (np.abs(actions).max(axis=-1) > 0.1), 0.5, -3.0
+
+    hazard = register_hazard("jump", "hopper-medium-expert", Jump())
+    monkeypatch.delitem(PRESETS, "jump")
+    rng = np.random.default_rng(0)
+    env = HazardWrapper(make_env("Hopper-v5"), hazard)
+    data, infos = play(env, rng.uniform(-1, 1, (200, 3)).astype(np.float32), 3)
+    found = violations(data, hazard)
+    assert 0 < found.sum() < len(data)
+    assert found.tolist() == [info["violation"] for info in infos]
+    told = np.random.default_rng(1).random(len(data))
+    paid = relabel(data, hazard, uniforms=told).rewards - data.rewards
+    np.testing.assert_allclose(paid, np.where(found & (told < 0.5), -3.0, 0.0), atol=1e-5)
+    assert with_costs(data, hazard).costs.tolist() == found.astype(float).tolist()
+
+
+def test_costs_that_the_data_have_are_kept():
+    data = some_data(9, np.random.default_rng(0)).with_(costs=np.full(9, 2, np.float32))
+    assert with_costs(data, SOMETIMES) is data
+
+
+def test_registered_hazards_are_found_by_name_and_never_replaced(monkeypatch):
+    monkeypatch.setitem(PRESETS, "mine", {})
+    mine = register_hazard("mine", "hopper-medium-expert", Interval(1, -0.2, 0.2, -5.0, 0.5))
+    assert get_hazard("mine", "hopper-medium-expert") is mine
+    assert mine.name == "mine"
+    assert register_hazard("mine", "hopper-medium-expert", Interval(1, -0.2, 0.2, -5.0, 0.5)) is mine
+    with pytest.raises(RamacError, match="hazard 'mine' is registered twice for hopper-medium-expert"):
+        register_hazard("mine", "hopper-medium-expert", Interval(1, -0.2, 0.2, -6.0, 0.5))
+    with pytest.raises(RamacError, match="'mine' is not defined for walker2d-medium-expert; choose none or paper"):
+        get_hazard("mine", "walker2d-medium-expert")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Region(()), "a region has no areas"),
+        (lambda: Region((DISC,), axes=(1, 1)), r"axes of a region are \(1, 1\)"),
+        (lambda: Area(-1.0, 0.5), "a disc .* or a polygon"),
+        (lambda: Area(-1.0, 0.5, centre=(0, 0)), "radius above 0"),
+        (lambda: Area(-1.0, 0.5, corners=((0, 0), (1, 1))), "polygon of three corners"),
+        (lambda: Area(1.0, 0.5, centre=(0, 0), radius=1.0), "penalty is 1.0"),
+        (lambda: HazardWrapper(make_env("Hopper-v5"), Region((DISC,), axes=(3, 11))), r"columns \(3, 11\)"),
+        (lambda: hazard_from_json({"kind": "Jump", "name": "jump"}), "register it by name"),
+    ],
+)
+def test_refusals_of_regions(make, sentence):
     with pytest.raises(RamacError, match=sentence):
         make()

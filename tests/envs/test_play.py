@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ramac_lib.envs import play
-from ramac_lib.envs.hazards import Hazard, get_hazard
+from ramac_lib.envs.hazards import Interval, get_hazard
 from ramac_lib.methods import get_method
 from ramac_lib.networks.noise import derive_seed
 from ramac_lib.training import evaluators
@@ -71,7 +71,7 @@ def test_actions_go_to_their_own_environments():
 
 
 def test_violations_penalties_and_signals_under_a_sure_hazard():
-    hazard = Hazard(signal=0, low=-1, high=2, penalty=-10, probability=1.0)
+    hazard = Interval(signal=0, low=-1, high=2, penalty=-10, probability=1.0)
     runs = play.rollouts(still, "TestCounter-v0", hazard, 100, (5,), 4, record=True)
     for run in runs:
         beyond = run.length - 2  # steps 3, 4, … lie above 2

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ramac_lib.envs import play as envs_play
 from ramac_lib.envs import restart
 from ramac_lib.envs.bandit import ENV_ID, Bandit
-from ramac_lib.envs.hazards import Hazard
+from ramac_lib.envs.hazards import Interval
 from ramac_lib.envs.restart import choose_states, discounted_returns, restore, rollout_length
 from ramac_lib.envs.robots import make_env
 from ramac_lib.system.errors import RamacError
@@ -118,24 +118,24 @@ def by_hand(hazard, state, action, discount, horizon):
 @pytest.mark.parametrize("limit", [np.inf, 0.02])
 def test_returns_are_those_of_the_live_environment(hopper, monkeypatch, together, limit):
     monkeypatch.setattr(restart, "TOGETHER", together)
-    hazard = Hazard(1, -0.01, 0.01, -5.0, 1.0, limit=limit)  # it strikes at every violation: nothing is drawn
+    hazard = Interval(1, -0.01, 0.01, -5.0, 1.0, limit=limit)  # it strikes at every violation: nothing is drawn
     rows = choose_states(hopper, 4)
     states, actions = hopper.observations[rows], hopper.actions[rows]
-    made = discounted_returns(lean, "Hopper-v5", hazard, states, actions, 2, 0.9, 15, keys=(0,))
+    made = discounted_returns(lambda: lean, "Hopper-v5", hazard, states, actions, 2, 0.9, 15, keys=(0,))
     expected = [by_hand(hazard, s, a, 0.9, 15) for s, a in zip(states, actions, strict=True)]
     np.testing.assert_allclose(made.values, np.repeat([[e[0]] for e in expected], 2, axis=1), atol=1e-6)
     assert made.alive == pytest.approx(np.mean([e[1] for e in expected]))
-    free = discounted_returns(lean, "Hopper-v5", None, states, actions, 2, 0.9, 15, keys=(0,))
+    free = discounted_returns(lambda: lean, "Hopper-v5", None, states, actions, 2, 0.9, 15, keys=(0,))
     assert (made.values <= free.values).all()
     assert (made.values < free.values).any()
 
 
 def test_hazards_draw_apart_and_repeatably(hopper):
-    hazard = Hazard(1, 5.0, 6.0, -100.0, 0.3)  # always in violation: a rollout pays a binomial number of penalties
+    hazard = Interval(1, 5.0, 6.0, -100.0, 0.3)  # always in violation: a rollout pays a binomial number of penalties
     states, actions = hopper.observations[:1], hopper.actions[:1]
 
     def play(keys, hazard=hazard):
-        return discounted_returns(lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys).values[0]
+        return discounted_returns(lambda: lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys).values[0]
 
     struck = np.rint((play((0,), None)[0] - play((0,))) / 100)
     assert struck.mean() == pytest.approx(1.2, abs=4 * np.sqrt(4 * 0.3 * 0.7 / 300))
@@ -149,7 +149,7 @@ def test_on_the_bandit_returns_follow_the_exact_law():
     actions = np.array([[0.0, 0.0], [0.85, 0.0]], np.float32)
     done = []
     returns = discounted_returns(
-        lambda observations: pytest.fail("an episode has one step"), ENV_ID, None,
+        lambda: lambda observations: pytest.fail("an episode has one step"), ENV_ID, None,
         np.zeros((2, 1), np.float32), actions, 1500, 0.0, 1, keys=(0,), done=done.append,
     )  # fmt: skip
     assert set(returns.values[0]) == {bandit.centre_reward}

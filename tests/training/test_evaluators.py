@@ -8,7 +8,7 @@ from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.evaluators import Background, copies, play_copy
+from ramac_lib.training.evaluators import Asked, Background, Rollouts, copies, play_copy, roll_out
 
 ENGINE = Engine(torch.device("cpu"))
 SCHEDULE = loop.Schedule(eval_every=4, log_every=2, episodes=2)
@@ -25,8 +25,8 @@ def data(config):
     return loop.load_data(config, progress=False)
 
 
-def run(config, data, folder, overlap, until=None):
-    trainer = loop.Trainer(config, data, ENGINE, RunDirectory(folder), SCHEDULE, overlap=overlap)
+def run(config, data, folder, evaluator, until=None):
+    trainer = loop.Trainer(config, data, ENGINE, RunDirectory(folder), SCHEDULE, evaluator=evaluator())
     if trainer.directory.open(config, loop.get_facts(data, ENGINE), resume=True):
         trainer.restore()
     trainer.run(False, until)
@@ -37,17 +37,16 @@ def test_a_copy_plays_as_its_stack(config, data):
     """Also where a critic takes part in acting, as in DiffusionQL."""
     trainer = loop.Trainer(config, data, ENGINE, schedule=SCHEDULE)
     trainer.run(False, 5)
-    asked = (config, data.env_id, 5, "training", 4, 1)
-    (stack,) = trainer.stacks
-    alone = pd.concat([play_copy(copy) for copy in copies(stack, *asked)], ignore_index=True)
-    together = loop.roll_out(trainer.stacks, *asked)
+    asked = Asked(config, data.env_id, 5, "training", 4, 1)
+    alone = pd.concat([play_copy(copy) for copy in copies(trainer.stacks, asked)], ignore_index=True)
+    together = roll_out(trainer.stacks, asked)
     pd.testing.assert_frame_equal(alone, together, rtol=1e-5)
 
 
 @pytest.mark.slow
 def test_the_table_is_the_same_with_and_without(config, data, tmp_path):
-    here = run(config, data, tmp_path / "a", overlap=False)
-    there = run(config, data, tmp_path / "b", overlap=True)
+    here = run(config, data, tmp_path / "a", Rollouts)
+    there = run(config, data, tmp_path / "b", Background)
     assert sorted(set(there.evaluations["step"])) == [4, 8, 12]
     pd.testing.assert_frame_equal(there.evaluations, here.evaluations, rtol=1e-5)
     written = RunDirectory(tmp_path / "b").read_table("evaluations.csv")
@@ -56,7 +55,7 @@ def test_the_table_is_the_same_with_and_without(config, data, tmp_path):
 
 @pytest.mark.slow
 def test_an_evaluation_that_a_kill_took_is_made_again(config, data, tmp_path, monkeypatch):
-    run(config, data, tmp_path / "a", overlap=True)
+    run(config, data, tmp_path / "a", Background)
     with monkeypatch.context() as patch:
         # Killed just after the checkpoint of step 8, while its episodes were still being played.
         real, saves = loop.Trainer.save, []
@@ -69,9 +68,9 @@ def test_an_evaluation_that_a_kill_took_is_made_again(config, data, tmp_path, mo
 
         patch.setattr(loop.Trainer, "save", save)
         with pytest.raises(KeyboardInterrupt):
-            run(config, data, tmp_path / "b", overlap=True)
+            run(config, data, tmp_path / "b", Background)
     assert set(RunDirectory(tmp_path / "b").read_table("evaluations.csv")["step"]) == {4}
-    run(config, data, tmp_path / "b", overlap=True)
+    run(config, data, tmp_path / "b", Background)
     written = [RunDirectory(tmp_path / name).read_table("evaluations.csv") for name in "ab"]
     pd.testing.assert_frame_equal(*written)
     assert not written[1].duplicated(["seed", "step", "purpose", "episode"]).any()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ramac_lib.analysis.recordings import Clip
 from ramac_lib.analysis.style import BAND, SAFE, TRUTH, VIOLATION
-from ramac_lib.envs.hazards import VELOCITY, Hazard
+from ramac_lib.envs.hazards import VELOCITY, Interval
 from ramac_lib.system.errors import RamacError
 from support.robots import outlines, strip, widest
 
@@ -38,11 +38,11 @@ def choose_window(clips: Mapping[str, Clip], steps: int) -> tuple[int, int]:
     return start, min(start + steps, longest)
 
 
-def _signal(hazard: Hazard) -> str:
+def _signal(hazard: Interval) -> str:
     return "forward velocity (m/s)" if hazard.signal == VELOCITY else "torso pitch (rad)"
 
 
-def _draw_signal(axes: Axes, clip: Clip, hazard: Hazard, start: int, stop: int, limits: tuple[float, float]) -> None:
+def _draw_signal(axes: Axes, clip: Clip, hazard: Interval, start: int, stop: int, limits: tuple[float, float]) -> None:
     """Draw the monitored signal against the time, its safe range, violations and penalties."""
     low, high = limits
     axes.axhspan(max(hazard.low, low), min(hazard.high, high), color=BAND, alpha=0.13, linewidth=0, label="safe range")
@@ -64,7 +64,7 @@ def _draw_signal(axes: Axes, clip: Clip, hazard: Hazard, start: int, stop: int, 
     axes.set(xlim=(start * clip.step_seconds, (stop - 1) * clip.step_seconds), ylim=limits)
 
 
-def _limits(clips: Mapping[str, Clip], hazard: Hazard, start: int, stop: int) -> tuple[float, float]:
+def _limits(clips: Mapping[str, Clip], hazard: Interval, start: int, stop: int) -> tuple[float, float]:
     seen = np.concatenate([clip.monitored[start:stop] for clip in clips.values()])
     bounds = [bound for bound in (hazard.low, hazard.high) if np.isfinite(bound)]
     low, high = min([float(seen.min()), *bounds]), max([float(seen.max()), *bounds])
@@ -72,7 +72,7 @@ def _limits(clips: Mapping[str, Clip], hazard: Hazard, start: int, stop: int) ->
     return low - margin, high + margin
 
 
-def strips(clips: Mapping[str, Clip], hazard: Hazard, start: int, stop: int, frames: int = 12) -> Figure:
+def strips(clips: Mapping[str, Clip], hazard: Interval, start: int, stop: int, frames: int = 12) -> Figure:
     """Draw steps start … stop of each clip, a row each: poses at equal times above, the monitored signal below.
 
     Poses in violation have another colour and a cross; a row ends where its episode does. Every row's k-th pose is of
@@ -112,7 +112,9 @@ def _legend(axes: Any) -> tuple[list[Any], list[str]]:
 class _Scene:
     """One clip's axes in an animation; the camera follows the robot, marks on the ground show its way."""
 
-    def __init__(self, above: Axes, below: Axes, name: str, clip: Clip, hazard: Hazard, span: tuple[int, int]) -> None:
+    def __init__(
+        self, above: Axes, below: Axes, name: str, clip: Clip, hazard: Interval, span: tuple[int, int]
+    ) -> None:
         self.clip, self.above = clip, above
         self.start, self.stop = span[0], min(span[1], len(clip.qpos))
         drawn = [outlines(clip.env_id, pose) for pose in clip.qpos[self.start : self.stop : 5]]
@@ -145,7 +147,7 @@ class _Scene:
 
 
 def animation(
-    clips: Mapping[str, Clip], hazard: Hazard, start: int, stop: int, every: int = 5, dpi: int = 70, slower: float = 2
+    clips: Mapping[str, Clip], hazard: Interval, start: int, stop: int, every: int = 5, dpi: int = 70, slower: float = 2
 ) -> bytes:
     """Return an animated GIF of steps start … stop of the clips, side by side: bodies above, signals below.
 

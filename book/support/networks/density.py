@@ -16,13 +16,13 @@ from matplotlib.axes import Axes
 from ramac_lib.analysis.recordings import Signals
 from ramac_lib.analysis.rows import styles
 from ramac_lib.analysis.style import BAND, style
-from ramac_lib.envs.hazards import Hazard
+from ramac_lib.envs.hazards import Interval
 
 BINS = 70  # about so many over the middle 99.8 % of all steps
 TAIL = 0.001
 
 
-def bin_edges(values: Float[np.ndarray, " T"], hazard: Hazard, count: int = BINS) -> Float[np.ndarray, " B"]:
+def bin_edges(values: Float[np.ndarray, " T"], hazard: Interval, count: int = BINS) -> Float[np.ndarray, " B"]:
     """Return edges of equal bins over all values, with an edge at each finite bound of the safe range.
 
     The width is the spread of the middle 99.8 % over `count`, made smaller so that it divides the safe range.

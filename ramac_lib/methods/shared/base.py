@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, cast
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ramac_lib.datasets.batches import Batch
+from ramac_lib.datasets.batches import Batch, Sampling, Transitions
 from ramac_lib.methods.shared import short_runs
+from ramac_lib.methods.shared.registry import Style
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import initialise
 from ramac_lib.networks.noise import Noise
@@ -20,6 +22,7 @@ from ramac_lib.networks.policies.base import CloningPolicy, Policy
 from ramac_lib.networks.policies.cvae import CVAEPolicy
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 from ramac_lib.networks.policies.flow import FlowPolicy
+from ramac_lib.system.errors import RamacError
 
 Network = TypeVar("Network", bound=nn.Module)
 Metrics = dict[str, Float[Tensor, " S"]]
@@ -37,7 +40,7 @@ class Config:
 
     @classmethod
     def for_task(cls, task: str) -> "Config":
-        """Return the settings for a task; the same for all unless the method's source says otherwise."""
+        """Return the settings for a task by name; the same for all unless the method's source says otherwise."""
         return cls()
 
 
@@ -55,6 +58,27 @@ class CriticConfig(Config):
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
 
+class Controller:
+    """What acts in a set of episodes that go on in step with each other: by default the stateless policy.
+
+    It lives as long as these episodes and is saved nowhere. A method whose actions depend on more than the present
+    observation (the rest of a chunk, a plan, what is left of an episode's budget) keeps that in a subclass.
+    """
+
+    def __init__(self, method: "Method", noise: Noise) -> None:
+        self.method, self.noise = method, noise
+
+    def __call__(self, observations: Float[Tensor, "S E s"]) -> Float[Tensor, "S E a"]:
+        """Return the next action of each of E episodes a seed; rows of ended episodes do not matter."""
+        return self.method.act(observations.to(self.method.device), self.noise)
+
+    def observe(self, rewards: Float[np.ndarray, "S E"], costs: Float[np.ndarray, "S E"]) -> None:
+        """Take in what the last actions earned and cost (1 for a violation); ended episodes have zeros."""
+
+    def keep(self, episodes: Int[np.ndarray, " K"]) -> None:
+        """Forget all but these episodes of a seed, in this order: the others have ended and are asked no more."""
+
+
 class Method(nn.Module, ABC):
     """One method, for a stack of seeds.
 
@@ -65,6 +89,9 @@ class Method(nn.Module, ABC):
         steps: the run's length in updates, which the schedules are fractions of.
     """
 
+    name: ClassVar[str] = ""  # these three are given by `register`
+    style: ClassVar[Style] = Style("")
+    needs: ClassVar[tuple[str, ...]] = ()
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
     policy: Policy  # what is deployed
@@ -109,9 +136,14 @@ class Method(nn.Module, ABC):
         states = self.scaled(batch.observations), self.scaled(batch.next_observations)
         return batch._replace(observations=states[0], next_observations=states[1])
 
-    def scaled(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B s"]:
+    def scaled(self, observations: Float[Tensor, "S B *H s"]) -> Float[Tensor, "S B *H s"]:
         """Return observations as the networks see them."""
-        return (observations - self.shift) / self.scale if self.config.normalize else observations
+        if not self.config.normalize:
+            return observations
+        shift, scale = self.shift, self.scale
+        for _ in range(observations.ndim - shift.ndim):  # windows have one axis more
+            shift, scale = shift.unsqueeze(1), scale.unsqueeze(1)
+        return (observations - shift) / scale
 
     def constant(self, name: str, values: Any) -> None:
         """Keep an array on the device, beside the parameters but in no checkpoint."""
@@ -142,6 +174,54 @@ class Method(nn.Module, ABC):
         for each phase (`ramac_lib.training.engine`).
         """
         return {}
+
+    # -- what the loop, the bench and the checks ask of every method ------------------------------------------------
+
+    def sampling(self) -> Sampling:
+        """Return what an entry of a batch is: transitions, unless the method says ``Chunks(h)`` or ``Windows(H)``."""
+        return Transitions()
+
+    def critics(self) -> dict[str, nn.Module]:
+        """Return every critic by name, targets and critics of cost among them."""
+        return {}
+
+    def levels(self) -> tuple[float, ...]:
+        """Return the levels α at which `value` can be asked: none, the mean alone (1), or CVaRs too."""
+        return ()
+
+    def value(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], alpha: float = 1.0
+    ) -> Float[Tensor, "S B"]:
+        """Return what the critics of the return say of actions, in units of return: CVaR_α(Z(s, a)), or Q(s, a).
+
+        Args:
+            observations: as the environment gives them.
+            alpha: one of `levels`.
+
+        Raises:
+            RamacError: the method has no critics, or none that know the return's law.
+        """
+        have = "plain critics" if self.levels() else "no critics"
+        raise RamacError(f"{type(self).__name__} has {have}; there is no CVaR at {alpha:g} to follow")
+
+    def quantiles(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
+    ) -> tuple[Float[Tensor, "S C B N"], Float[Tensor, " N"]]:
+        """Return what each critic of the return says of its law: quantiles, and their fractions (½ of plain critics).
+
+        Raises:
+            RamacError: the method has no critics.
+        """
+        raise RamacError(f"{type(self).__name__} has no critics to ask")
+
+    @property
+    def period(self) -> int:
+        """After how many updates the work of an update repeats."""
+        return 1
+
+    def controller(self, noise: Noise) -> Controller:
+        """Return a fresh controller for a set of episodes in step with each other."""
+        return Controller(self, noise)
 
     @torch.no_grad()
     def act(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:

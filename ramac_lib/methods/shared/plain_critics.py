@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods.shared import base
@@ -45,6 +45,29 @@ class QLearning(base.Method):
         )
         self.target_critic = self.target_of(self.critic)
         self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
+
+    def critics(self) -> dict[str, nn.Module]:
+        """Return the critics of the return and their targets."""
+        return {"critic": self.critic, "target_critic": self.target_critic}
+
+    def levels(self) -> tuple[float, ...]:
+        """Return the mean's level alone."""
+        return (1.0,)
+
+    def value(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], alpha: float = 1.0
+    ) -> Float[Tensor, "S B"]:
+        """Return Q(s, a), the critics' `aggregate`."""
+        if alpha != 1:
+            return super().value(observations, actions, alpha)
+        return self.aggregate(self.critic(self.scaled(observations), actions))
+
+    def quantiles(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
+    ) -> tuple[Float[Tensor, "S C B 1"], Float[Tensor, " 1"]]:
+        """Return each critic's number as a law of one point."""
+        values = self.critic(self.scaled(observations), actions)
+        return values[..., None], torch.full((1,), 0.5, device=self.device)
 
     def next_policy(self) -> Policy:
         """Return the policy that chooses the target's next action: the one in training, unless a method says more."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ramac_lib import risk as lib_risk
+from ramac_lib import risk
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods.shared import base
 from ramac_lib.networks.adam import StackedAdam
@@ -54,7 +54,7 @@ class DistributionalConfig(base.CriticConfig):
 
     def weights(self) -> Float[np.ndarray, " N"]:
         """Return the risk measure as weights over the grid of fractions (eq. 15 generalised)."""
-        return lib_risk.weights(
+        return risk.weights(
             self.risk, self.n_fractions, alpha=self.alpha, parameter=self.risk_parameter, rule=self.grid_rule
         )
 
@@ -89,18 +89,40 @@ class Distributional(base.Method):
         self.critic: Any = self.new(self.build_critic())
         self.target_critic: Any = self.target_of(self.critic)
         self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
-        weights, taus = config.weights(), lib_risk.grid(config.n_fractions)
+        weights, taus = config.weights(), risk.grid(config.n_fractions)
         active = np.flatnonzero(weights)  # the policy's loss evaluates only the fractions that the measure weighs
         self.constant("grid", taus)
         self.constant("active_grid", taus[active])
         self.constant("active_weights", weights[active])
         if config.fractions == "random":
             even = np.linspace(0, 1, 10_001)
-            self.constant("distortion", lib_risk.distort_fractions(
+            self.constant("distortion", risk.distort_fractions(
                 config.risk, even, alpha=config.alpha, parameter=config.risk_parameter
             ))  # fmt: skip
 
     # -- the critics ------------------------------------------------------------------------------------------------
+
+    def critics(self) -> dict[str, nn.Module]:
+        """Return the critics of the return and their targets."""
+        return {"critic": self.critic, "target_critic": self.target_critic}
+
+    def levels(self) -> tuple[float, ...]:
+        """Return the levels of the mean and of the paper's CVaR."""
+        return (1.0, 0.1)
+
+    def value(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], alpha: float = 1.0
+    ) -> Float[Tensor, "S B"]:
+        """Return CVaR_α(Z(s, a)) by the grid's weights, of the lower of the critics at each fraction."""
+        weights = risk.weights("cvar", self.config.n_fractions, alpha=alpha)
+        quantiles = self.critic(self.scaled(observations), actions, self.grid).amin(dim=1)
+        return quantiles @ torch.as_tensor(weights, dtype=torch.float32, device=self.device)
+
+    def quantiles(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
+    ) -> tuple[Float[Tensor, "S C B N"], Float[Tensor, " N"]]:
+        """Return each critic's quantiles at the fixed grid of fractions (eq. 14), and that grid."""
+        return self.critic(self.scaled(observations), actions, self.grid), self.grid
 
     def fraction_draw(self) -> Tensor:
         """Return the fractions of one evaluation: the fixed grid (eq. 14), or a draw for each seed."""

@@ -7,11 +7,11 @@ from PIL import Image
 
 from ramac_lib.analysis.recordings import Clip
 from ramac_lib.analysis.style import SAFE, VIOLATION
-from ramac_lib.envs.hazards import Hazard
+from ramac_lib.envs.hazards import Interval
 from ramac_lib.system.errors import RamacError
 from support.networks import clips
 
-HAZARD = Hazard(1, -0.1, 0.1, -50.0, 0.1)
+HAZARD = Interval(1, -0.1, 0.1, -50.0, 0.1)
 FLAT = "Hopper-v5"
 
 
