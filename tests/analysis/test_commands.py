@@ -17,7 +17,17 @@ def run(capsys, *arguments):
 
 def test_record(capsys, runs, tmp_path):
     code, out, _ = run(
-        capsys, "analyse", "record", *runs, "--out", tmp_path / "s", "--episodes", 2, "--no-behaviour", "--device", "cpu"
+        capsys,
+        "analyse",
+        "record",
+        *runs,
+        "--out",
+        tmp_path / "s",
+        "--episodes",
+        2,
+        "--no-behaviour",
+        "--device",
+        "cpu",
     )
     assert code == 0
     assert "DiffusionQL" in out
