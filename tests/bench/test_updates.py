@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ramac_lib.bench import updates
-from ramac_lib.cli import bench
 from ramac_lib.methods import METHODS
 from ramac_lib.networks.critics import IQNCritic, _matvec
 from ramac_lib.networks.layers import initialise
@@ -151,7 +150,7 @@ def test_table_and_file(tmp_path):
     ],
 )
 def test_refusals_come_before_any_measurement(arguments, words, monkeypatch):
-    monkeypatch.setattr(bench, "product_rates", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(updates, "product_rates", lambda *_: pytest.fail("measured"))
     with pytest.raises(RamacError, match=words) as refused:
         updates.bench(**arguments)
     assert "\n" not in str(refused.value)
@@ -159,7 +158,7 @@ def test_refusals_come_before_any_measurement(arguments, words, monkeypatch):
 
 def test_of_several_passes_the_fastest_counts(monkeypatch):
     spent = iter([0.5, 0.25, 0.125, 1.0])
-    monkeypatch.setattr(bench, "time_updates", lambda *_, **__: next(spent))
+    monkeypatch.setattr(updates, "time_updates", lambda *_, **__: next(spent))
     table, machine = updates.bench(["bc-flow"], "risky-bandit", (1, 2), passes=2, device="cpu", progress=False)
     assert list(table["updates_per_s"]) == [8.0, 4.0]
     assert machine["passes"] == 2
@@ -187,7 +186,7 @@ def test_command_line(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_every_method_is_measured(monkeypatch):
-    monkeypatch.setattr(bench, "product_rates", lambda _: {"assumed": 100.0})
+    monkeypatch.setattr(updates, "product_rates", lambda _: {"assumed": 100.0})
     table, _ = updates.bench((), "risky-bandit", (1,), seconds=0.01, device="cpu", progress=False)
     assert list(table["method"]) == list(METHODS)
     assert (table["gflop"] > 0).all()

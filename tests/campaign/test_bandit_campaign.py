@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ramac_lib.campaign import bandit as campaign_bandit
-from ramac_lib.cli import campaign
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.methods import METHODS
 from ramac_lib.system.errors import RamacError
@@ -54,8 +53,8 @@ def test_bad_input_is_refused(wrong, message):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(campaign, "COUNTED", 500)
-    monkeypatch.setattr(campaign, "SHOWN", 50)
+    monkeypatch.setattr(campaign_bandit, "COUNTED", 500)
+    monkeypatch.setattr(campaign_bandit, "SHOWN", 50)
     return campaign_bandit.cells(("methods",), ("bc-flow", "bc-cvae"), (0, 1), 40)
 
 

@@ -31,7 +31,7 @@ def half(tmp_path_factory):
     out = tmp_path_factory.mktemp("half") / "c"
     with pytest.MonkeyPatch.context() as patch:
         plans = iter([scheduler.Round(20), scheduler.Round(34, last=True), None])
-        patch.setattr(scheduler.rounds, "following", lambda *_: next(plans))
+        patch.setattr(scheduler.plan, "following", lambda *_: next(plans))
         run(out)
     return out
 

@@ -72,12 +72,12 @@ def test_rounds_of_any_size_give_the_same_bits(whole, tmp_path, monkeypatch):
             return None
         return scheduler.Round(min(60, behind + 7), last=behind > 20)
 
-    original, stops = scheduler.rounds.following, []
-    monkeypatch.setattr(scheduler.rounds, "following", lambda *a: stops.append(1) or odd(*a))
+    original, stops = scheduler.plan.following, []
+    monkeypatch.setattr(scheduler.plan, "following", lambda *a: stops.append(1) or odd(*a))
     run(tmp_path / "c")
     while min(s.step for s in _states(tmp_path / "c")) < 60:  # a last round ends a command
         run(tmp_path / "c", {}, resume=True)
-    monkeypatch.setattr(scheduler.rounds, "following", original)
+    monkeypatch.setattr(scheduler.plan, "following", original)
     assert len(stops) > 5
     assert contents(tmp_path / "c") == contents(whole)
 
@@ -244,7 +244,7 @@ def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
 def test_a_campaign_begun_on_another_device_is_refused_at_once(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "name", property(lambda _: "cuda graph float32"))
-        patch.setattr(scheduler.rounds, "following", _one_round())
+        patch.setattr(scheduler.plan, "following", _one_round())
         run(tmp_path / "c")
     kept = contents(tmp_path / "c")
     words = r"begun as cuda graph float32, at step 20 of 60; .* resume the campaign with --device cuda"
