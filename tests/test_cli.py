@@ -1,5 +1,6 @@
 """The command line: what it prints, and one sentence with an exit code above zero for what a user can mend."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -8,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ramac_lib.campaign.grid import Grid
 from ramac_lib.cli import main
+from ramac_lib.envs.tasks import TASKS
+from ramac_lib.methods import METHODS
 
 TINY = (
     "--set", "hidden=16,16", "critic_hidden=16", "embedding=8", "n_cos=8", "n_fractions=8", "batch_size=32",
@@ -143,13 +147,61 @@ def test_unreadable_numbers_are_refused(capsys):
     assert run(capsys, "train", "--method", "radac", "--task", "risky-bandit", "--steps", "many")[0] == 2
 
 
-def test_help_needs_no_torch():
+@pytest.mark.parametrize("words", [(), ("train",), ("bench",), ("analyse",), ("analyse", "record")])
+def test_help_needs_no_torch(words):
     code = (
         "import sys; from ramac_lib.cli import main\n"
-        "try: main(['train', '--help'])\nexcept SystemExit as e: assert e.code == 0\n"
+        "try: main([*sys.argv[1:], '--help'])\nexcept SystemExit as e: assert e.code == 0\n"
         "assert 'torch' not in sys.modules and 'gymnasium' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+
+
+def test_a_campaigns_options_are_its_grids_fields(capsys, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("ramac_lib.campaign.run", lambda *given, **_: seen.append(given) or (pd.DataFrame(), {}))
+    given = ("--methods", "cql", "radac:alpha=0.5", "--seeds", 3, 4, "--steps", 7, "--source", "d4rl")
+    assert run(capsys, "campaign", "--out", tmp_path, *given)[0] == 0
+    ((_, profile, changes),) = seen
+    assert profile is None
+    unset = {f.name: () if str(f.type).startswith("tuple") else None for f in dataclasses.fields(Grid)}
+    assert changes == unset | {"rows": ("cql", "radac:alpha=0.5"), "seeds": (3, 4), "steps": 7, "source": "d4rl"}
+    out = " ".join(run(capsys, "campaign", "--help")[1].replace("│", " ").split())
+    for name in unset:
+        assert f"--{'methods' if name == 'rows' else name.replace('_', '-')} " in out
+    assert "further steps to evaluate at; those beyond the end are never reached." in out
+
+
+def test_methods_and_tasks_are_listed(capsys):
+    for command, known in (("methods", METHODS), ("tasks", TASKS)):
+        code, out, _ = run(capsys, command)
+        assert code == 0
+        assert [line.split()[0] for line in out.splitlines()] == list(known)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_plugins_are_imported_before_the_command(capsys, tmp_path, after):
+    first, second = tmp_path / f"first{after}.py", tmp_path / f"second{after}.py"
+    first.write_text("print('first is here')")
+    second.write_text("print('second is here')")
+    plugins = ("--plugin", first, "--plugin", second)
+    code, out, _ = run(capsys, *(("tasks", *plugins) if after else (*plugins, "tasks")))
+    assert code == 0
+    assert out.splitlines()[:2] == ["first is here", "second is here"]
+    assert out.splitlines()[2].startswith("hopper-medium-expert")
+    assert "here" not in run(capsys, "--plugin", first, "tasks")[1]  # once a process
+
+
+@pytest.mark.parametrize("text", [None, "1 / 0", "def broken("])
+def test_a_bad_plugin_ends_in_one_sentence(capsys, tmp_path, text):
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    code, out, err = run(capsys, "--plugin", path, "tasks")
+    assert (code, out) == (1, "")
+    (line,) = err.strip().splitlines()
+    assert line.startswith("ramac: ")
+    assert "mine.py" in line
 
 
 def test_released_settings_reach_the_run(capsys, hopper_file, tmp_path):

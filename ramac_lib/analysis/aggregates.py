@@ -79,7 +79,7 @@ def scores(evidence: Evidence, settings: Sequence[tuple[str, str]]) -> pd.DataFr
         if played.empty:
             raise Missing(
                 f"Scores need the behaviour policies of {task} under the hazard {hazard}: for bundled data "
-                f"`ramac behaviour --tasks {task} --hazards {hazard}` rolls them out."
+                f"`ramac analyse behaviour --tasks {task} --hazards {hazard}` rolls them out."
             )
         best = played.groupby("row")["return"].mean().max()
         if best <= 0:

@@ -121,7 +121,7 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
     distance of the quantiles at .9 and .1 as a share of the Monte-Carlo one: 1 is right, 0 a critic of one number.
 
     Args:
-        states: the table of states that `ramac calibrate-critics` writes.
+        states: the table of states that `ramac analyse critics` writes.
     """
     found = []
     for (run, action), rows in states.groupby(["run", "action"], sort=False):

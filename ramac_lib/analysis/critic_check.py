@@ -236,7 +236,7 @@ def load(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
             pd.read_csv(f, keep_default_na=False, dtype=HASHES) for f in (out.with_suffix(".csv"), states_file(out))
         ]
     except FileNotFoundError as error:
-        raise RamacError(f"{error.filename}: not there; make it with `ramac calibrate-critics`") from None
+        raise RamacError(f"{error.filename}: not there; make it with `ramac analyse critics`") from None
     if facts["format"] > FORMAT:
         raise RamacError(f"{out}.json: written by a newer version (format {facts['format']}; this reads {FORMAT})")
     return tables[0], tables[1], facts

@@ -1,4 +1,4 @@
-"""``ramac record``: roll out deployed policies under the live hazard, keep every step's signal and some poses.
+"""``ramac analyse record``: roll out deployed policies under the live hazard, keep every step's signal and some poses.
 
 OUT.npz holds all episodes' steps one after another, in the order of the runs, their seeds and their episodes; flags
 are packed eight to a byte. OUT.json says what made them. `load` reads them.
@@ -126,7 +126,7 @@ def load(out: Path) -> Signals:
         with np.load(out.with_suffix(".npz")) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
-        raise RamacError(f"{error.filename}: not there; make it with `ramac record`") from None
+        raise RamacError(f"{error.filename}: not there; make it with `ramac analyse record`") from None
     if facts["format"] > FORMAT:
         raise RamacError(f"{out}.json: written by a newer version (format {facts['format']}; this reads {FORMAT})")
     total = int(arrays["length"].sum())

@@ -33,3 +33,9 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
             row[f"{name}_low"], row[f"{name}_high"] = bootstrap_interval(by_seed, lambda x: float(cvar(x, alpha)))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def show(table: pd.DataFrame, purpose: str = "report") -> None:
+    """Print the summary of the episodes of one purpose, if there are any."""
+    if len(table):
+        print(summary(table[table["purpose"] == purpose]).to_string(index=False, float_format="%.1f"))

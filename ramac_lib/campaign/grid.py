@@ -20,14 +20,20 @@ class Grid:
     """Everything that decides a campaign's results.
 
     Args:
-        rows: ``METHOD`` or ``METHOD:option=value,…`` each.
-        hazards: of the robots; the Risky Bandit has its own trap and is run once.
+        tasks: names of tasks; `ramac tasks` lists them.
+        rows: METHOD or METHOD:option=value[,option=value] each, e.g. radac radac:risk=neutral.
+        hazards: paper, calibrated, none: of the robots; the Risky Bandit has its own trap and is run once.
+        seeds: of every cell.
         steps: updates of every cell.
         evaluations: how many there are while a cell is trained, evenly spread, the last at its end.
         evaluate_at: further steps to evaluate at; those beyond the end are never reached.
-        episodes, report_episodes: of each evaluation and of the report, a seed.
+        episodes: of each evaluation, a seed.
+        report_episodes: of the report at a cell's end, or at the budget's, a seed.
         size: transitions asked of the source; None for the source's default.
-        engine, precision: how updates are made (`ramac_lib.training.engine`).
+        source: bundled, d4rl, minari, or the path of an HDF5 file.
+        data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
+        engine: auto, eager, compile, graph or compiled-graph (`ramac_lib.training.engine`).
+        precision: auto, float32, tf32 or bfloat16.
 
     Raises:
         RamacError: an unknown name, a bad number, the same cell twice.

@@ -88,7 +88,7 @@ def test_aggregates_say_what_they_lack():
     evidence, settings = two_settings(cql=(1.0, 1.0))
     with pytest.raises(Missing, match="no row of RADAC"):
         aggregates.improvement(evidence, settings)
-    with pytest.raises(Missing, match="ramac behaviour --tasks"):
+    with pytest.raises(Missing, match="ramac analyse behaviour --tasks"):
         aggregates.iqm(gathered(episodes("radac", around(1))), [PAPER])
     with pytest.raises(Missing, match="positive mean"):
         aggregates.iqm(gathered(episodes("radac", around(1)), behaviour=policies(-5.0)), [PAPER])

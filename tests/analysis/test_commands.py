@@ -17,16 +17,26 @@ def run(capsys, *arguments):
 
 def test_record(capsys, runs, tmp_path):
     code, out, _ = run(
-        capsys, "record", *runs, "--out", tmp_path / "s", "--episodes", 2, "--no-behaviour", "--device", "cpu"
+        capsys,
+        "analyse",
+        "record",
+        *runs,
+        "--out",
+        tmp_path / "s",
+        "--episodes",
+        2,
+        "--no-behaviour",
+        "--device",
+        "cpu",
     )
     assert code == 0
     assert "DiffusionQL" in out
     assert {f.name for f in tmp_path.iterdir()} == {"s.npz", "s.json"}
 
 
-def test_calibrate_critics(capsys, runs, tmp_path):
+def test_critics(capsys, runs, tmp_path):
     call = ("--states", 2, "--rollouts", 2, "--device", "cpu")
-    code, out, _ = run(capsys, "calibrate-critics", runs[0], "--out", tmp_path / "c", *call)
+    code, out, _ = run(capsys, "analyse", "critics", runs[0], "--out", tmp_path / "c", *call)
     assert code == 0
     assert "bias" in out
     assert {f.name for f in tmp_path.iterdir()} == {"c.csv", "c_states.csv", "c.json"}
@@ -35,8 +45,8 @@ def test_calibrate_critics(capsys, runs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("record", "nowhere", "--out", "x"), "nowhere: holds no run"),
-        (("calibrate-critics", "nowhere", "--out", "x"), "nowhere: holds no run"),
+        (("analyse", "record", "nowhere", "--out", "x"), "nowhere: holds no run"),
+        (("analyse", "critics", "nowhere", "--out", "x"), "nowhere: holds no run"),
     ],
 )
 def test_bad_arguments_end_in_one_sentence(capsys, tmp_path, monkeypatch, arguments, words):

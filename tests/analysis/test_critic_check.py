@@ -139,7 +139,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(
         with pytest.raises(RamacError, match=words):
             calibrate_runs(paths, tmp_path / "out", **{"states": 2, **options}, device="cpu", progress=False)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(RamacError, match="ramac calibrate-critics"):
+    with pytest.raises(RamacError, match="ramac analyse critics"):
         load(tmp_path / "out")
 
 

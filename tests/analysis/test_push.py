@@ -97,7 +97,7 @@ def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
                   "--out", str(tmp_path / method)])  # fmt: skip
     runs = [str(tmp_path / name) for name in ("radac", "diffusion-ql")]
     rest = ["--policy", str(tmp_path / "bc-flow"), "--out", str(tmp_path / "push")]
-    cli.main(["push", *runs, *rest, "--episodes", "3"])
+    cli.main(["analyse", "push", *runs, *rest, "--episodes", "3"])
     table = pd.read_csv(tmp_path / "push.csv")
     assert table.groupby("critics").size().to_dict() == {"radac": 15, "diffusion-ql": 9}
     assert set(table["policy"]) == {"bc-flow"}
@@ -105,7 +105,7 @@ def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
               "--seeds", "1", "--out", str(tmp_path / "other")])  # fmt: skip
     capsys.readouterr()
     refused = (str(tmp_path / "nothing"), "2"), (runs[0], "0"), (str(tmp_path / "other"), "2")
-    for wrong in (["push", run, *rest, "--episodes", count] for run, count in refused):
+    for wrong in (["analyse", "push", run, *rest, "--episodes", count] for run, count in refused):
         with pytest.raises(SystemExit, match="1"):
             cli.main(wrong)
         assert capsys.readouterr().err.startswith("ramac: ")

@@ -117,7 +117,7 @@ def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path):
         with pytest.raises(RamacError, match=words):
             recordings.record_runs(out=tmp_path / "out", device="cpu", progress=False, **options)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(RamacError, match="ramac record"):
+    with pytest.raises(RamacError, match="ramac analyse record"):
         recordings.load(tmp_path / "out")
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ramac_lib.cli import book
 from ramac_lib.publish import browser, build, chapters, check_pages
 from ramac_lib.system.errors import RamacError
 
@@ -84,7 +83,7 @@ def test_failed_chapters_are_named_and_nothing_is_published(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_warning_of_sphinx_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book, "execute", lambda *_, **__: None)
+    monkeypatch.setattr(build, "execute", lambda *_, **__: None)
     _write(root, "second", markdown="See {ref}`nowhere`.")
     with pytest.raises(RamacError, match="undefined label: 'nowhere'"):
         build.build(root=root, say=lambda line: None)
@@ -229,7 +228,7 @@ def test_ctrl_c_ends_every_chapter_and_begins_no_other(root: Path) -> None:
     (root / "_toc.yml").write_text(toc + "  - file: book/third\n  - file: book/fourth\n")
     for name in ("first", "second", "third", "fourth"):
         _write(root, name, f"open('{name}.begun', 'w').close()\nimport time; time.sleep(600)")
-    program = f"from ramac_lib import book; book.build(root={str(root)!r}, jobs=2)"
+    program = f"from ramac_lib.publish import build; build.build(root={str(root)!r}, jobs=2)"
     running = subprocess.Popen(
         [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler); {program}"],
         start_new_session=True,

@@ -1,4 +1,4 @@
-"""Figures of what `ramac calibrate-critics` found."""
+"""Figures of what `ramac analyse critics` found."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

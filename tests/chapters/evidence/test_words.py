@@ -28,11 +28,7 @@ def test_the_printed_command_is_the_grid(size, named):
     assert (program, command) == ("ramac", "campaign")
     asked = {}
     tyro.cli(functools.wraps(cli.campaign)(lambda **options: asked.update(options)), args=given)
-    fields = (
-        "tasks", "hazards", "seeds", "steps", "evaluations", "evaluate_at", "episodes", "report_episodes", "size",
-        "source",
-    )  # fmt: skip
-    grid = choose(asked["profile"], {"rows": asked["methods"]} | {name: asked[name] for name in fields}, None)
+    grid = choose(asked["profile"], vars(asked["grid"]), None)
     assert (grid.tasks, grid.hazards, grid.seeds) == ((TASK,), ("paper", "none"), (0, 1, 2))
     assert grid.rows == tuple(rows)
     assert (grid.steps, grid.size, grid.source) == (10_000, size, "bundled")
