@@ -188,7 +188,7 @@ def calibrate_runs(
                 }
             )  # fmt: skip
     table, by_state = pd.concat(tables, ignore_index=True), pd.concat(compared, ignore_index=True)
-    fixed = float(restart.fixed_by_observation(data).mean())
+    fixed = float(restart.fixed_by_observation(data.env_id, data.observations).mean())
     made = {
         "format": FORMAT, "made": provenance(get_device(device)) | {"code": code_version()}, "states": states,
         "rollouts": rollouts, "seed": seed, "rows": rows.tolist(), "transitions": len(data),

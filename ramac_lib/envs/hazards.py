@@ -27,7 +27,7 @@ class Hazard:
         low, high: the safe range; a violation lies strictly outside (in float32, as data are stored).
         penalty: added to the reward (≤ 0) when the hazard strikes.
         probability: that it strikes in a step of violation, independently of all other steps.
-        limit: the episode ends when |signal| > limit (no such rule if infinite).
+        limit: the episode ends where the signal's absolute value exceeds it (no such rule if infinite).
 
     Raises:
         RamacError: an empty range, a positive penalty, a probability outside [0, 1].
@@ -123,6 +123,9 @@ class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.nda
     Args:
         env: an environment with vector observations.
         hazard: the hazard, or its fields as a mapping (so it is recorded in ``env.spec``).
+
+    Raises:
+        RamacError: observations are no vectors, or have no entry that the hazard monitors.
     """
 
     def __init__(self, env: gymnasium.Env, hazard: Hazard | Mapping[str, Any]) -> None:

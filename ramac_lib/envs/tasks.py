@@ -13,7 +13,14 @@ HORIZONS = {"hopper": 500, "walker2d": 500, "halfcheetah": 200}
 
 @dataclass(frozen=True)
 class Task:
-    """One benchmark task, e.g. ``hopper-medium-expert``."""
+    """One benchmark task, e.g. ``hopper-medium-expert``.
+
+    Args:
+        name: what commands and configs call it.
+        env: the robot, ``hopper``, ``walker2d`` or ``halfcheetah``; or ``risky-bandit``.
+        quality: of the behaviour policies behind the data; empty for the bandit.
+        horizon: length of an evaluation episode, in steps.
+    """
 
     name: str
     env: str
@@ -35,6 +42,7 @@ TASKS = {
     },
     BANDIT: Task(BANDIT, BANDIT, "", 1),
 }
+"""Every task by name."""
 
 
 def get_task(name: str) -> Task:

@@ -27,6 +27,7 @@ METHODS: dict[str, type[Method]] = {
     "bc-flow": BCFlow,
     "bc-cvae": BCCVAE,
 }
+"""Every method by name."""
 
 
 def get_method(name: str) -> type[Method]:

@@ -19,7 +19,11 @@ class RunConfig:
     """All that decides a run's result. Device, logging and evaluation intervals do not, and are not part of it.
 
     Args:
+        method, task, hazard: names, of `METHODS`, `TASKS` and `ramac_lib.envs.hazards.PRESETS`.
         settings: the method's own config.
+        seeds: one trained stack entry each, independent of the others.
+        steps: length of the run, in updates.
+        source: of the data (`ramac_lib.datasets.SOURCES`).
         size: transitions asked of the source; None for the source's default.
         data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
@@ -58,7 +62,7 @@ class RunConfig:
 
     @property
     def hash(self) -> str:
-        """The run's identity: 12 hexadecimal digits of the config's SHA-256."""
+        """The run's identity, 12 hexadecimal digits of the config's SHA-256."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -77,6 +81,13 @@ def make_config(
     **others: Any,
 ) -> RunConfig:
     """Return a run's config: the method's settings for the task, the released code's if asked, then `options`.
+
+    Args:
+        seeds: whole numbers from 0.
+        steps: length of the run, in updates.
+        options: fields of the method's config as text, e.g. ``{"alpha": "0.05", "risk": "wang"}``.
+        released: start from the released code's settings instead of the paper's.
+        others: further fields of `RunConfig`, e.g. ``hazard="calibrated"``.
 
     Raises:
         RamacError: an unknown method, task or option, or an option's value of the wrong type.

@@ -56,12 +56,7 @@ class Schedule:
 def load_data(config: RunConfig, progress: bool = True) -> Dataset:
     """Return the run's data, rewards relabelled with the run's hazard."""
     data = datasets.load(
-        config.task,
-        config.source,
-        size=config.size,
-        seed=config.data_seed,
-        env_id=config.env_id,
-        progress=progress,
+        config.task, config.source, size=config.size, seed=config.data_seed, env_id=config.env_id, progress=progress
     )
     if config.task == BANDIT:
         return data
@@ -373,6 +368,11 @@ def train(
     progress: bool = True,
 ) -> Trainer:
     """Train a run, in a directory if `out` is given, and return it with its logs in memory.
+
+    Args:
+        out: the run's directory; None writes nothing.
+        engine, precision: how updates are made (`ramac_lib.training.engine`).
+        resume: go on with the run in that directory.
 
     Raises:
         RamacError: bad input, or a loss that is no longer finite.
