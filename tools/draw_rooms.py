@@ -1,7 +1,7 @@
 """Draw the rooms of the library and the arrows between them, from the imports in the code.
 
-``python tools/draw_rooms.py`` prints the rooms from roof to ground, each with the rooms that it imports from, and writes
-the picture that CONTRIBUTING.md shows, ``book/_static/rooms.svg``. An arrow drawn dark is not implied by others.
+``python tools/draw_rooms.py`` prints the rooms from roof to ground, each with the rooms that it imports from, and
+writes the picture that CONTRIBUTING.md shows, ``book/_static/rooms.svg``. An arrow drawn dark is not implied by others.
 """
 
 import ast
