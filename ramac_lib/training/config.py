@@ -19,14 +19,15 @@ class RunConfig:
     """All that decides a run's result. Device, logging and evaluation intervals do not, and are not part of it.
 
     Args:
-        method, task, hazard: names, of `METHODS`, `TASKS` and `ramac_lib.envs.hazards.PRESETS`.
+        method, task: names, of `METHODS` and of `TASKS`.
         settings: the method's own config.
-        seeds: one trained stack entry each, independent of the others.
+        seeds: one trained policy each, independent of the others.
         steps: length of the run, in updates.
         source: of the data (`ramac_lib.datasets.SOURCES`).
         size: transitions asked of the source; None for the source's default.
         data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
+        hazard: one of `ramac_lib.envs.hazards.PRESETS`.
 
     Raises:
         RamacError: an unknown name, no seed or one given twice, a step count that is not positive.
