@@ -27,7 +27,7 @@ fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests
 
 lint: $(VENV)/.test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
 
 types: $(VENV)/.test
 	@$(BIN)/mypy

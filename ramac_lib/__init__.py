@@ -1,3 +1,107 @@
-"""RAMAC, reproduced: risk-aware multimodal actor-critics for offline reinforcement learning."""
+"""RAMAC, reproduced: risk-aware multimodal actor-critics for offline reinforcement learning.
+
+The public face: what most uses need, under one name each. A name is imported when it is first asked for, so that
+``import ramac_lib`` loads neither PyTorch nor MuJoCo. Everything else is imported from its room, as in
+``from ramac_lib.risk import weights``; the rooms are listed in ``CONTRIBUTING.md``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ramac_lib.campaign.grid import Grid
+    from ramac_lib.campaign.launch import run as run_campaign
+    from ramac_lib.datasets import load as load_data
+    from ramac_lib.datasets.contract import Dataset
+    from ramac_lib.datasets.relabel import relabel
+    from ramac_lib.envs.bandit import Bandit
+    from ramac_lib.envs.hazards import Hazard, HazardWrapper, get_hazard
+    from ramac_lib.envs.tasks import TASKS, Task, get_task
+    from ramac_lib.methods import METHODS, get_method
+    from ramac_lib.methods.shared.base import Method
+    from ramac_lib.risk.estimators import cvar, value_at_risk
+    from ramac_lib.risk.estimators import risk as risk_of_samples
+    from ramac_lib.risk.exact import risk_of_law
+    from ramac_lib.system.errors import RamacError
+    from ramac_lib.training.config import RunConfig, make_config
+    from ramac_lib.training.loop import Schedule, Trainer, train
+    from ramac_lib.training.stored import evaluate_run as evaluate
+    from ramac_lib.training.stored import load_run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "METHODS",
+    "TASKS",
+    "Bandit",
+    "Dataset",
+    "Grid",
+    "Hazard",
+    "HazardWrapper",
+    "Method",
+    "RamacError",
+    "RunConfig",
+    "Schedule",
+    "Task",
+    "Trainer",
+    "cvar",
+    "evaluate",
+    "get_hazard",
+    "get_method",
+    "get_task",
+    "load_data",
+    "load_run",
+    "make_config",
+    "relabel",
+    "risk_of_law",
+    "risk_of_samples",
+    "run_campaign",
+    "train",
+    "value_at_risk",
+]
+
+# Name → module:attribute. The same names stand in `__all__` and, for type checkers, in the imports above; a test
+# compares the three.
+_FACE = {
+    "Bandit": "envs.bandit:Bandit",
+    "Dataset": "datasets.contract:Dataset",
+    "Grid": "campaign.grid:Grid",
+    "Hazard": "envs.hazards:Hazard",
+    "HazardWrapper": "envs.hazards:HazardWrapper",
+    "METHODS": "methods:METHODS",
+    "Method": "methods.shared.base:Method",
+    "RamacError": "system.errors:RamacError",
+    "RunConfig": "training.config:RunConfig",
+    "Schedule": "training.loop:Schedule",
+    "TASKS": "envs.tasks:TASKS",
+    "Task": "envs.tasks:Task",
+    "Trainer": "training.loop:Trainer",
+    "cvar": "risk.estimators:cvar",
+    "evaluate": "training.stored:evaluate_run",
+    "get_hazard": "envs.hazards:get_hazard",
+    "get_method": "methods:get_method",
+    "get_task": "envs.tasks:get_task",
+    "load_data": "datasets:load",
+    "load_run": "training.stored:load_run",
+    "make_config": "training.config:make_config",
+    "relabel": "datasets.relabel:relabel",
+    "risk_of_law": "risk.exact:risk_of_law",
+    "risk_of_samples": "risk.estimators:risk",
+    "run_campaign": "campaign.launch:run",
+    "train": "training.loop:train",
+    "value_at_risk": "risk.estimators:value_at_risk",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the face offers when it is first asked for (PEP 562)."""
+    if name not in _FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _FACE[name].split(":")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the names that are there, and those that can be asked for."""
+    return sorted({*globals(), *_FACE})

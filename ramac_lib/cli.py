@@ -1,4 +1,4 @@
-"""The command line, ``ramac``: one sentence and an exit code above zero for whatever a user can mend."""
+"""The command line, ``ramac``: one sentence and an exit code for whatever a user can mend."""
 
 import argparse
 import logging

@@ -1,1 +1,1 @@
-"""Support."""
+"""What the chapters share and compute: their figures, tables and checks."""

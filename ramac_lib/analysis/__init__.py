@@ -1,1 +1,1 @@
-"""Analysis."""
+"""Stored rows and trained runs become numbers: tables, intervals, verdicts, recordings."""

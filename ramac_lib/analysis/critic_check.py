@@ -10,6 +10,7 @@ cover the policy.
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,29 @@ def critic_discount(config: RunConfig) -> float:
     """Return the γ of the return that a run's critics stand for; 0 where they do not bootstrap."""
     settings: Any = config.settings
     return float(settings.discount) if getattr(settings, "bootstrap", True) else 0.0
+
+
+def choose_states(data: Dataset, count: int, seed: int = 0) -> Int[np.ndarray, " K"]:
+    """Return rows of `count` states spread over the data: one drawn from each of as many equal stretches of rows.
+
+    Stretches follow the data's order, so that each behaviour policy gives its share. Rows are left out whose
+    observation does not fix the state (`restart.fixed_by_observation`).
+
+    Raises:
+        RamacError: count < 1, or a stretch without a row to draw.
+    """
+    if not 1 <= count <= len(data):
+        raise RamacError(f"{count} states were asked for; expected 1 to {len(data)}, the transitions of {data.name}")
+    known = restart.fixed_by_observation(data.env_id, data.observations)
+    rng = np.random.default_rng([count, seed])
+    edges = np.linspace(0, len(data), count + 1).round().astype(int)
+    found = []
+    for start, stop in pairwise(edges):
+        rows = start + np.flatnonzero(known[start:stop])
+        if len(rows) == 0:
+            raise RamacError(f"{data.name}: rows {start} to {stop} have no state that its observation fixes")
+        found.append(int(rng.choice(rows)))
+    return np.array(found)
 
 
 def calibrate_seed(
@@ -125,7 +149,7 @@ def calibrate_runs(
     """Compare the critics of runs on one task with returns; write OUT.csv, OUT_states.csv and OUT.json.
 
     Args:
-        states: of the data, the same for all runs: `montecarlo.choose_states`.
+        states: of the data, the same for all runs: `choose_states`.
         rollouts: from each state and action.
         seed: of the choice of states.
 
@@ -140,7 +164,7 @@ def calibrate_runs(
     data = datasets.load(
         first.task.name, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress
     )
-    rows = restart.choose_states(data, states, seed)
+    rows = choose_states(data, states, seed)
     loaded = [stored.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
     total = sum(len(config.seeds) for config in configs) * len(ACTIONS) * states * rollouts
     tables, compared, described = [], [], []
@@ -163,7 +187,7 @@ def calibrate_runs(
                 }
             )  # fmt: skip
     table, by_state = pd.concat(tables, ignore_index=True), pd.concat(compared, ignore_index=True)
-    fixed = float(restart.fixed_by_observation(data).mean())
+    fixed = float(restart.fixed_by_observation(data.env_id, data.observations).mean())
     made = {
         "format": FORMAT, "made": provenance(get_device(device)) | {"code": code_version()}, "states": states,
         "rollouts": rollouts, "seed": seed, "rows": rows.tolist(), "transitions": len(data),

@@ -42,7 +42,11 @@ ENDLESS = "RamacEndlessHopper-v0"
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much of each part is timed: transitions, and episodes of `horizon` steps shared by five seeds."""
+    """How much of each part is timed: transitions, and episodes of `horizon` steps shared by five seeds.
+
+    Raises:
+        RamacError: an amount below 1, or episodes that five seeds cannot share.
+    """
 
     rollout: int = bundled.SIZE
     relabel: int = 2_000_000

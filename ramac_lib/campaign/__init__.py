@@ -1,4 +1,4 @@
-"""Many runs as one: a grid of tasks × rows × hazards that advances in rounds, survives kills, and fits a budget."""
+"""Many runs as one: a grid of tasks × rows × hazards that survives kills and fits a budget."""
 
 from ramac_lib.campaign.directory import SCHEMA
 from ramac_lib.campaign.grid import PROFILES, Cell, Grid

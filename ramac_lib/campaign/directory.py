@@ -22,6 +22,7 @@ from ramac_lib.training.results import COLUMNS
 
 FORMAT = 1  # of campaign.json
 SCHEMA = (*COLUMNS, "code")
+"""Columns of a campaign's one table, which has a row for each evaluation episode."""
 NUMBERS = (
     "alpha", "seed", "step", "horizon", "episode", "return", "discounted_return", "length", "violations",
 )  # fmt: skip

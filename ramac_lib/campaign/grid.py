@@ -71,7 +71,11 @@ class Grid:
         return max(1, self.steps // self.evaluations)
 
     def cells(self) -> list["Cell"]:
-        """Return the grid's cells, those of a task beside each other."""
+        """Return the grid's cells, those of a task beside each other.
+
+        Raises:
+            RamacError: two rows are the same run.
+        """
         found: dict[str, Cell] = {}
         for task in dict.fromkeys(self.tasks):
             for hazard in dict.fromkeys("none" if get_task(task).is_bandit else h for h in self.hazards):
@@ -134,7 +138,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell's folder: letters, digits, '.', '_' and '-' only."""
+        """The cell's folder, of letters, digits, '.', '_' and '-' only."""
         row = re.sub(r"[^A-Za-z0-9._-]", "-", self.row.replace(":", "_").replace(",", "_"))
         return f"{self.config.task}.{self.config.hazard.name}.{row}"
 
@@ -175,6 +179,7 @@ PROFILES: dict[str, Grid] = {
         ROBOTS, TABLE_1, ("paper",), (0, 1, 2, 3, 4), 2_000_000, evaluations=40, evaluate_at=(1000,), size=1_000_000,
     ),
 }  # fmt: skip
+"""The grids that a campaign can begin with, by name."""
 
 
 def get_profile(name: str) -> Grid:

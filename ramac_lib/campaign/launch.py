@@ -38,9 +38,17 @@ def run(
     """Run a campaign in a directory; return its one table and what failed, by cell.
 
     Args:
-        profile, changes: see `grid.choose`.
+        out: the campaign's directory.
+        profile: name of a grid in `PROFILES` (default: quick, or the grid of the campaign there).
+        changes: fields of `Grid` that are to differ from it.
         budget: seconds from `began` on, by `time.monotonic` (default: now); None for no end.
         workers: slices at a time (default: the cores; 1 on CUDA); 0 for none but this process.
+        device: auto, cpu or cuda.
+        resume: go on with the campaign in that directory.
+        progress: show a bar.
+
+    Returns:
+        One row an evaluation episode, with the columns `SCHEMA`; the reason of each cell that failed.
 
     Raises:
         RamacError: bad input, another campaign in the directory, a budget too small for one cell.

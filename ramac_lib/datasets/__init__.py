@@ -10,6 +10,7 @@ from ramac_lib.envs.tasks import Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
 
 SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
+"""What `load` takes as a source."""
 
 __all__ = ["SOURCES", "Dataset", "load", "subsample", "summary"]
 

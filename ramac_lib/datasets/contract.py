@@ -22,11 +22,11 @@ class Dataset:
     """Transitions of whole or cut episodes in the order in which they were seen.
 
     Args:
-        observations, next_observations: shape (N, s).
-        actions: shape (N, a), each in [-1, 1].
-        rewards: shape (N,).
-        terminals: shape (N,); the environment ended the episode: no bootstrapping.
-        timeouts: shape (N,); the clock ended it: the value of ``next_observations`` is bootstrapped.
+        observations, next_observations: float32, shape (N, s).
+        actions: float32, shape (N, a), each in [-1, 1].
+        rewards: float32, shape (N,).
+        terminals: bool, shape (N,); the environment ended the episode: no bootstrapping.
+        timeouts: bool, shape (N,); the clock ended it: the value of ``next_observations`` is bootstrapped.
         env_id: Gymnasium's id of the environment that the data are from.
         name: where the data came from, for messages: a file's path, or ``bundled hopper-medium-expert``.
         recipe: what rebuilds these very data (source, task, size, seed, hazard …), for a run's config.

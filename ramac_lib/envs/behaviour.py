@@ -123,7 +123,11 @@ def load_policy(env: str, step: int) -> BehaviourPolicy:
 
 
 def save_policy(path: Path, weights: Mapping[str, np.ndarray]) -> None:
-    """Write a policy's weights in the layout that `load_policy` reads (float16, compressed), atomically."""
+    """Write a policy's weights in the layout that `load_policy` reads (float16, compressed), atomically.
+
+    Raises:
+        RamacError: an array is missing.
+    """
     missing = [name for name in WEIGHTS if name not in weights]
     if missing:
         raise RamacError(f"{path}: a behaviour policy needs the arrays {', '.join(missing)}")

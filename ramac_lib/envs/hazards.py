@@ -108,7 +108,7 @@ class Interval(Hazard):
         low, high: the safe range; a violation lies strictly outside.
         penalty: added to the reward (≤ 0) when the hazard strikes.
         probability: that it strikes in a step of violation, independently of all other steps.
-        limit: the episode ends when |signal| > limit (no such rule if infinite).
+        limit: the episode ends where the signal's absolute value exceeds it (no such rule if infinite).
 
     Raises:
         RamacError: an empty range, a positive penalty, a probability outside [0, 1].

@@ -7,15 +7,13 @@ the environment and the hazard end an episode, and rollouts are cut where what w
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from math import ceil, log
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32
 
-from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.hazards import Hazard
 from ramac_lib.envs.play import Actor
 from ramac_lib.envs.robots import make_env
@@ -67,34 +65,11 @@ def restore(env: Any, observation: Float[np.ndarray, " s"], seed: int = 0) -> No
         raise RamacError(f"{name}: set to the state of an observation, it observes another one; expected the same")
 
 
-def fixed_by_observation(data: Dataset) -> Bool[np.ndarray, " N"]:
-    """Return which rows' observations fix the state: those without a velocity at the observation's clip."""
-    if not data.env_id.startswith(CLIPPED):
-        return np.ones(len(data), bool)
-    return (np.abs(data.observations[:, _positions(data.env_id) :]) < CLIP).all(axis=1)
-
-
-def choose_states(data: Dataset, count: int, seed: int = 0) -> Int[np.ndarray, " K"]:
-    """Return rows of `count` states spread over the data: one drawn from each of as many equal stretches of rows.
-
-    Stretches follow the data's order, so that each behaviour policy gives its share. Rows are left out whose
-    observation does not fix the state (`fixed_by_observation`).
-
-    Raises:
-        RamacError: count < 1, or a stretch without a row to draw.
-    """
-    if not 1 <= count <= len(data):
-        raise RamacError(f"{count} states were asked for; expected 1 to {len(data)}, the transitions of {data.name}")
-    known = fixed_by_observation(data)
-    rng = np.random.default_rng([count, seed])
-    edges = np.linspace(0, len(data), count + 1).round().astype(int)
-    found = []
-    for start, stop in pairwise(edges):
-        rows = start + np.flatnonzero(known[start:stop])
-        if len(rows) == 0:
-            raise RamacError(f"{data.name}: rows {start} to {stop} have no state that its observation fixes")
-        found.append(int(rng.choice(rows)))
-    return np.array(found)
+def fixed_by_observation(env_id: str, observations: Float[np.ndarray, "N s"]) -> Bool[np.ndarray, " N"]:
+    """Return which observations fix the state: those without a velocity at the observation's clip."""
+    if not env_id.startswith(CLIPPED):
+        return np.ones(len(observations), bool)
+    return (np.abs(observations[:, _positions(env_id) :]) < CLIP).all(axis=1)
 
 
 @cache

@@ -54,6 +54,7 @@ TASKS = {
     },
     BANDIT: Task(BANDIT, BANDIT, "", 1),
 }
+"""Every task by name."""
 ROBOTS = tuple(name for name in TASKS if name != BANDIT)
 
 

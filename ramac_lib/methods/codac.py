@@ -50,7 +50,11 @@ PER_TASK: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class CODACConfig(ConservativeConfig, DistributionalConfig):
-    """CODAC's settings."""
+    """CODAC's settings.
+
+    Raises:
+        RamacError: a bad value, or a setting of critics that CODAC does not have.
+    """
 
     entropy: float | None = 0.2
     conservative_weight: float = 10.0  # ω

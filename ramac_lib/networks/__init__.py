@@ -1,1 +1,1 @@
-"""Networks."""
+"""Networks, losses and random numbers with a seed axis; policies."""

@@ -28,6 +28,9 @@ def quantile_huber(
         axis: ``"target"`` reproduces the released RADAC code, which weighs δ_ij by τ_j: every prediction then learns
             the Huber-median of the target. For that the two must have the same number of fractions.
         pairing: ``"one-to-one"`` reproduces the released RAFMAC code, which uses δ_ii alone.
+
+    Raises:
+        RamacError: an unknown axis.
     """
     if axis not in AXES:
         raise unknown("quantile axis", axis, AXES)

@@ -1,1 +1,1 @@
-"""Publish."""
+"""Chapters are executed, built into a book and checked."""

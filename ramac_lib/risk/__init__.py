@@ -1,4 +1,4 @@
-"""Risk measures of a law of returns: distortions of its quantile function, weights over a grid, estimators.
+"""Risk measures of a law of returns: distortions, weights over a grid, estimators.
 
 One convention holds throughout. A risk measure is an increasing map h of [0, 1] that bends the *sampled
 fraction*, as IQN (Dabney et al. 2018), ORAAC and RAMAC write it; its inverse g distorts the *CDF*:
@@ -21,7 +21,7 @@ neutral    τ                                  u                        none
 Where sources differ: CODAC (Ma et al. 2021) distorts the CDF, so its Wang parameter has the opposite sign
 (positive is averse); the actuarial literature applies Wang's transform to losses. RAFMAC's released w = +0.2 is
 risk-*seeking* here. CPW is Tversky and Kahneman's weighting of *probabilities*, which overweighs both tails; put
-on sampled fractions, as IQN does and hence we do, the same formula *under*weighs them.
+on sampled fractions, as IQN does and hence we do, the same formula underweighs them.
 """
 
 from ramac_lib.risk.checks import check_alpha

@@ -11,7 +11,11 @@ TOLERANCE = 1e-9  # of a sum of probabilities, and of a level times a count that
 
 
 def check_alpha(alpha: float) -> float:
-    """Return α, refused with a RamacError unless it lies in (0, 1]."""
+    """Return α as a float.
+
+    Raises:
+        RamacError: it does not lie in (0, 1].
+    """
     if not 0 < alpha <= 1:
         raise RamacError(f"alpha is {alpha}; expected a number in (0, 1]")
     return float(alpha)

@@ -8,9 +8,12 @@ from ramac_lib.risk.checks import Array, check_alpha, checked_fractions
 from ramac_lib.system.errors import RamacError, unknown
 
 MEASURES = ("cvar", "wang", "cpw", "power", "neutral")
+"""Names of the risk measures."""
 PARAMETERS = {"wang": -0.7, "cpw": 0.71, "power": -2.0}
+"""Default parameter of each measure that has one."""
 # Below this exponent CPW's h is no longer increasing and has no inverse.
 CPW_LEAST = 0.28
+"""Least exponent c of CPW."""
 
 
 def checked_parameter(measure: str, parameter: float | None, alpha: float) -> float:

@@ -11,6 +11,7 @@ from ramac_lib.risk.distortions import checked_parameter, distort_cdf
 from ramac_lib.system.errors import RamacError, unknown
 
 RULES = ("exact", "floor")
+"""Rules that make a measure weights over the grid."""
 
 
 def grid(n: int) -> Float[Array, " n"]:

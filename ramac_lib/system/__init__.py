@@ -1,1 +1,1 @@
-"""System."""
+"""Files, processes, devices and errors: what knows nothing of reinforcement learning."""

@@ -1,1 +1,1 @@
-"""Training."""
+"""One run: its config, loop, engine, evaluations, directory."""

@@ -21,7 +21,10 @@ class RunConfig:
     Args:
         method: its class, a registered one.
         settings: the method's own config.
+        seeds: one trained policy each, independent of the others.
+        steps: length of the run, in updates.
         hazard: one of the task's, by name; the Risky Bandit has none.
+        source: of the data (`ramac_lib.datasets.SOURCES`).
         size: transitions asked of the source; None for the source's default.
         data_seed: seed of the rollouts of bundled data and of the hazard's draws on the data.
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
@@ -64,7 +67,7 @@ class RunConfig:
 
     @property
     def hash(self) -> str:
-        """The run's identity: 12 hexadecimal digits of the config's SHA-256."""
+        """The run's identity, 12 hexadecimal digits of the config's SHA-256."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -88,10 +91,10 @@ def make_config(
 
     Args:
         method, task: by name, or themselves.
-        seeds: of the run; each trains a policy of its own.
-        steps: updates.
-        options: of the method's settings, name → text.
-        released: start from the released code's settings.
+        seeds: whole numbers from 0.
+        steps: length of the run, in updates.
+        options: fields of the method's config as text, e.g. ``{"alpha": "0.05", "risk": "wang"}``.
+        released: start from the released code's settings instead of the paper's.
         hazard: by name (default: the paper's; none where the task has no such).
         others: further fields of `RunConfig`.
 

@@ -54,12 +54,7 @@ class Schedule:
 def load_data(config: RunConfig, progress: bool = True) -> Dataset:
     """Return the run's data, rewards relabelled with the run's hazard, with costs if the method needs them."""
     data = datasets.load(
-        config.task,
-        config.source,
-        size=config.size,
-        seed=config.data_seed,
-        env_id=config.env_id,
-        progress=progress,
+        config.task, config.source, size=config.size, seed=config.data_seed, env_id=config.env_id, progress=progress
     )
     if not config.task.is_bandit:
         data = relabel.relabel(data, config.hazard, seed=config.data_seed)
@@ -364,6 +359,11 @@ def train(
     progress: bool = True,
 ) -> Trainer:
     """Train a run, in a directory if `out` is given, and return it with its logs in memory.
+
+    Args:
+        out: the run's directory; None writes nothing.
+        engine, precision: how updates are made (`ramac_lib.training.engine`).
+        resume: go on with the run in that directory.
 
     Raises:
         RamacError: bad input, or a loss that is no longer finite.

@@ -47,6 +47,16 @@ def evaluate_run(
 ) -> pd.DataFrame:
     """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
 
+    Args:
+        path: the run's directory.
+        episodes: shared evenly by the seeds.
+        horizon: steps at which an episode is cut (default: the task's).
+        hazard: name of the live one (default: the one that the run was trained with).
+        device: auto, cpu or cuda.
+
+    Returns:
+        One row an episode, with the columns `ramac_lib.training.results.COLUMNS`; returns are sums of rewards.
+
     Raises:
         RamacError: no run there, a damaged checkpoint, an unknown hazard, fewer episodes than seeds.
     """

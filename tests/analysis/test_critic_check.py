@@ -11,7 +11,6 @@ from probe_helpers import make_run
 from ramac_lib.analysis import agreement, critic_check
 from ramac_lib.analysis.critic_check import calibrate_runs, calibrate_seed, critic_discount, learned_quantiles, load
 from ramac_lib.datasets.bandit import dataset
-from ramac_lib.envs import restart
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.system.errors import RamacError
@@ -101,7 +100,7 @@ def test_files_are_tidy_and_say_what_made_them(written, hopper):
         largest = states.loc[states["run"] == run["run"], ["mc_low", "mc_high"]].abs().max().max()
         hidden = run["discount"] ** run["horizon"] * largest * (run["alive"] > 0)
         assert run["truncation"] == pytest.approx(hidden, rel=1e-4)
-    assert facts["rows"] == restart.choose_states(hopper, 3).tolist()
+    assert facts["rows"] == critic_check.choose_states(hopper, 3).tolist()
     assert 0 < facts["fixed_share"] <= 1
     np.testing.assert_allclose(quantiles["learned"], table["learned"], rtol=1e-4)
     # The states' table is of the same quantiles.
@@ -173,3 +172,21 @@ def test_figures_show_every_run_in_its_own_look(written):
     points = [c.lines[0].get_xdata()[0] for c in axes[3].containers]
     np.testing.assert_allclose(points, summary["bias"])
     assert [t.get_text() for t in axes[3].get_yticklabels()] == [look.label for look in drawn.values()][::-1]
+
+
+def test_chosen_states_are_spread_and_fixed_by_their_observation(hopper):
+    rows = critic_check.choose_states(hopper, 10, seed=3)
+    edges = np.linspace(0, len(hopper), 11).round().astype(int)
+    assert ((edges[:-1] <= rows) & (rows < edges[1:])).all()
+    assert np.array_equal(rows, critic_check.choose_states(hopper, 10, seed=3))
+    assert not np.array_equal(rows, critic_check.choose_states(hopper, 10, seed=4))
+    observations = hopper.observations.copy()
+    unknown = np.setdiff1d(np.arange(len(hopper)), edges[1:] - 1)  # all but the last row of each stretch
+    observations[unknown, 7] = 10.0
+    following = hopper.next_observations.copy()
+    following[:-1] = np.where((hopper.terminals | hopper.timeouts)[:-1, None], following[:-1], observations[1:])
+    data = hopper.with_(observations=observations, next_observations=following)
+    assert np.array_equal(critic_check.choose_states(data, 10, seed=3), edges[1:] - 1)
+    for count in (0, len(hopper) + 1):
+        with pytest.raises(RamacError, match="states were asked for"):
+            critic_check.choose_states(hopper, count)

@@ -8,7 +8,7 @@ from ramac_lib.envs import play as envs_play
 from ramac_lib.envs import restart
 from ramac_lib.envs.bandit import ENV_ID, Bandit
 from ramac_lib.envs.hazards import Interval
-from ramac_lib.envs.restart import choose_states, discounted_returns, restore, rollout_length
+from ramac_lib.envs.restart import discounted_returns, restore, rollout_length
 from ramac_lib.envs.robots import make_env
 from ramac_lib.system.errors import RamacError
 
@@ -65,24 +65,6 @@ def test_states_that_cannot_be_set_are_refused():
         restore(make_env("Swimmer-v5").unwrapped, np.zeros(8))
 
 
-def test_chosen_states_are_spread_and_fixed_by_their_observation(hopper):
-    rows = choose_states(hopper, 10, seed=3)
-    edges = np.linspace(0, len(hopper), 11).round().astype(int)
-    assert ((edges[:-1] <= rows) & (rows < edges[1:])).all()
-    assert np.array_equal(rows, choose_states(hopper, 10, seed=3))
-    assert not np.array_equal(rows, choose_states(hopper, 10, seed=4))
-    observations = hopper.observations.copy()
-    unknown = np.setdiff1d(np.arange(len(hopper)), edges[1:] - 1)  # all but the last row of each stretch
-    observations[unknown, 7] = 10.0
-    following = hopper.next_observations.copy()
-    following[:-1] = np.where((hopper.terminals | hopper.timeouts)[:-1, None], following[:-1], observations[1:])
-    data = hopper.with_(observations=observations, next_observations=following)
-    assert np.array_equal(choose_states(data, 10, seed=3), edges[1:] - 1)
-    for count in (0, len(hopper) + 1):
-        with pytest.raises(RamacError, match="states were asked for"):
-            choose_states(hopper, count)
-
-
 @given(st.floats(0.01, 0.999), st.floats(1e-4, 0.5))
 def test_rollouts_are_as_long_as_the_tolerance_asks(discount, tolerance):
     length = rollout_length(discount, tolerance)
@@ -119,7 +101,8 @@ def by_hand(hazard, state, action, discount, horizon):
 def test_returns_are_those_of_the_live_environment(hopper, monkeypatch, together, limit):
     monkeypatch.setattr(restart, "TOGETHER", together)
     hazard = Interval(1, -0.01, 0.01, -5.0, 1.0, limit=limit)  # it strikes at every violation: nothing is drawn
-    rows = choose_states(hopper, 4)
+    known = np.flatnonzero(restart.fixed_by_observation(hopper.env_id, hopper.observations))
+    rows = known[:: len(known) // 4][:4]
     states, actions = hopper.observations[rows], hopper.actions[rows]
     made = discounted_returns(lambda: lean, "Hopper-v5", hazard, states, actions, 2, 0.9, 15, keys=(0,))
     expected = [by_hand(hazard, s, a, 0.9, 15) for s, a in zip(states, actions, strict=True)]

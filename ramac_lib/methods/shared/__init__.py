@@ -1,1 +1,1 @@
-"""Shared."""
+"""What several methods share: the base class, critics, schedules."""

@@ -19,7 +19,11 @@ from ramac_lib.system.errors import unknown
 
 @dataclass(frozen=True)
 class DistributionalConfig(base.CriticConfig):
-    """Settings of every method with quantile critics and a risk measure."""
+    """Settings of every method with quantile critics and a risk measure.
+
+    Raises:
+        RamacError: a value that is not among its choices, or out of its range.
+    """
 
     risk: str = "cvar"
     alpha: float = 0.1
