@@ -222,7 +222,7 @@ CLAIMS = (
     ),
     Claim(
         "fig. 7", "each method's pattern is consistent across seeds",
-        "one region leads in all seeds and no mass ranges over > .2; a part a method, of eight",
+        "for each of eight methods, a part each: one region leads in all seeds and no mass ranges over > .2",
         _consistent,
     ),
     Claim(
