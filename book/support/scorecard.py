@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from ramac_lib.analysis import evidence
-from ramac_lib.analysis import verdicts as campaign_verdicts
-from ramac_lib.analysis.verdicts import ORDER
+from ramac_lib.analysis.verdicts import ORDER, judge
 from ramac_lib.campaign import bandit
 from ramac_lib.system.paths import data_folder
-from support.bandit import claims, verdicts
+from support.bandit import claims as bandit_claims
+from support.bandit.verdicts import BanditEvidence
 from support.evidence import claims as campaign_claims
+from support.evidence.case import cases
 
 
 def judged(folder: Path | None = None) -> dict[str, pd.DataFrame]:
@@ -29,14 +30,14 @@ def judged(folder: Path | None = None) -> dict[str, pd.DataFrame]:
 def _judged(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     if (folder / "bandit.csv").exists():
         table, _, actions = bandit.load(folder / "bandit")
-        yield "Risky Bandit", verdicts.judge(verdicts.Evidence(table, actions), claims.CLAIMS)
+        yield "Risky Bandit", judge(bandit_claims.CLAIMS, {"Risky Bandit": BanditEvidence(table, actions)})
     found = evidence.load(folder)
     try:
         settings = found.settings()
     except evidence.Missing:
         return
     for hazard in dict.fromkeys(hazard for _, hazard in settings):
-        table = campaign_verdicts.judge(found, campaign_claims.CLAIMS, hazard)
+        table = judge(campaign_claims.CLAIMS, cases(found, hazard))
         tasks = ", ".join(task for task, name in settings if name == hazard)
         yield f"{tasks}, hazard {hazard}", table
 

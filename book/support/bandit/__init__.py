@@ -4,7 +4,7 @@ from ramac_lib.campaign.bandit import train
 from ramac_lib.training.evaluators import draw_actions
 from support.bandit.critics import critic_errors, critic_quantiles, fit_critic, fit_law, fit_laws, probes
 from support.bandit.denoisers import Empirical, best_policy, path
-from support.bandit.tables import estimate, evaluate, summary, verdict
+from support.bandit.tables import estimate, evaluate, summary
 
 __all__ = [
     "Empirical",
@@ -21,5 +21,4 @@ __all__ = [
     "probes",
     "summary",
     "train",
-    "verdict",
 ]

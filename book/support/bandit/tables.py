@@ -8,7 +8,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from ramac_lib.analysis.intervals import mean_and_error
-from ramac_lib.analysis.verdicts import HOLDS, NOT, PARTLY
 from ramac_lib.envs.bandit import Bandit
 
 Array = np.ndarray
@@ -40,10 +39,3 @@ def estimate(values: Float[Array, " seeds"] | pd.Series) -> str:
     mean, error = mean_and_error(np.asarray(values, dtype=float))
     text = f"{mean:.2f}±{error:.2f}" if len(values) > 1 else f"{mean:.2f}"
     return re.sub(r"(?<!\d)0(?=\.)", "", text)
-
-
-def verdict(passed: Sequence[bool], partly: Sequence[bool] = ()) -> str:
-    """Return holds (every seed passes), does not hold (none passes, not even `partly`), else holds in part."""
-    if all(passed):
-        return HOLDS
-    return PARTLY if any(passed) or any(partly) else NOT

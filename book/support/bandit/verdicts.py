@@ -1,33 +1,34 @@
-"""What the bandit's campaign says of a sentence: the evidence, by seed, and verdicts by rules that are stated first.
+"""What the bandit's campaign says of a sentence, by seed, and whether the constants matter.
 
-The paper's sentences and their rules are in `support.bandit.claims`. A sentence holds where every seed passes its rule;
-it holds in part where some do, or where the part of it that the rule names is true; else it does not hold
-(`support.bandit.tables.verdict`).
+The paper's sentences and their rules are in `support.bandit.claims`; `ramac_lib.analysis.verdicts` judges them, as it
+does those about the robots. A part of a sentence is true where every seed passes it, false where none does, and
+undecided where seeds disagree.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.verdicts import Found
 from ramac_lib.campaign.bandit import STABILITY
 from ramac_lib.envs.bandit import CUT, REGIONS, Bandit
 from ramac_lib.system.errors import RamacError
-from support.bandit.tables import estimate, verdict
+from support.bandit.tables import estimate
 
 Array = np.ndarray
 
 EPOCHS = 1000  # the paper's, which are the whole of a run here
 LEAK = 0.1  # from here on a mass in the gap is substantial
-MOST = 0.5
+MAJORITY = 0.5
 
 
 @dataclass(frozen=True)
-class Evidence:
+class BanditEvidence:
     """The campaign's suite "methods": each method's exact numbers at every moment, and actions to measure widths on.
 
     Args:
@@ -44,11 +45,11 @@ class Evidence:
         """Return a method's rows with their epoch and their mass where the trap can strike ("side": ring or beyond).
 
         Raises:
-            RamacError: the table lacks the method.
+            Missing: the table lacks the method.
         """
         rows = self.table[(self.table["suite"] == "methods") & (self.table["method"] == method)]
         if rows.empty:
-            raise RamacError(f"the table of the bandit has no {method}; make it with `ramac bandit`")
+            raise Missing(f"the table of the bandit has no {method}; make it with `ramac bandit`")
         # No moment falls between: a run of any length has its moments at the same shares of it.
         epochs = (EPOCHS * rows["step"] / rows["step"].max()).round().astype(int)
         return rows.assign(epoch=epochs, side=rows["ring"] + rows["outside"])
@@ -99,48 +100,33 @@ class Evidence:
         return pd.Series(found, index=self.at(method).index)
 
 
-class Finding(NamedTuple):
-    """The numbers a rule speaks of, by seed, and which seeds pass it, or pass a part of it."""
-
-    shown: Mapping[str, pd.Series]
-    passed: pd.Series
-    partly: pd.Series | Sequence[bool] = ()
+def agreed(passed: Iterable[bool]) -> int:
+    """Return the sign of a part: 1 where every seed passes it, −1 where none does, 0 where they disagree."""
+    each = [bool(p) for p in passed]
+    return int(all(each)) - int(not any(each))
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper, the figure it speaks of, how it is read, and the function that judges it."""
-
-    key: str
-    figure: str
-    sentence: str
-    rule: str
-    judge: Callable[[Evidence], Finding]
+def mostly(passed: Iterable[bool]) -> int:
+    """Return the sign of a part that speaks of most seeds: 1 where more than half pass it, −1 where fewer, else 0."""
+    each = [bool(p) for p in passed]
+    return int(np.sign(2 * sum(each) - len(each)))
 
 
-def judge(evidence: Evidence, claims: Sequence[Claim]) -> pd.DataFrame:
-    """Return key, figure, sentence, what was found (mean ± standard error over seeds) and verdict, one row a claim."""
-    rows = []
-    for claim in claims:
-        shown, passed, partly = claim.judge(evidence)
-        found = ", ".join(f"{name} {estimate(values)}" for name, values in shown.items())
-        said = verdict([bool(p) for p in passed], [bool(p) for p in partly])
-        rows.append({"": claim.key, "fig.": claim.figure, "sentence": claim.sentence, "found": found, "verdict": said})
-    return pd.DataFrame(rows)
+def finding(shown: Mapping[str, pd.Series], *parts: pd.Series | int) -> Found:
+    """Return the signs of a sentence's parts and, as mean ± standard error over seeds, the numbers that it speaks of.
 
-
-def rules(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Return key, figure, sentence and rule, one row a claim."""
-    return pd.DataFrame(
-        [{"": c.key, "fig.": c.figure, "sentence": c.sentence, "it holds where": c.rule} for c in claims]
-    )
+    Args:
+        parts: which seeds pass each, or its sign where that is not for all seeds to say.
+    """
+    signs = [part if isinstance(part, int) else agreed(part) for part in parts]
+    return signs, ", ".join(f"{name} {estimate(values)}" for name, values in shown.items())
 
 
 # -- the constants ----------------------------------------------------------------------------------------------------
 
 PATTERN = {  # name → method, mass that it must have, least
-    "RADAC centre": ("radac", ("centre",), MOST),
-    "DQL ring+": ("diffusion-ql", ("ring", "outside"), MOST),
+    "RADAC centre": ("radac", ("centre",), MAJORITY),
+    "DQL ring+": ("diffusion-ql", ("ring", "outside"), MAJORITY),
     "ORAAC gap": ("oraac", ("gap",), LEAK),
 }
 

@@ -2,11 +2,11 @@
 
 A judge returns the sign of each part of a sentence: 1 where it is true, −1 where it is false, 0 where that cannot be
 told. Words become numbers once, here: *above* and *below* are 95 % intervals of differences that leave out zero
-(`ramac_lib.analysis.intervals`). Violations are counted as the share of steps in violation: counted by episode, a policy
-that falls at once would have few.
+(`ramac_lib.analysis.intervals`). Violations are counted as the share of steps in violation: counted by episode, a
+policy that falls at once would have few.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import rankdata
@@ -17,7 +17,8 @@ from ramac_lib.analysis.intervals import Estimate, interval
 from ramac_lib.analysis.rows import CONTROLS
 from ramac_lib.analysis.style import style
 from ramac_lib.analysis.tables import POOR, by_seed
-from ramac_lib.analysis.verdicts import Case, Judge
+from ramac_lib.analysis.verdicts import Found
+from support.evidence.case import Case
 
 MARGIN = 0.1  # of the best number: what is less than that below it is competitive with it
 INSIDE = 0.1  # a policy with fewer of its steps in violation concentrates on the safe range
@@ -27,7 +28,7 @@ EXPRESSIVE = ("radac", "rafmac")
 FLOWS = ("flow-ql", "rafmac")
 NEUTRAL, CLONE = CONTROLS[0], "bc-diffusion"
 
-Found = tuple[Sequence[int], str]
+Judge = Callable[[Case], Found]
 
 
 # -- one number of one method -----------------------------------------------------------------------------------------
@@ -145,6 +146,11 @@ def inside(case: Case) -> Found:
 
 
 # -- appendix D.2: at 1,000 gradient steps ----------------------------------------------------------------------------
+
+
+def at_start(judge: Judge) -> Judge:
+    """Judge at 1,000 gradient steps what a rule judges at the report; the run may then be as short as that."""
+    return lambda case: judge(case.at(True))
 
 
 def flows_first(statistic: str) -> Judge:

@@ -10,10 +10,10 @@ from ramac_lib.analysis.intervals import Sample
 from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
 from ramac_lib.analysis.tables import MAIN, groups
-from ramac_lib.analysis.verdicts import LEAST_SEEDS, LEAST_UPDATES, ORDER
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods.shared.short_runs import REFERENCE_STEPS
+from support.evidence.case import LEAST_SEEDS, LEAST_UPDATES
 from support.evidence.judges import CLONE, NEUTRAL
 from support.evidence.shown import made_by
 
@@ -115,12 +115,6 @@ def too_short(evidence: Evidence, task: str, hazard: str, rows: Sequence[str]) -
     if updates >= LEAST_UPDATES and seeds >= LEAST_SEEDS:
         return ""
     return f"{many(updates, 'update')} and {many(seeds, 'seed')}"
-
-
-def counted(judged: pd.DataFrame) -> str:
-    """Return how many sentences got which verdict."""
-    counts = judged["verdict"].value_counts()
-    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in ORDER)
 
 
 def versions(task: str) -> str:

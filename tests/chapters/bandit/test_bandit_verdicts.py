@@ -1,18 +1,20 @@
 """The rules by which the paper's sentences about the bandit are judged."""
 
+import string
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ramac_lib.analysis.verdicts import UNDECIDED, UNSAID, Claim, judge, rules
 from ramac_lib.campaign.bandit import STABILITY
 from ramac_lib.envs.bandit import REGIONS, Bandit
 from ramac_lib.methods import METHODS
 from ramac_lib.system.errors import RamacError
 from support.bandit import verdicts
 from support.bandit.claims import CLAIMS, CLONES, FIGURE_3, FIGURE_7
-from support.bandit.verdicts import Claim, Evidence, Finding
+from support.bandit.verdicts import BanditEvidence, finding
 
 SEEDS = (0, 1, 2)
 MOMENTS = [250 * k for k in range(1, 21)]
@@ -69,12 +71,13 @@ def world(ends, way=WAY, width=1.0, far=0.5, seeds=SEEDS):
         m: np.stack([draw(end, rng, width, far if m == "diffusion-ql" else 0.0)[:390] for _ in seeds])
         for m, end in ends.items()
     }
-    return Evidence(pd.DataFrame(rows), actions)
+    return BanditEvidence(pd.DataFrame(rows), actions)
 
 
 def judged(evidence):
-    table = verdicts.judge(evidence, CLAIMS)
-    return dict(zip(table[""], table["verdict"], strict=True))
+    """Verdicts by letter, in the order of the claims."""
+    table = judge(CLAIMS, {"Risky Bandit": evidence})
+    return dict(zip(string.ascii_lowercase[: len(CLAIMS)], table["verdict"], strict=True))
 
 
 def test_in_the_papers_own_world_every_sentence_holds():
@@ -105,13 +108,13 @@ def test_where_all_is_turned_round_the_others_do_not_hold_either():
         assert found[key] == "does not hold", key
 
 
-def test_seeds_that_differ_are_no_pattern_and_make_a_verdict_partial():
+def test_seeds_that_differ_are_no_pattern_and_decide_nothing():
     evidence = world(PAPER)
     table = evidence.table.copy()
     table.loc[table["seed"] == 1, list(REGIONS)] = (0.0, 1.0, 0.0, 0.0)
     found = judged(replace(evidence, table=table))
     assert found["q"] == "does not hold"
-    assert found["s"] == found["g"] == found["t"] == "holds in part"
+    assert found["s"] == found["g"] == found["t"] == found["n"] == UNDECIDED
     assert found["d"] == "holds"
 
 
@@ -132,26 +135,76 @@ def test_widths_and_distances_are_those_of_the_behaviour_law():
     rng = np.random.default_rng(1)
     actions = np.stack([bandit.sample_behaviour(20_000, rng) for _ in SEEDS])
     table = world({"bc-flow": BEHAVIOUR}).table
-    evidence = Evidence(table, {"bc-flow": actions})
+    evidence = BanditEvidence(table, {"bc-flow": actions})
     np.testing.assert_allclose(evidence.width("bc-flow"), 1, atol=0.03)
     np.testing.assert_allclose(evidence.sparse("bc-flow"), 0.043, atol=0.005)
     np.testing.assert_allclose(evidence.distance("bc-flow"), 0, atol=1e-12)
     ring = [a[bandit.trapped(a)][:15_000] for a in actions]
     twice = [a * (2 - bandit.ring_radius / np.linalg.norm(a, axis=1, keepdims=True)) for a in ring]
-    np.testing.assert_allclose(Evidence(table, {"bc-flow": np.stack(twice)}).width("bc-flow"), 2, atol=0.06)
-    nowhere = Evidence(table, {"bc-flow": np.zeros((3, 10, 2))})
+    np.testing.assert_allclose(BanditEvidence(table, {"bc-flow": np.stack(twice)}).width("bc-flow"), 2, atol=0.06)
+    nowhere = BanditEvidence(table, {"bc-flow": np.zeros((3, 10, 2))})
     assert np.isinf(nowhere.width("bc-flow")).all()
     assert (nowhere.sparse("bc-flow") == 0).all()
     far = world({"bc-flow": (0.0, 0.5, 0.0, 0.5)})
     np.testing.assert_allclose(far.distance("bc-flow"), 1)
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([[1, 1, 1]], "holds"),
+        ([[1, 1, 1], [1, 1, 1]], "holds"),
+        ([[1, 1, 1], [0, 1, 1]], "holds in part"),
+        ([[1, 1, 1], [0, 0, 0]], "holds in part"),
+        ([[1, 0, 0], [0, 0, 0]], "does not hold"),
+        ([[0, 0, 0]], "does not hold"),
+        ([[1, 1, 0]], UNDECIDED),
+        ([[1, 0, 0], [0, 1, 1]], UNDECIDED),
+    ],
+)
+def test_a_part_is_what_all_seeds_say(parts, expected):
+    passed = [pd.Series(part, dtype=bool) for part in parts]
+    claim = Claim("fig. 3", "s", "r", lambda e: finding({}, *passed))
+    assert judge([claim], {"Risky Bandit": world({"radac": BEHAVIOUR})})["verdict"].to_list() == [expected]
+
+
+@pytest.mark.parametrize(("kept", "sign"), [(3, 1), (2, 1), (1, -1), (0, -1)])
+def test_often_is_said_of_most_seeds(kept, sign):
+    assert verdicts.mostly(np.arange(3) < kept) == sign
+    assert verdicts.mostly([True, False]) == 0
+    evidence = world({**PAPER, "flow-ql": (0.0, 0.0, 1.0, 0.0)})
+    table = evidence.table.copy()
+    some = (table["method"] == "flow-ql") & (table["seed"] < kept)
+    table.loc[some, list(REGIONS)] = PAPER["flow-ql"]
+    assert list(CLAIMS[0].judge(replace(evidence, table=table))[0]) == [sign, 1]
+
+
+def test_a_weaker_part_is_true_where_the_stronger_is():
+    """Of the sentences with parts that ask for the one before, or for less of the same."""
+    order = {-1: 0, 0: 1, 1: 2}
+    ends = [PAPER, dict.fromkeys(PAPER, BEHAVIOUR), dict.fromkeys(PAPER, (0.55, 0.07, 0.3, 0.08))]
+    for evidence in map(world, ends):
+        for letter in "bdefglmpst":
+            weak, strong = CLAIMS[string.ascii_lowercase.index(letter)].judge(evidence)[0]
+            assert order[weak] >= order[strong], letter
+
+
+def test_each_method_is_a_part_of_the_sentence_about_all():
+    signs, _ = CLAIMS[string.ascii_lowercase.index("q")].judge(world(PAPER))
+    assert list(signs) == [1] * len(FIGURE_7)
+
+
 def test_a_table_of_verdicts_shows_the_numbers():
     values = pd.Series([0.5, 0.7], index=[0, 1])
-    claim = Claim("a", "3", "sentence", "rule", lambda e: Finding({"gap": values}, values > 0.6, []))
-    row = verdicts.judge(world({"radac": BEHAVIOUR}), [claim]).iloc[0]
-    assert row.to_list() == ["a", "3", "sentence", "gap .60±.10", "holds in part"]
-    assert verdicts.rules(CLAIMS)[""].is_unique
+    claim = Claim("fig. 3", "sentence", "rule", lambda e: finding({"gap": values}, values > 0.4, values > 0.6))
+    row = judge([claim], {"Risky Bandit": world({"radac": BEHAVIOUR})}).iloc[0]
+    assert row.to_list() == ["1", "fig. 3", "sentence", "1 of 1", "gap .60±.10", "holds in part"]
+    assert rules(CLAIMS)["sentence"].is_unique
+
+
+def test_a_method_that_was_not_run_silences_only_the_sentences_about_it():
+    found = judged(world({method: end for method, end in PAPER.items() if method != "oraac"}))
+    assert [letter for letter, verdict in found.items() if verdict == UNSAID] == ["d", "q"]
 
 
 def test_every_method_of_a_sentence_is_one_of_the_library():

@@ -142,7 +142,7 @@ def test_laws_fitted_together_are_laws_fitted_alone():
         support_bandit.fit_laws(draws, 7, 1)
 
 
-def test_summary_and_verdict():
+def test_summary():
     table = support_bandit.evaluate(
         np.stack([support_bandit.probes("ring", 10), support_bandit.probes("centre", 10)]), (0, 1)
     )
@@ -151,13 +151,6 @@ def test_summary_and_verdict():
     assert text.loc["one", "mass on the ring"] == "1.00"
     assert support_bandit.estimate(np.array([10.5, 10.5, 9.0])) == "10.00±.50"
     assert support_bandit.estimate(np.array([-0.5, -0.5])) == "-.50±.00"
-    assert support_bandit.verdict([True, True]) == "holds"
-    assert (
-        support_bandit.verdict([True, False])
-        == support_bandit.verdict([False, False], [False, True])
-        == "holds in part"
-    )
-    assert support_bandit.verdict([False, False], [False, False]) == "does not hold"
 
 
 def test_bad_input():

@@ -8,9 +8,9 @@ import tyro
 from campaign_tables import TASK, around, episodes, gathered, policies
 
 from ramac_lib import cli
-from ramac_lib.analysis.verdicts import LEAST_SEEDS, LEAST_UPDATES
 from ramac_lib.campaign.grid import TABLE_1, choose
 from support.evidence import words
+from support.evidence.case import LEAST_SEEDS, LEAST_UPDATES
 
 NEUTRAL, CLONE = "radac:risk=neutral", "bc-diffusion"
 
