@@ -5,7 +5,7 @@ class RamacError(ValueError):
     """What a user can mend: bad input, a damaged file, a missing device. Its text is one clear sentence."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows in place of a traceback: in a notebook, too, the sentence is all there is to read."""
+        """Return what IPython shows in place of a traceback: a notebook, too, shows the sentence alone."""
         return [f"{type(self).__name__}: {self}"]
 
 
