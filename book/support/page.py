@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +73,13 @@ def seeds_of(value: Any, may_be_empty: bool = False) -> list[int]:
         RamacError: what is no whole number from 0 on, or is given twice, or none at all.
     """
     seeds = list(value) if isinstance(value, (list, tuple, range)) else [value]
-    whole = all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
+    whole = all(type(seed) is int and seed >= 0 for seed in seeds)  # True is an int, too, but no seed
     if not whole or len(set(seeds)) < len(seeds) or not (seeds or may_be_empty):
         raise RamacError(
             f"seeds is {value!r}: expected different whole numbers from 0 on; papermill takes one as -p seeds 1 and "
             "several as -y 'seeds: [0, 1]'"
         )
-    return [int(seed) for seed in seeds]
+    return seeds
 
 
 def origin(address: str | None = None) -> str:

@@ -137,7 +137,7 @@ def test_every_chapter_begins_alike_and_finds_its_data_from_anywhere(chapter):
     assert "-y 'seeds: [0, 1]'" in cells[0].source
     assert re.search(r"^profile, source, device, seeds = \w+\.begin\(globals\(\)", cells[1].source, re.M)
     assert cells[1].source.startswith("try:\n    from support import page")
-    assert cells[1].outputs[0].data["text/markdown"] == f"<small>{page.origin('')}</small>"
+    assert re.match(r"<small>ramac_lib \d.*`pip install -e '\.\[book\]'`", cells[1].outputs[0].data["text/markdown"])
     assert not [cell.source for cell in cells if "../" in cell.source]
 
 
