@@ -1,11 +1,106 @@
-"""What every page uses: tables that fit their columns, and where a number was measured."""
+"""What every page uses: its beginning, tables that fit their columns, and where a number was measured."""
 
+import ast
+import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
+
+from ramac_lib import __version__
+from ramac_lib.analysis import style
+from ramac_lib.datasets import kind_of
+from ramac_lib.publish.chapters import PARAMETERS, PROFILES
+from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.machine import get_device
+from ramac_lib.system.paths import data_folder
+
+
+def begin(
+    given: Mapping[str, Any], *, one_thread: bool = False, own_seeds: bool = False
+) -> tuple[str, str, str, list[int]]:
+    """Check a chapter's parameters before anything is computed, set the look of its figures, say where it is from.
+
+    Args:
+        given: the notebook's ``globals()``.
+        one_thread: let PyTorch use one thread in the profile ``quick``.
+        own_seeds: the chapter chooses seeds where none are given.
+
+    Returns:
+        profile, source, device and seeds.
+
+    Raises:
+        RamacError: a parameter that no chapter has, or a value that none takes; no data beside the package.
+    """
+    for name in injected(given):
+        if name not in PARAMETERS:
+            raise unknown("parameter", name, PARAMETERS)
+    for name in PARAMETERS:
+        if name not in given:
+            raise RamacError(f"{name} is not set: run the cell of the parameters first")
+    profile, source, device = (given[name] for name in PARAMETERS[:3])
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if kind_of(str(source)) == "file" and not Path(source).is_file():
+        raise RamacError(f"source {source}: there is no such file, seen from {Path.cwd()}")
+    get_device(device)
+    seeds = seeds_of(given["seeds"], own_seeds)
+    if not data_folder().is_dir():
+        raise RamacError(f"{data_folder()} is not there: the data are in the checkout; `pip install -e .` in it")
+    style.use()
+    if one_thread and profile == "quick":
+        torch.set_num_threads(1)  # networks this small lose more to threads than they win
+    display(Markdown(f"<small>{origin()}</small>"))
+    return profile, source, device, seeds
+
+
+def injected(given: Mapping[str, Any]) -> list[str]:
+    """Return the names that papermill's own cell, known by its first line, has assigned; none without such a cell."""
+    cells = [code for code in given.get("In", ()) if code.startswith("# Parameters\n")]
+    nodes = [node for code in cells for node in ast.walk(ast.parse(code))]
+    return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+
+
+def seeds_of(value: Any, may_be_empty: bool = False) -> list[int]:
+    """Return seeds as a list; one number is one seed.
+
+    Raises:
+        RamacError: what is no whole number from 0 on, or is given twice, or none at all.
+    """
+    seeds = list(value) if isinstance(value, (list, tuple, range)) else [value]
+    whole = all(type(seed) is int and seed >= 0 for seed in seeds)  # True is an int, too, but no seed
+    if not whole or len(set(seeds)) < len(seeds) or not (seeds or may_be_empty):
+        raise RamacError(
+            f"seeds is {value!r}: expected different whole numbers from 0 on; papermill takes one as -p seeds 1 and "
+            "several as -y 'seeds: [0, 1]'"
+        )
+    return seeds
+
+
+def origin(address: str | None = None) -> str:
+    """Return the line that says which version made a page, and how to get the rest of the book.
+
+    Args:
+        address: of the repository (default: what the installed package names, from `pyproject.toml`).
+    """
+    address = repository() if address is None else address
+    made = f"ramac_lib {__version__}" + (f", {address}" if address else "")
+    clone = f"`git clone {address}`" if address else "`git clone` its repository"
+    return f"{made}. All chapters, code and data: {clone}, then `pip install -e '.[book]'` in it."
+
+
+def repository() -> str:
+    """Return the repository's address as `pyproject.toml` names it; empty where that, or the installation, lacks it."""
+    try:
+        urls = importlib.metadata.metadata("ramac-lib").get_all("Project-URL", [])
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    return next((url.partition(",")[2].strip() for url in urls if url.startswith("Repository,")), "")
 
 
 def where(machine: Mapping[str, Any]) -> str:

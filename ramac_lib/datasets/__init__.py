@@ -12,7 +12,22 @@ from ramac_lib.system.errors import RamacError, unknown
 SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
 """What `load` takes as a source."""
 
-__all__ = ["SOURCES", "Dataset", "load", "subsample", "summary"]
+__all__ = ["SOURCES", "Dataset", "kind_of", "load", "subsample", "summary"]
+
+
+def kind_of(source: str) -> str:
+    """Return what a source is: ``bundled``, ``d4rl``, ``minari``, ``minari:`` (one data set by its id) or ``file``.
+
+    Raises:
+        RamacError: none of them.
+    """
+    if source.startswith("minari:"):
+        return "minari:"
+    if source in SOURCES[:3]:
+        return source
+    if Path(source).suffix in (".hdf5", ".h5") or os.sep in source or Path(source).exists():
+        return "file"
+    raise unknown("source", source, SOURCES)
 
 
 def load(
@@ -41,16 +56,7 @@ def load(
     task = chosen.name
     if size is not None and size < 1:
         raise RamacError(f"size is {size}; expected at least 1")
-    if source.startswith("minari:"):
-        kind = "minari:"
-    elif Path(source).suffix in (".hdf5", ".h5") or os.sep in source:
-        kind = "file"
-    elif source in SOURCES[:3]:
-        kind = source
-    elif Path(source).exists():
-        kind = "file"
-    else:
-        raise unknown("source", source, SOURCES)
+    kind = kind_of(source)
     if chosen.gymnasium_id is not None and kind not in ("file", "minari:"):
         raise RamacError(f"the task {task} has no data in the source {source}; expected the path of an HDF5 file")
     if env_id is not None and kind not in ("d4rl", "file"):

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.publish.chapters import Chapter, chapters, choose, execute, first_page, library_hash
+from ramac_lib.publish.chapters import PROFILES, Chapter, chapters, choose, execute, first_page, library_hash
 from ramac_lib.publish.check_pages import check
 from ramac_lib.system.errors import RamacError, unknown
 
-PROFILES = ("quick", "laptop", "gpu", "paper")
 DEVICES = ("auto", "cpu", "cuda")
 _MATHJAX = (
     "startup.js", "core.js", "input/tex.js", "input/tex/extensions", "output/chtml.js", "output/chtml/fonts",

@@ -21,6 +21,7 @@ from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
 
 PARAMETERS = ("profile", "source", "device", "seeds")
+PROFILES = ("quick", "laptop", "gpu", "paper")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -4,6 +4,10 @@
 class RamacError(ValueError):
     """What a user can mend: bad input, a damaged file, a missing device. Its text is one clear sentence."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: a notebook, too, shows the sentence alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def unknown(kind: str, name: object, known: object) -> RamacError:
     """Return the error for a name that is not among the known ones, which it lists."""
