@@ -292,6 +292,7 @@ def methods() -> None:
     from ramac_lib.analysis.style import style
     from ramac_lib.methods import METHODS
 
+    plugins.load_entry_points()
     for name, kind in METHODS.items():
         print(f"{name:<16}  {style(name).label:<16}  {kind.__name__:<16}  {str(kind.__doc__).splitlines()[0]}")
 
@@ -301,6 +302,7 @@ def tasks() -> None:
     """List the tasks: name, Gymnasium's id and the steps after which an evaluation's episode is cut."""
     from ramac_lib.envs.tasks import TASKS
 
+    plugins.load_entry_points()
     for task in TASKS.values():
         print(f"{task.name:<26}  {task.env_id():<16}  {task.horizon}")
 

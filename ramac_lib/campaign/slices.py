@@ -4,7 +4,7 @@ import dataclasses
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +16,7 @@ from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.plan import Cost
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.processes import end_with_parent
+from ramac_lib.system.plugins import begin_worker
 from ramac_lib.training import evaluators
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
@@ -163,20 +163,23 @@ def attempt(job: Job, tick: Tick) -> Outcome:
     return Outcome(job.cell.name, failure=failure)
 
 
-def serve(connection: Connection, claim: Any, threads: int | None) -> None:
+def serve(connection: Connection, claim: Any, threads: int | None, known: Sequence[Path]) -> None:
     """Do the slices that come through `connection`, until it ends or None comes.
 
     Args:
         claim: the directory's lock, held as long as this process lives.
         threads: of PyTorch; None for its own choice.
+        known: plugins' files.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the campaign tells us to stop
-    end_with_parent()
+    begin_worker(known)
     held = claim.detach()
     if threads is not None:
         torch.set_num_threads(threads)
     told = [0.0]
-    while (job := connection.recv()) is not None:
+    while (job := _receive(connection)) is not None:
+        if isinstance(job, Outcome):
+            connection.send(job)
         if not isinstance(job, Job):
             continue  # a word to stop that came too late
 
@@ -188,3 +191,11 @@ def serve(connection: Connection, claim: Any, threads: int | None) -> None:
 
         connection.send(attempt(job, tick))
     del held
+
+
+def _receive(connection: Connection) -> Any:
+    """Return what came; the failure of a job that names what this process does not know."""
+    try:
+        return connection.recv()
+    except RamacError as error:
+        return Outcome("", failure=f"{error}; a notebook's own is known in its process alone: workers=0")

@@ -20,6 +20,7 @@ from matplotlib.path import Path as Outline
 
 from ramac_lib.envs.tasks import TASKS, Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.plugins import load_entry_points
 
 Array = np.ndarray
 Numbers = float | Float[Array, "*N"]
@@ -304,6 +305,8 @@ def get_hazard(name: str, task: str | Task) -> Hazard:
     Raises:
         RamacError: the task is unknown, or no such hazard is known, or none for this task.
     """
+    if name not in PRESETS:
+        load_entry_points()
     if name not in PRESETS:
         raise unknown("hazard", name, PRESETS)
     known, task = PRESETS[name], get_task(task).name

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.plugins import load_entry_points
 
 BANDIT = "risky-bandit"
 ENVS = {"hopper": "Hopper", "walker2d": "Walker2d", "halfcheetah": "HalfCheetah"}
@@ -66,6 +67,8 @@ def get_task(name: str | Task) -> Task:
     """
     if isinstance(name, Task):
         return name
+    if name not in TASKS:
+        load_entry_points()
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name]

@@ -1,13 +1,18 @@
-"""Files of one's own that register methods, hazards or tasks, in this process and in those that it starts."""
+"""What registers methods, hazards or tasks of one's own: files, and other distributions by their entry points."""
 
+import functools
+import importlib.metadata
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.processes import end_with_parent
 
+GROUP = "ramac_lib.plugins"  # of entry points: modules that register
 loaded: list[Path] = []  # what worker processes have to load as well
 
 
@@ -34,3 +39,23 @@ def load(paths: Sequence[Path]) -> None:
             reason = (str(error).splitlines() or [""])[0]
             raise RamacError(f"--plugin {path}: cannot be imported: {type(error).__name__}: {reason}") from error
         loaded.append(path)
+
+
+@functools.cache
+def load_entry_points() -> None:
+    """Import what other distributions offer, once; one that fails is named in a warning, the rest works."""
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # whatever another distribution does wrong, ours goes on
+            reason = (str(error).splitlines() or [""])[0]
+            logging.getLogger(__name__).warning(
+                f"the entry point {point.name} ({point.value}) of {GROUP} could not be loaded, so what it registers is "
+                f"missing: {type(error).__name__}: {reason}"
+            )
+
+
+def begin_worker(known: Sequence[Path]) -> None:
+    """Begin a worker process: it ends with the one that started it, and has loaded the same files."""
+    end_with_parent()
+    load(known)

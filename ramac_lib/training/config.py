@@ -165,8 +165,12 @@ def config_from_json(data: Mapping[str, Any]) -> RunConfig:
     Raises:
         RamacError: a method, task or hazard that is not known here: one of a plugin needs ``--plugin``.
     """
-    method, task = get_method(data["method"]), get_task(data["task"])
+    try:
+        method, task = get_method(data["method"]), get_task(data["task"])
+        hazard = get_hazard(data["hazard"], task)
+    except RamacError as error:
+        raise RamacError(f"{error}; one of your own is known where its file is loaded, with --plugin FILE") from None
     config_class: Any = method.Config
     settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()})
-    named = {"method": method, "task": task, "hazard": get_hazard(data["hazard"], task)}
+    named = {"method": method, "task": task, "hazard": hazard}
     return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})

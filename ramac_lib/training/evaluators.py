@@ -1,5 +1,6 @@
 """What the loop asks at moments of training: rollouts, here or beside the updates, or the bandit's exact numbers."""
 
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -7,7 +8,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -21,9 +21,9 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
-from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.processes import cores, end_with_parent
+from ramac_lib.system.plugins import begin_worker, loaded
+from ramac_lib.system.processes import cores
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
@@ -97,11 +97,12 @@ class Background(Rollouts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: list[tuple[int, list[Future[pd.DataFrame]]]] = []
+        self.waiting: list[tuple[int, list[tuple[Copy, Future[pd.DataFrame]]]]] = []
 
     def begin(self, stacks: Sequence[Method], asked: Asked) -> None:
         """Copy each seed's policy and let the copies be played."""
-        self.waiting.append((asked.step, [_pool().submit(play_copy, copy) for copy in copies(stacks, asked)]))
+        sent = [(copy, _pool().submit(play_pickled, pickle.dumps(copy))) for copy in copies(stacks, asked)]
+        self.waiting.append((asked.step, sent))
 
     def collect(self) -> list[pd.DataFrame]:
         """Wait for all that was begun and return it, a table for each moment.
@@ -110,7 +111,7 @@ class Background(Rollouts):
             RamacError: a process died.
         """
         try:
-            tables = [pd.concat([f.result() for f in futures], ignore_index=True) for _, futures in self.waiting]
+            tables = [pd.concat([_played(*one) for one in sent], ignore_index=True) for _, sent in self.waiting]
         except BrokenProcessPool as error:
             _pool.cache_clear()
             raise RamacError("a process that evaluates died (no memory left?); the run can be resumed") from error
@@ -208,19 +209,26 @@ def copies(stacks: Sequence[Method], asked: Asked) -> list[Copy]:
 
 def play_copy(copy: Copy) -> pd.DataFrame:
     """Roll a copy out on the CPU; return its labelled episodes, the same bits in whatever process."""
-    torch.set_num_threads(1)
     config = copy.asked.config
     method = config.method(config.settings, *copy.dims, (copy.seed,), config.steps, "cpu")
     method.load_acting([copy.networks])
     return roll_out([method], copy.asked)
 
 
+def play_pickled(copy: bytes) -> pd.DataFrame:
+    """Unpickle a copy and play it: names that this process does not know are an error of the job, not of the pool."""
+    torch.set_num_threads(1)
+    return play_copy(pickle.loads(copy))
+
+
+def _played(copy: Copy, future: "Future[pd.DataFrame]") -> pd.DataFrame:
+    try:
+        return future.result()
+    except RamacError:  # a notebook's own method, task or hazard is known in its process alone; all else fails here too
+        return play_copy(copy)
+
+
 @cache
 def _pool() -> ProcessPoolExecutor:
     # One for all runs of this process: a new one imports PyTorch. All cores but one, which feeds the GPU.
-    return ProcessPoolExecutor(max(1, cores() - 1), get_context("spawn"), _start, (tuple(plugins.loaded),))
-
-
-def _start(known: Sequence[Path]) -> None:
-    end_with_parent()
-    plugins.load(known)
+    return ProcessPoolExecutor(max(1, cores() - 1), get_context("spawn"), begin_worker, (tuple(loaded),))

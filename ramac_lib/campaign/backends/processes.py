@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
@@ -13,6 +13,7 @@ from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
 from ramac_lib.campaign.slices import Job, Outcome, serve
+from ramac_lib.system.plugins import loaded
 
 GRACE = 10.0  # seconds for idle processes to end
 
@@ -47,8 +48,9 @@ class Processes:
 
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
+        args = theirs, _Claim(self.claim), self.threads, tuple(loaded)
         # No daemon: on CUDA a worker has processes of its own, which evaluate.
-        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads))
+        process = self.context.Process(target=serve, args=args)
         process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -81,8 +83,9 @@ class Processes:
                         yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
                     continue
                 if isinstance(message, Outcome):
-                    worker.job = None
-                    yield message
+                    assert worker.job is not None
+                    name, worker.job = worker.job.cell.name, None
+                    yield replace(message, name=name)
                 else:
                     on_step(*message)
 

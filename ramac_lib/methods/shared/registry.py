@@ -5,22 +5,19 @@ A method registers itself, with its name, its look in figures and what it needs 
     @register("td3-bc", label="TD3+BC", colour="#CC3311")
     class TD3BC(Method): ...
 
-Another distribution names the modules that do so in its entry points, group ``ramac_lib.methods``. A name in a file of
+Another distribution names the modules that do so in its entry points, group ``ramac_lib.plugins``. A name in a file of
 results or a config is looked up here and never imported.
 """
 
-import functools
-import importlib.metadata
-import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.plugins import load_entry_points
 
 if TYPE_CHECKING:
     from ramac_lib.methods.shared.base import Method
 
-GROUP = "ramac_lib.methods"
 METHODS: "dict[str, type[Method]]" = {}  # in the order of registration, those of the paper first
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
@@ -71,20 +68,6 @@ def register(
         return cls
 
     return decorate
-
-
-@functools.cache
-def load_entry_points() -> None:
-    """Import what other distributions offer, once; one that fails is named in a warning, the rest works."""
-    for point in importlib.metadata.entry_points(group=GROUP):
-        try:
-            point.load()
-        except Exception as error:  # whatever another distribution does wrong, ours goes on
-            reason = (str(error).splitlines() or [""])[0]
-            logging.getLogger(__name__).warning(
-                f"the entry point {point.name} ({point.value}) of {GROUP} could not be loaded, so its methods are "
-                f"missing: {type(error).__name__}: {reason}"
-            )
 
 
 def get_method(name: "str | type[Method]") -> "type[Method]":
