@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from ramac_lib.datasets.contract import Dataset
     from ramac_lib.datasets.relabel import relabel
     from ramac_lib.envs.bandit import Bandit
-    from ramac_lib.envs.hazards import Hazard, HazardWrapper, get_hazard
-    from ramac_lib.envs.tasks import TASKS, Task, get_task
+    from ramac_lib.envs.hazards import Hazard, HazardWrapper, get_hazard, register_hazard
+    from ramac_lib.envs.tasks import TASKS, Task, get_task, register_task
     from ramac_lib.methods import METHODS, get_method
+    from ramac_lib.methods import register as register_method
     from ramac_lib.methods.shared.base import Method
     from ramac_lib.risk.estimators import cvar, value_at_risk
     from ramac_lib.risk.estimators import risk as risk_of_samples
@@ -52,6 +53,9 @@ __all__ = [
     "load_data",
     "load_run",
     "make_config",
+    "register_hazard",
+    "register_method",
+    "register_task",
     "relabel",
     "risk_of_law",
     "risk_of_samples",
@@ -84,6 +88,9 @@ _FACE = {
     "load_data": "datasets:load",
     "load_run": "training.stored:load_run",
     "make_config": "training.config:make_config",
+    "register_hazard": "envs.hazards:register_hazard",
+    "register_method": "methods:register",
+    "register_task": "envs.tasks:register_task",
     "relabel": "datasets.relabel:relabel",
     "risk_of_law": "risk.exact:risk_of_law",
     "risk_of_samples": "risk.estimators:risk",

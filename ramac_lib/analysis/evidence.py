@@ -45,6 +45,16 @@ class Evidence:
             self._made[key] = make()
         return self._made[key]
 
+    def beside(self, campaign: Path) -> "Evidence":
+        """Return the evidence together with that in a campaign's directory.
+
+        Raises:
+            RamacError: there is no campaign.
+        """
+        table, facts = results.load("results", campaign)
+        stored, behaviour = (rows.drop(columns="row") for rows in (self.table, self.behaviour))
+        return make(pd.concat([stored, table], ignore_index=True), {**self.facts, **facts}, behaviour)
+
     def settings(self) -> list[tuple[str, str]]:
         """Return every (task, hazard) of which there is a report, in the file's order.
 

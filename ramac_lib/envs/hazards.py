@@ -8,7 +8,8 @@ own is a subclass; `register_hazard` gives it a name for a task.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from copy import copy
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from jaxtyping import Bool, Float, Float32
 from matplotlib.path import Path as Outline
 
 from ramac_lib.envs.tasks import TASKS, Task, get_task
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
 Array = np.ndarray
@@ -70,8 +71,9 @@ class Hazard(ABC):
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """Return what it is as plain data, for recipes and records."""
-        return {"kind": type(self).__name__, "name": self.name}
+        """Return what it is as plain data, for recipes and records: its kind, and the fields of a dataclass."""
+        fields = asdict(self) if is_dataclass(self) else {}
+        return {"kind": type(self).__name__, **fields, "name": self.name}
 
     def decide(
         self,
@@ -320,19 +322,29 @@ def get_hazard(name: str, task: str | Task) -> Hazard:
 
 
 def register_hazard(name: str, task: str | Task, hazard: Hazard) -> Hazard:
-    """Make a hazard of one's own known under a name for a task; return it with that name.
+    """Make a hazard of one's own known under a name for a task; return a copy with that name.
 
-    Registering an equal one again does nothing.
+    Registering an equal one again does nothing; one of a class that was defined again replaces its former self.
 
     Raises:
-        RamacError: the task has another hazard of that name.
+        RamacError: the task has another hazard of that name, or it is no name.
     """
-    task = get_task(task).name
-    there = PRESETS.get(name, {}).get(task)
-    if there is not None and there != hazard:
-        raise RamacError(f"the hazard {name!r} is registered twice for {task}")
+    task, known = get_task(task).name, PRESETS.setdefault(check_name("the hazard's name", name), {})
+    hazard = copy(hazard)
     object.__setattr__(hazard, "name", name)
-    return PRESETS.setdefault(name, {}).setdefault(task, hazard)
+    there = known.setdefault(task, hazard)
+    if _what(there) != _what(hazard):
+        raise RamacError(
+            f"the hazard {name!r} is registered twice for {task}, as different ones; runs are known by its name, so "
+            "another one needs another name"
+        )
+    if type(there) is not type(hazard):  # in a notebook, a cell that was run again
+        known[task] = hazard
+    return known[task]
+
+
+def _what(hazard: Hazard) -> tuple[Any, ...]:
+    return type(hazard).__module__, type(hazard).__qualname__, vars(hazard)
 
 
 class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], RecordConstructorArgs):

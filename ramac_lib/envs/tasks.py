@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
 BANDIT = "risky-bandit"
@@ -82,13 +82,20 @@ def register_task(name: str, env_id: str, horizon: int) -> Task:
 
     Args:
         name: as ``--task`` takes it: letters, digits, dots, dashes.
-        env_id: Gymnasium's id, registered with Gymnasium.
+        env_id: as `gymnasium.make` takes it: registered with Gymnasium, or ``MODULE:ID``.
         horizon: steps at which evaluation episodes are cut.
 
     Raises:
-        RamacError: the name is another task's, or the horizon is below 1.
+        RamacError: the name is another task's or none, Gymnasium does not know the environment, the horizon is below 1.
     """
-    task = Task(name, "", "", horizon, env_id)
+    import gymnasium  # here, as `ramac --help` need not wait for it
+
+    task = Task(check_name("the task's name", name), "", "", horizon, env_id)
+    try:
+        if ":" not in env_id:  # with MODULE: Gymnasium imports that first
+            gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        raise RamacError(f"the task {name} has no environment: {error}") from None
     if horizon < 1:
         raise RamacError(f"the horizon of {name} is {horizon}; expected at least 1 step")
     if TASKS.setdefault(name, task) != task:

@@ -1,5 +1,7 @@
 """The one exception that the command line turns into a single sentence."""
 
+import re
+
 
 class RamacError(ValueError):
     """What a user can mend: bad input, a damaged file, a missing device. Its text is one clear sentence."""
@@ -12,3 +14,14 @@ class RamacError(ValueError):
 def unknown(kind: str, name: object, known: object) -> RamacError:
     """Return the error for a name that is not among the known ones, which it lists."""
     return RamacError(f"unknown {kind} {str(name)!r}: choose one of {', '.join(map(str, known))}")  # type: ignore[call-overload]
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return a name that can be part of a folder's name and of a command's option.
+
+    Raises:
+        RamacError: it cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+        raise RamacError(f"{kind} {name!r}: expected letters, digits, dots, dashes, _ and +")
+    return name

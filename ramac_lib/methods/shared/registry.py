@@ -12,7 +12,7 @@ results or a config is looked up here and never imported.
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def register(
         needs: columns of the data beside the six arrays: ``costs``.
 
     Raises:
-        RamacError: another class has the name already, or an unknown column is needed.
+        RamacError: another class has the name already, it is no name, or an unknown column is needed.
     """
+    check_name("the method's name", name)
     wanted = tuple(needs)
     if missing := [column for column in wanted if column not in COLUMNS]:
         raise unknown("column that a method may need", missing[0], COLUMNS)
