@@ -29,7 +29,7 @@ from scipy.optimize import brentq
 
 from ramac_lib.envs.behaviour import stages
 from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
-from ramac_lib.envs.hazards import PAPER, Hazard
+from ramac_lib.envs.hazards import PAPER, Hazard, Interval
 from ramac_lib.envs.tasks import HORIZONS, get_task
 from ramac_lib.system.processes import worker_map
 

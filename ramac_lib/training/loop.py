@@ -16,6 +16,7 @@ from ramac_lib.datasets import relabel
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
+from ramac_lib.methods.shared.registry import known_elsewhere
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import Interrupted, interruptible
 from ramac_lib.system.version import provenance
@@ -136,7 +137,7 @@ class Trainer:
         self.evaluations = pd.DataFrame()
         self._saved_step: int | None = None
         self._evaluated = 0  # the step of the last evaluation
-        beside = self.device.type == "cuda"
+        beside = self.device.type == "cuda" and known_elsewhere(self.config.method)
         self._evaluator: Evaluator = self.evaluator or (Background() if beside else Rollouts())
         self.clock = Clock()
         self._tallies = [Tally() for _ in self.stacks]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ramac_lib.methods.shared.base import Method
 
 GROUP = "ramac_lib.methods"
-METHODS: "dict[str, type[Method]]" = {}  # in the order of registration, those of the paper first
+METHODS: "dict[str, type[Method]]" = {}
+"""Every method by name, in the order of registration, those of the paper first."""
+_OFFERED: set[str] = set()  # names from entry points
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
 Class = TypeVar("Class", bound="type[Method]")
@@ -73,12 +75,20 @@ def register(
     return decorate
 
 
+def known_elsewhere(method: "type[Method]") -> bool:
+    """Return whether other processes that this one starts know a method: not one of a notebook or a script."""
+    load_entry_points()
+    return method.name in _OFFERED or method.__module__.startswith(("ramac_lib.", "ramac_plugin_"))
+
+
 @functools.cache
 def load_entry_points() -> None:
     """Import what other distributions offer, once; one that fails is named in a warning, the rest works."""
     for point in importlib.metadata.entry_points(group=GROUP):
+        before = set(METHODS)
         try:
             point.load()
+            _OFFERED.update(set(METHODS) - before)
         except Exception as error:  # whatever another distribution does wrong, ours goes on
             reason = (str(error).splitlines() or [""])[0]
             logging.getLogger(__name__).warning(
