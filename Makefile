@@ -21,7 +21,8 @@ book: $(VENV)/.book
 	@$(BIN)/ramac book --profile $(PROFILE)
 
 test: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope --durations 10 --nbval-lax tests book
+	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --durations 10 \
+		--nbval-lax tests book
 
 fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from ramac_lib.campaign.grid import Grid
     from ramac_lib.campaign.launch import run as run_campaign
     from ramac_lib.datasets import load as load_data
+    from ramac_lib.datasets.batches import Batch, Chunks, Windows
     from ramac_lib.datasets.contract import Dataset
     from ramac_lib.datasets.relabel import relabel
     from ramac_lib.envs.bandit import Bandit
-    from ramac_lib.envs.hazards import Hazard, HazardWrapper, get_hazard, register_hazard
+    from ramac_lib.envs.hazards import Area, Hazard, HazardWrapper, Interval, Region, get_hazard, register_hazard
     from ramac_lib.envs.tasks import TASKS, Task, get_task, register_task
-    from ramac_lib.methods import METHODS, get_method
-    from ramac_lib.methods import register as register_method
-    from ramac_lib.methods.shared.base import Method
+    from ramac_lib.methods.shared.base import Controller, Method
+    from ramac_lib.methods.shared.registry import METHODS, get_method, register
     from ramac_lib.risk.estimators import cvar, value_at_risk
     from ramac_lib.risk.estimators import risk as risk_of_samples
     from ramac_lib.risk.exact import risk_of_law
@@ -34,17 +34,24 @@ __version__ = "0.1.0"
 __all__ = [
     "METHODS",
     "TASKS",
+    "Area",
     "Bandit",
+    "Batch",
+    "Chunks",
+    "Controller",
     "Dataset",
     "Grid",
     "Hazard",
     "HazardWrapper",
+    "Interval",
     "Method",
     "RamacError",
+    "Region",
     "RunConfig",
     "Schedule",
     "Task",
     "Trainer",
+    "Windows",
     "cvar",
     "evaluate",
     "get_hazard",
@@ -53,8 +60,8 @@ __all__ = [
     "load_data",
     "load_run",
     "make_config",
+    "register",
     "register_hazard",
-    "register_method",
     "register_task",
     "relabel",
     "risk_of_law",
@@ -67,29 +74,36 @@ __all__ = [
 # Name → module:attribute. The same names stand in `__all__` and, for type checkers, in the imports above; a test
 # compares the three.
 _FACE = {
+    "METHODS": "methods.shared.registry:METHODS",
+    "TASKS": "envs.tasks:TASKS",
+    "Area": "envs.hazards:Area",
     "Bandit": "envs.bandit:Bandit",
+    "Batch": "datasets.batches:Batch",
+    "Chunks": "datasets.batches:Chunks",
+    "Controller": "methods.shared.base:Controller",
     "Dataset": "datasets.contract:Dataset",
     "Grid": "campaign.grid:Grid",
     "Hazard": "envs.hazards:Hazard",
     "HazardWrapper": "envs.hazards:HazardWrapper",
-    "METHODS": "methods:METHODS",
+    "Interval": "envs.hazards:Interval",
     "Method": "methods.shared.base:Method",
     "RamacError": "system.errors:RamacError",
+    "Region": "envs.hazards:Region",
     "RunConfig": "training.config:RunConfig",
     "Schedule": "training.loop:Schedule",
-    "TASKS": "envs.tasks:TASKS",
     "Task": "envs.tasks:Task",
     "Trainer": "training.loop:Trainer",
+    "Windows": "datasets.batches:Windows",
     "cvar": "risk.estimators:cvar",
     "evaluate": "training.stored:evaluate_run",
     "get_hazard": "envs.hazards:get_hazard",
-    "get_method": "methods:get_method",
+    "get_method": "methods.shared.registry:get_method",
     "get_task": "envs.tasks:get_task",
     "load_data": "datasets:load",
     "load_run": "training.stored:load_run",
     "make_config": "training.config:make_config",
+    "register": "methods.shared.registry:register",
     "register_hazard": "envs.hazards:register_hazard",
-    "register_method": "methods:register",
     "register_task": "envs.tasks:register_task",
     "relabel": "datasets.relabel:relabel",
     "risk_of_law": "risk.exact:risk_of_law",

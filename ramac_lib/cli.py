@@ -288,13 +288,13 @@ app.command(commands.app, name="analyse", help="Measure for one chapter: what tr
 
 @app.command
 def methods() -> None:
-    """List the methods: name, label, class and what each is."""
-    from ramac_lib.analysis.style import style
+    """List the methods: name, label, what each is, and what it needs of the data beside transitions."""
     from ramac_lib.methods import METHODS
 
     plugins.load_entry_points()
     for name, kind in METHODS.items():
-        print(f"{name:<16}  {style(name).label:<16}  {kind.__name__:<16}  {str(kind.__doc__).splitlines()[0]}")
+        needs = f" Needs {', '.join(kind.needs)}." if kind.needs else ""
+        print(f"{name:<16}  {kind.style.label:<16}  {str(kind.__doc__).splitlines()[0]}{needs}")
 
 
 @app.command

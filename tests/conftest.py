@@ -47,3 +47,9 @@ def runs(hopper_file, tmp_path_factory):
     """RADAC and DiffusionQL on the same small data."""
     folder = tmp_path_factory.mktemp("runs")
     return [make_run(folder / method, method, hopper_file) for method in ("radac", "diffusion-ql")]
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the chapters and the modules that hold slow tests, so that no worker ends with a long one alone."""
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.path.suffix == ".ipynb"}
+    items.sort(key=lambda item: item.path not in long)

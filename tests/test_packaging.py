@@ -1,6 +1,7 @@
 """What is declared, pinned and promised to users agrees."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -167,3 +168,16 @@ def test_every_import_of_the_library_is_declared() -> None:
     for name in _imported(ROOT / "ramac_lib"):
         names = {canonicalize_name(n) for n in providers.get(name, [name])}
         assert names & (declared | brought), f"{name} is imported but not declared in pyproject.toml"
+
+
+def test_no_name_is_undefined() -> None:
+    """The shape strings of jaxtyping keep ruff's and mypy's own rules off: names inside of strings are let alone."""
+    folders = [str(ROOT / name) for name in ("ramac_lib", "book/support", "tests", "tools")]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "--output-format", "json"]
+    found = []
+    for entry in json.loads(subprocess.run([*command, *folders], capture_output=True, text=True).stdout):
+        row, column = entry["location"]["row"], entry["location"]["column"]
+        line = Path(entry["filename"]).read_text(encoding="utf-8").splitlines()[row - 1]
+        if line[: column - 1].count('"') % 2 == 0:
+            found.append(f"{entry['filename']}:{row}: {entry['message']}")
+    assert found == []

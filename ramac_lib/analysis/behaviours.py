@@ -138,6 +138,7 @@ def measure_episodes(
     episodes: int = 100,
     seed: int = 0,
     *,
+    steps: Sequence[int] | None = None,
     draws: int = 20,
     workers: int | None = None,
 ) -> pd.DataFrame:
@@ -148,6 +149,7 @@ def measure_episodes(
         hazards: by name, e.g. `presets(env)`; the same rollouts serve all of them.
         episodes: for each policy.
         seed: of the rollouts and the draws.
+        steps: the policies' stages; every shipped one if None.
         draws: how often each rollout meets each hazard; far cheaper than rollouts where penalties are rare.
         workers: processes; all cores if None.
 
@@ -155,7 +157,7 @@ def measure_episodes(
         Columns ``env hazard step stage episode draw return length violations``; stage is expert, medium or replay.
     """
     parts = stages(env)
-    rollouts = roll_out_policies(env, parts.shipped, episodes, seed, workers=workers)
+    rollouts = roll_out_policies(env, tuple(steps or parts.shipped), episodes, seed, workers=workers)
     names = {parts.expert: "expert", parts.medium: "medium"}
     tables = [
         under_hazard(group, hazard, seed, draws).assign(
@@ -216,16 +218,3 @@ def cvar_difference(
         values.append(a - b)
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
-
-
-def measure_policies(
-    env: str,
-    hazards: Mapping[str, Hazard],
-    episodes: int = 100,
-    seed: int = 0,
-    *,
-    draws: int = 20,
-    workers: int | None = None,
-) -> pd.DataFrame:
-    """Return mean, CVaR_0.1 and violations of every shipped policy under each hazard (see `summarise`)."""
-    return summarise(measure_episodes(env, hazards, episodes, seed, draws=draws, workers=workers))

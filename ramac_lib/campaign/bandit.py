@@ -27,7 +27,8 @@ from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
-from ramac_lib.system.plugins import begin_worker, loaded
+from ramac_lib.system.plugins import loaded
+from ramac_lib.system.processes import begin_worker
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
 from ramac_lib.training.config import RunConfig, make_config

@@ -16,7 +16,7 @@ from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.plan import Cost
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.plugins import begin_worker
+from ramac_lib.system.processes import begin_worker
 from ramac_lib.training import evaluators
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
@@ -141,7 +141,9 @@ def run_slice(job: Job, tick: Tick) -> Outcome:
 def time_episode(trainer: Trainer, episodes: int = 3) -> float:
     """Return how many seconds an episode of each seed takes now."""
     began = time.monotonic()
-    evaluators.evaluate(trainer.stacks[0], trainer.data.env_id, config.hazard, config.task.horizon, episodes)
+    evaluators.evaluate(
+        trainer.stacks[0], trainer.data.env_id, trainer.config.hazard, trainer.config.task.horizon, episodes
+    )
     return len(trainer.stacks) * (time.monotonic() - began) / episodes
 
 
@@ -163,23 +165,30 @@ def attempt(job: Job, tick: Tick) -> Outcome:
     return Outcome(job.cell.name, failure=failure)
 
 
-def serve(connection: Connection, claim: Any, threads: int | None, known: Sequence[Path]) -> None:
+def _received(connection: Connection) -> Any:
+    """Return the next message; one that names what this process does not know is answered with why."""
+    while True:
+        try:
+            return connection.recv()
+        except RamacError as error:
+            connection.send(error)
+
+
+def serve(connection: Connection, claim: Any, threads: int | None, plugins: Sequence[Path] = ()) -> None:
     """Do the slices that come through `connection`, until it ends or None comes.
 
     Args:
         claim: the directory's lock, held as long as this process lives.
         threads: of PyTorch; None for its own choice.
-        known: plugins' files.
+        plugins: of the process that sends the slices.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the campaign tells us to stop
-    begin_worker(known)
+    begin_worker(plugins)
     held = claim.detach()
     if threads is not None:
         torch.set_num_threads(threads)
     told = [0.0]
-    while (job := _receive(connection)) is not None:
-        if isinstance(job, Outcome):
-            connection.send(job)
+    while (job := _received(connection)) is not None:
         if not isinstance(job, Job):
             continue  # a word to stop that came too late
 
@@ -191,11 +200,3 @@ def serve(connection: Connection, claim: Any, threads: int | None, known: Sequen
 
         connection.send(attempt(job, tick))
     del held
-
-
-def _receive(connection: Connection) -> Any:
-    """Return what came; the failure of a job that names what this process does not know."""
-    try:
-        return connection.recv()
-    except RamacError as error:
-        return Outcome("", failure=f"{error}; a notebook's own is known in its process alone: workers=0")

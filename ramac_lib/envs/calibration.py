@@ -20,6 +20,7 @@ The price of a tail that shows within one episode: data hold few penalties (abou
 critic must learn from few examples what the region costs.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from zlib import crc32
@@ -29,7 +30,7 @@ from scipy.optimize import brentq
 
 from ramac_lib.envs.behaviour import stages
 from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
-from ramac_lib.envs.hazards import PAPER, Hazard
+from ramac_lib.envs.hazards import PAPER, Hazard, Interval
 from ramac_lib.envs.tasks import HORIZONS, get_task
 from ramac_lib.system.processes import worker_map
 
@@ -72,17 +73,26 @@ def roll_out_policies(
 
 
 def calibrate(task: str, episodes: int = EPISODES, seed: int = 0, workers: int | None = None) -> Hazard:
-    """Return the hazard that the rule of this module's first lines sets for a task."""
-    chosen = get_task(task)
+    """Return the hazard that the rule of this module's first lines sets for a task, from rollouts of its own."""
+    steps = policies(task)
+    rollouts = roll_out_policies(get_task(task).env, steps, episodes, seed, purpose="calibration", workers=workers)
+    found = set_hazard(task, rollouts)
+    return found or calibrate(f"{get_task(task).env}-medium-expert", episodes, seed, workers)
+
+
+def set_hazard(task: str, rollouts: Mapping[int, list[Episode]]) -> Hazard | None:
+    """Return the hazard that the rule sets for a task, given rollouts of the policies of its data.
+
+    None on medium-replay where no threshold tells the two best apart.
+    """
     signal = PAPER[task].signal
-    rollouts = roll_out_policies(chosen.env, policies(task), episodes, seed, purpose="calibration", workers=workers)
-    mean = {step: float(np.mean([e.rewards.sum() for e in group])) for step, group in rollouts.items()}
+    mean = {step: float(np.mean([e.rewards.sum() for e in rollouts[step]])) for step in policies(task)}
     best, runner_up = sorted(mean, key=lambda step: -mean[step])[:2]
     e, r = ([x.observations[1:, signal] for x in rollouts[step]] for step in (best, runner_up))
 
     share, low, high = _threshold(e, r)
-    if share > LARGEST_SHARE and chosen.quality != "medium-expert":
-        return calibrate(f"{chosen.env}-medium-expert", episodes, seed, workers)
+    if share > LARGEST_SHARE and get_task(task).quality != "medium-expert":
+        return None
     hazard = Interval(signal, low, high, 0.0, 0.0)
     counts_e, counts_r = _violations(hazard, e), _violations(hazard, r)
     probability = _digits(brentq(lambda p: 1 - np.mean((1 - p) ** counts_e) - HIT_PROBABILITY, 0, 1))

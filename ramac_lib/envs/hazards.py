@@ -72,7 +72,7 @@ class Hazard(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Return what it is as plain data, for recipes and records: its kind, and the fields of a dataclass."""
-        fields = asdict(self) if is_dataclass(self) else {}
+        fields: dict[str, Any] = asdict(self) if is_dataclass(self) else {}
         return {"kind": type(self).__name__, **fields, "name": self.name}
 
     def decide(

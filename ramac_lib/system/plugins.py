@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.processes import end_with_parent
 
 GROUP = "ramac_lib.plugins"  # of entry points: modules that register
 loaded: list[Path] = []  # what worker processes have to load as well
@@ -53,9 +52,3 @@ def load_entry_points() -> None:
                 f"the entry point {point.name} ({point.value}) of {GROUP} could not be loaded, so what it registers is "
                 f"missing: {type(error).__name__}: {reason}"
             )
-
-
-def begin_worker(known: Sequence[Path]) -> None:
-    """Begin a worker process: it ends with the one that started it, and has loaded the same files."""
-    end_with_parent()
-    load(known)

@@ -3,14 +3,16 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from typing import Any
 
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.plugins import load
 
 
 def end_with_parent() -> None:
@@ -23,6 +25,16 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def begin_worker(plugins: Sequence[Path]) -> None:
+    """Do what every process that another one starts to work for it does first.
+
+    Args:
+        plugins: of the one that started it.
+    """
+    end_with_parent()
+    load(plugins)
 
 
 def cores() -> int:

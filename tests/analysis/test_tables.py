@@ -48,6 +48,20 @@ def test_variants_of_radac_are_told_apart():
     assert style.style("new").label == "new"
 
 
+def test_a_campaign_of_ones_own_stands_beside_the_stored_one(tmp_path):
+    stored = gathered(episodes("radac", around(500)), episodes("bc-diffusion", around(400)))
+    mine = gathered(episodes("of-tomorrow", around(450, count=5, seeds=2)))
+    mine.table.drop(columns="row").to_csv(tmp_path / "results.csv", index=False)
+    (tmp_path / "results.json").write_text(json.dumps(mine.facts))
+    both = stored.beside(tmp_path)
+    before, after = (tables.table_1(found, *PAPER).set_index("row") for found in (stored, both))
+    pd.testing.assert_frame_equal(after.drop(index="of-tomorrow"), before)
+    row = after.loc["of-tomorrow"]
+    assert (row["group"], row["seeds"], row["episodes"]) == (tables.CONTROL, 2, 10)
+    assert row["mean"] == pytest.approx(450)
+    assert both.facts.keys() == stored.facts.keys() | mine.facts.keys()
+
+
 def test_a_sample_is_reproducible_and_agrees_with_the_librarys_interval():
     returns = around(5.0, 3.0, seeds=4, count=30) + 2 * np.arange(4)[:, None] - 3
     frame = episodes("radac", returns)

@@ -63,7 +63,7 @@ def test_operations_of_one_update_by_hand(hopper_like):
 def test_operations_are_those_of_a_whole_period(hopper_like):
     tiny = {"batch_size": "8", "n_fractions": "4", "residual_hidden": "8,8"}
     run, always = (config("oraac", tiny | {"policy_every": every}) for every in ("3", "1"))
-    assert updates.period(run) == 3
+    assert updates.updaters(run, hopper_like, Engine(CPU))[0][0].period == 3
     # A third of what the residual costs, which is all that is not done every time.
     never = config("oraac", tiny | {"policy_every": "1000000"})
     _, every = updates.updaters(never, hopper_like, Engine(CPU))

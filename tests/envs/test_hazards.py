@@ -353,6 +353,38 @@ def test_registered_hazards_are_found_by_name_and_never_replaced(monkeypatch):
         register_hazard("mine", "hopper-medium-expert", Interval(1, -0.2, 0.2, -6.0, 0.5))
     with pytest.raises(RamacError, match="'mine' is not defined for walker2d-medium-expert; choose none or paper"):
         get_hazard("mine", "walker2d-medium-expert")
+    with pytest.raises(RamacError, match="the hazard's name 'no name'"):
+        register_hazard("no name", "hopper-medium-expert", mine)
+
+
+def test_one_hazard_may_have_two_names(monkeypatch):
+    hazard = Interval(1, -0.2, 0.2, -5.0, 0.5)
+    for name in ("one", "two"):
+        monkeypatch.setitem(PRESETS, name, {})
+        register_hazard(name, "hopper-medium-expert", hazard)
+    assert [get_hazard(name, "hopper-medium-expert").name for name in ("one", "two")] == ["one", "two"]
+    assert hazard.name == ""
+
+
+def test_a_class_of_hazards_that_is_defined_again_replaces_itself(monkeypatch):
+    def define(penalty, limit):
+        @dataclasses.dataclass(frozen=True)
+        class Fast(Hazard):
+            limit: float
+
+            def risk(self, observations, actions, next_observations):
+                return next_observations[..., 0] > self.limit, 1.0, penalty
+
+        return Fast(limit)
+
+    monkeypatch.setitem(PRESETS, "fast", {})
+    register_hazard("fast", "hopper-medium-expert", define(-1.0, 2.0))
+    again = register_hazard("fast", "hopper-medium-expert", define(-2.0, 2.0))
+    assert get_hazard("fast", "hopper-medium-expert") is again
+    assert again.risk(*[np.full((1, 1), 3.0)] * 3)[2] == -2.0
+    assert again.to_json() == {"kind": "Fast", "limit": 2.0, "name": "fast"}
+    with pytest.raises(RamacError, match="'fast' is registered twice"):
+        register_hazard("fast", "hopper-medium-expert", define(-2.0, 3.0))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from campaign_helpers import SMALL, run
 
 from ramac_lib.envs import tasks
 from ramac_lib.envs.hazards import PRESETS, get_hazard
-from ramac_lib.methods import METHODS, BCFlow, register
+from ramac_lib.methods import METHODS, register
+from ramac_lib.methods.clones import BCFlow
 from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training import loop
@@ -19,7 +20,8 @@ from ramac_lib.training.engine import Engine
 from ramac_lib.training.evaluators import Background, Rollouts
 
 CLONE = """
-from ramac_lib.methods import BCFlow, register
+from ramac_lib.methods import register
+from ramac_lib.methods.clones import BCFlow
 
 @register("{name}")
 class Mine(BCFlow):
@@ -29,13 +31,12 @@ NARROW = "hidden=8,batch_size=16"
 
 
 @pytest.fixture
-def registries(monkeypatch):
+def registries():
     """Forget afterwards what a test registers."""
-    monkeypatch.setattr(plugins, "loaded", loaded := list(plugins.loaded))
-    for module in ("campaign.backends.processes", "campaign.bandit", "training.evaluators"):
-        monkeypatch.setattr(f"ramac_lib.{module}.loaded", loaded)
+    loaded = list(plugins.loaded)
     kept = [(registry, dict(registry)) for registry in (METHODS, tasks.TASKS, PRESETS)]
     yield
+    plugins.loaded[:] = loaded
     for registry, before in kept:
         registry.clear()
         registry.update(before)
@@ -72,7 +73,7 @@ def test_a_method_that_a_campaigns_processes_do_not_know_is_named(own, tmp_path)
     ((cell, reason),) = failures.items()
     assert cell.startswith("risky-bandit.none.own-clone")
     assert reason.startswith("unknown method 'own-clone': choose one of radac")
-    assert reason.endswith("with --plugin FILE; a notebook's own is known in its process alone: workers=0")
+    assert reason.endswith("what a notebook registers is known to its own process alone: use workers=0")
     assert set(table["method"]) == {"bc-flow"}
 
 

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
@@ -13,9 +13,14 @@ from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
 from ramac_lib.campaign.slices import Job, Outcome, serve
+from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import loaded
 
 GRACE = 10.0  # seconds for idle processes to end
+
+
+# Why a process may not know a name that this one knows.
+ALONE = "what a notebook registers is known to its own process alone: use workers=0"
 
 
 @dataclass
@@ -48,9 +53,8 @@ class Processes:
 
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        args = theirs, _Claim(self.claim), self.threads, tuple(loaded)
         # No daemon: on CUDA a worker has processes of its own, which evaluate.
-        process = self.context.Process(target=serve, args=args)
+        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads, tuple(loaded)))
         process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -82,10 +86,12 @@ class Processes:
                         how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
                         yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
                     continue
-                if isinstance(message, Outcome):
-                    assert worker.job is not None
+                if isinstance(message, RamacError) and worker.job is not None:
                     name, worker.job = worker.job.cell.name, None
-                    yield replace(message, name=name)
+                    yield Outcome(name, failure=f"{message}; {ALONE}")
+                elif isinstance(message, Outcome):
+                    worker.job = None
+                    yield message
                 else:
                     on_step(*message)
 

@@ -18,7 +18,8 @@ from ramac_lib.system.plugins import load_entry_points
 if TYPE_CHECKING:
     from ramac_lib.methods.shared.base import Method
 
-METHODS: "dict[str, type[Method]]" = {}  # in the order of registration, those of the paper first
+METHODS: "dict[str, type[Method]]" = {}
+"""Every method by name, in the order of registration, those of the paper first."""
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
 Class = TypeVar("Class", bound="type[Method]")

@@ -70,8 +70,8 @@ def test_five_exact_diffusion_steps_leave_most_of_the_mass_in_the_gap_and_fifty_
 
 def test_path_ends_where_the_policy_acts():
     trained = support_bandit.train("bc-flow", (3,), 1, {"hidden": "8"}, device="cpu")
-    points = support_bandit.path(trained.stacks[0].policy, trained.count, seed=3)
-    np.testing.assert_allclose(points[-1], trained.actions[0], atol=1e-6)
+    points = support_bandit.path(trained.stack.policy, trained.count, seed=3)
+    np.testing.assert_allclose(points[-1], trained.last[0], atol=1e-6)
 
 
 def test_probes_lie_in_their_mode_and_leave_no_gap():
@@ -87,12 +87,12 @@ def test_training_keeps_actions_at_intervals_and_goes_the_same_way_with_them():
     options = {k: v for k, v in SMALL.items() if k != "policy_steps"} | {"policy_steps": 2}
     often = support_bandit.train("radac", (0, 1), 6, options, every=2, device="cpu")
     once = support_bandit.train("radac", (0, 1), 6, options, device="cpu")
-    assert list(often.snapshots) == [2, 4, 6]
-    assert list(once.snapshots) == [6]
-    assert often.actions.shape == (2, 4000, 2)
-    np.testing.assert_array_equal(often.actions, once.actions)
-    assert (often.snapshots[2] != often.snapshots[4]).any()
-    table = support_bandit.evaluate(often.actions, (0, 1))
+    assert list(often.actions) == [2, 4, 6]
+    assert list(once.actions) == [6]
+    assert often.last.shape == (2, 4000, 2)
+    np.testing.assert_array_equal(often.last, once.last)
+    assert (often.actions[2] != often.actions[4]).any()
+    table = support_bandit.evaluate(often.last, (0, 1))
     assert table.index.tolist() == [0, 1]
     assert table[["centre", "gap", "ring", "outside"]].sum(axis=1).to_numpy() == pytest.approx([1, 1])
 

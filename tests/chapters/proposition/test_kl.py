@@ -71,7 +71,7 @@ def test_a_policy_on_the_centre_alone_is_never_outside_and_as_far_as_counting_ca
 
 
 def test_many_actions_are_drawn_in_portions_of_one_stream():
-    stack = bandit.train("bc-cvae", (3,), 1, {"hidden": "8"}, device="cpu").stacks[0]
+    stack = bandit.train("bc-cvae", (3,), 1, {"hidden": "8"}, device="cpu").stack
     drawn = bandit.draw_actions(stack, 2**16 + 3)
     assert drawn.shape == (1, 2**16 + 3, 2)
     assert len(np.unique(drawn[0], axis=0)) > 60_000  # no portion repeats another
@@ -99,7 +99,7 @@ def test_ring_anchors_are_the_rings_law():
 
 def test_steps_and_gradients_of_an_anchored_policy():
     options = {"hidden": "8", "residual_hidden": "8", "critic_hidden": 8, "critic_encoder": 8, "policy_steps": 2}
-    method = bandit.train("oraac-diffusion", (3,), 4, options, device="cpu").stacks[0]
+    method = bandit.train("oraac-diffusion", (3,), 4, options, device="cpu").stack
     anchors = geometry.ring_anchors(6, np.random.default_rng(0))
     moved = geometry.steps(method, anchors)
     at = torch.as_tensor(anchors)[None]

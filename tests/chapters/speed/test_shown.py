@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from ramac_lib.analysis import style as analysis_style
 from ramac_lib.bench import parts, updates
 from ramac_lib.bench.updates import KINDS
+from ramac_lib.methods import METHODS
 from support import page
 from support.speed import shown
 
@@ -38,7 +38,7 @@ def axes():
 
 
 def test_the_colours_are_no_methods():
-    used = {style.colour.lower() for style in analysis_style.STYLES.values()}
+    used = {method.style.colour.lower() for method in METHODS.values()}
     ours = [how.colour for how in shown.HOWS] + [colour for kind, colour in shown.COLOURS.items()]
     assert not used & {to_hex(colour) for colour in ours}
     assert tuple(shown.COLOURS) == KINDS
