@@ -37,7 +37,7 @@ def data(
     source: Source = "bundled",
     size: int | None = None,
     seed: int = 0,
-    hazard: str = "paper",
+    hazard: str | None = None,
     env_id: EnvId = None,
 ) -> None:
     """Build or fetch a task's data; print where they lie, their hash and their statistics.
@@ -45,7 +45,7 @@ def data(
     Args:
         size: transitions asked for; whole episodes, so a few more may come (default: the source's own).
         seed: of the rollouts of bundled data, or of the choice of episodes.
-        hazard: whose violation rate is printed (paper, calibrated or none); the data themselves stay as they are.
+        hazard: whose violation rate is printed (default: the paper's, if any); the data themselves stay as they are.
     """
     from ramac_lib import datasets
     from ramac_lib.datasets.relabel import rates
@@ -55,7 +55,8 @@ def data(
     loaded = datasets.load(task, source, size=size, seed=seed, env_id=env_id)
     rows = {"source": loaded.name, "environment": loaded.env_id, "sha256": loaded.sha256(), **datasets.summary(loaded)}
     if task != BANDIT:
-        rows[f"share of steps in violation ({hazard} hazard)"] = f"{rates(loaded, get_hazard(hazard, task)):.4f}"
+        live = get_hazard(hazard, task)
+        rows[f"share of steps in violation ({live.name} hazard)"] = f"{rates(loaded, live):.4f}"
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}  {value:,.4g}" if isinstance(value, float) else f"{name:<{width}}  {value}")

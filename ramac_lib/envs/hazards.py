@@ -301,17 +301,24 @@ PRESETS: dict[str, dict[str, Hazard]] = {
 }
 
 
-def get_hazard(name: str, task: str | Task) -> Hazard:
+def get_hazard(name: str | None, task: str | Task) -> Hazard:
     """Return a task's hazard of that name; every task has ``none``.
+
+    Args:
+        name: None for the paper's, or none where the paper has no such task.
+        task: by name or itself.
 
     Raises:
         RamacError: the task is unknown, or no such hazard is known, or none for this task.
     """
+    task = get_task(task).name
+    if name is None:
+        name = "paper" if task in PAPER else "none"
     if name not in PRESETS:
         load_entry_points()
     if name not in PRESETS:
         raise unknown("hazard", name, PRESETS)
-    known, task = PRESETS[name], get_task(task).name
+    known = PRESETS[name]
     if name == "none":
         known.setdefault(task, Interval(0, -inf, inf, 0.0, 0.0, name=name))
     if task not in known:
@@ -333,7 +340,8 @@ def register_hazard(name: str, task: str | Task, hazard: Hazard) -> Hazard:
     hazard = copy(hazard)
     object.__setattr__(hazard, "name", name)
     there = known.setdefault(task, hazard)
-    if _what(there) != _what(hazard):
+    one, two = ((type(h).__module__, type(h).__qualname__, vars(h)) for h in (there, hazard))
+    if one != two:
         raise RamacError(
             f"the hazard {name!r} is registered twice for {task}, as different ones; runs are known by its name, so "
             "another one needs another name"
@@ -341,10 +349,6 @@ def register_hazard(name: str, task: str | Task, hazard: Hazard) -> Hazard:
     if type(there) is not type(hazard):  # in a notebook, a cell that was run again
         known[task] = hazard
     return known[task]
-
-
-def _what(hazard: Hazard) -> tuple[Any, ...]:
-    return type(hazard).__module__, type(hazard).__qualname__, vars(hazard)
 
 
 class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], RecordConstructorArgs):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ramac_lib.envs.hazards import PRESETS, Hazard, get_hazard
+from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.envs.tasks import Task, get_task
 from ramac_lib.methods import Config, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
@@ -107,7 +107,7 @@ def make_config(
         if not settings.RELEASED:
             raise RamacError(f"{cls.name} was not in the released code, so it has no released settings")
         settings = dataclasses.replace(settings, **settings.RELEASED)
-    live = get_hazard(hazard or ("paper" if chosen.name in PRESETS["paper"] else "none"), chosen)
+    live = get_hazard(hazard, chosen)
     return RunConfig(cls, chosen, with_options(settings, options or {}), tuple(seeds), steps, live, **others)
 
 
