@@ -108,14 +108,16 @@ def improvements(evidence: Evidence) -> Improvements:
     rows = list(dict.fromkeys(aggregates.scores(evidence, settings)["row"]))
     enough = table["runs"] >= aggregates.LEAST_RUNS
     better, worse = enough & (table["cvar_low"] > 0.5), enough & (table["cvar_high"] < 0.5)
-    kinds = (better, worse, enough & ~better & ~worse, ~enough)
     over: dict[tuple[str, ...], list[str]] = {}
     for shared, label in zip(table["settings"], table["label"], strict=True):
         over.setdefault(shared, []).append(label)
     return Improvements(
-        over,
-        labels(row for row in rows if row not in {find(rows, "radac"), *table["row"]}),
-        *(list(table.loc[kind, "label"]) for kind in kinds),
+        over=over,
+        absent=labels(row for row in rows if row not in {find(rows, "radac"), *table["row"]}),
+        better=list(table.loc[better, "label"]),
+        worse=list(table.loc[worse, "label"]),
+        undecided=list(table.loc[enough & ~better & ~worse, "label"]),
+        few=list(table.loc[~enough, "label"]),
         runs=sorted(set(table.loc[~enough, "runs"])),
     )
 
@@ -157,4 +159,4 @@ def leaders(evidence: Evidence, task: str, hazard: str) -> dict[str, tuple[str, 
     methods = table[table["group"] == MAIN].set_index("label")
     if methods.empty:
         return {}
-    return {name: (methods[name].idxmax(), int((methods[f"{name}_mark"] == "tied").sum())) for name in STATISTICS}
+    return {name: (str(methods[name].idxmax()), int((methods[f"{name}_mark"] == "tied").sum())) for name in STATISTICS}
