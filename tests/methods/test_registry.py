@@ -12,7 +12,8 @@ from ramac_lib.campaign.launch import run
 from ramac_lib.envs import play
 from ramac_lib.methods import METHODS, Controller, get_method, register
 from ramac_lib.methods.shared import registry
-from ramac_lib.methods.shared.registry import Style, known_elsewhere
+from ramac_lib.methods.shared.base import Style
+from ramac_lib.methods.shared.registry import known_elsewhere
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
