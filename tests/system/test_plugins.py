@@ -67,17 +67,6 @@ def test_a_campaigns_processes_know_a_plugins_method(registries, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_method_that_a_campaigns_processes_do_not_know_is_named(own, tmp_path):
-    changes = SMALL | {"rows": (f"own-clone:{NARROW}", f"bc-flow:{NARROW}")}
-    table, failures = run(tmp_path / "c", changes, workers=1)
-    ((cell, reason),) = failures.items()
-    assert cell.startswith("risky-bandit.none.own-clone")
-    assert reason.startswith("unknown method 'own-clone': choose one of radac")
-    assert reason.endswith("what a notebook registers is known to its own process alone: use workers=0")
-    assert set(table["method"]) == {"bc-flow"}
-
-
-@pytest.mark.slow
 def test_what_the_evaluating_processes_do_not_know_is_played_here(own):
     config = make_config(own, "risky-bandit", (3, 5), 4, {"hidden": "8,8", "batch_size": "16"}, size=400)
     data = loop.load_data(config, progress=False)

@@ -10,28 +10,17 @@ results or a config is looked up here and never imported.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TypeVar
 
+from ramac_lib.methods.shared.base import Method, Style
 from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
-if TYPE_CHECKING:
-    from ramac_lib.methods.shared.base import Method
-
-METHODS: "dict[str, type[Method]]" = {}
+METHODS: dict[str, type[Method]] = {}
 """Every method by name, in the order of registration, those of the paper first."""
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
-Class = TypeVar("Class", bound="type[Method]")
-
-
-class Style(NamedTuple):
-    """How a method is drawn. Families share a hue; within one, lightness, line and mark tell the members apart."""
-
-    label: str
-    colour: str = "#999933"
-    line: str = "-."
-    marker: str = "x"
+Class = TypeVar("Class", bound=type[Method])
 
 
 def register(
@@ -72,7 +61,7 @@ def register(
     return decorate
 
 
-def get_method(name: "str | type[Method]") -> "type[Method]":
+def get_method(name: str | type[Method]) -> type[Method]:
     """Return the method of that name; a method's class is returned as it is.
 
     Raises:
