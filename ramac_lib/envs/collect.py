@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import gymnasium
 import numpy as np
@@ -12,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from ramac_lib.envs.behaviour import BehaviourPolicy, load_policy
 from ramac_lib.envs.robots import make_env
-from ramac_lib.envs.tasks import ENVS
+from ramac_lib.envs.tasks import ENVS, HORIZONS
+from ramac_lib.system.processes import worker_map
 
 BATCH = 8  # environments that share one product with the policy's weights
 GROUP = 16  # episodes of a job; who shares a product takes part in fixing an episode's last bits
@@ -135,3 +137,27 @@ def roll_out(job: Job) -> list[Episode]:
     indices = range(job.group * GROUP, (job.group + 1) * GROUP)
     seeds = [np.random.SeedSequence([*job.key, index]) for index in indices]
     return collect(load_policy(job.env, job.step), f"{ENVS[job.env]}-v5", seeds, job.horizon)
+
+
+def roll_out_policies(
+    env: str,
+    steps: tuple[int, ...],
+    episodes: int,
+    seed: int = 0,
+    *,
+    horizon: int | None = None,
+    purpose: str = "measurement",
+    workers: int | None = None,
+) -> dict[int, list[Episode]]:
+    """Return `episodes` episodes of each stage in `steps`, without any hazard, over the environment's horizon.
+
+    `purpose` keeps seeds apart: the episodes that the rule was set on are never those that are reported.
+    """
+    key = (crc32(purpose.encode()), seed)
+    groups = range(-(-episodes // GROUP))
+    jobs = [Job(env, step, (*key, step), g, horizon or HORIZONS[env]) for step in steps for g in groups]
+    found: dict[int, list[Episode]] = {step: [] for step in steps}
+    with worker_map(workers) as run:
+        for job, group in zip(jobs, run(roll_out, jobs), strict=True):
+            found[job.step] += group
+    return {step: group[:episodes] for step, group in found.items()}

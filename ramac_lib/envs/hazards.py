@@ -281,7 +281,7 @@ PAPER = {
     "halfcheetah-medium-expert": Interval(VELOCITY, -10.0, 10.0, -70.0, 0.05),
     "halfcheetah-medium-replay": Interval(VELOCITY, -5.0, 5.0, -60.0, 0.05),
 }
-# What `ramac_lib.envs.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
+# What `support.hazards.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
 CALIBRATED = {
     "hopper-medium-expert": Interval(PITCH, -0.12, inf, -1900.0, 0.0044),
     "hopper-medium-replay": Interval(PITCH, -0.093, inf, -510.0, 0.0085),

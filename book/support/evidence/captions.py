@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ramac_lib.analysis import aggregates
 from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.rows import find
 from ramac_lib.analysis.style import style
 from ramac_lib.analysis.tables import MAIN, PROTOCOL, table_1, table_3
+from support.evidence import aggregates
 from support.evidence.words import STATISTICS, listed, many
 
 FIRST = "diffusion-ql:candidates=1"  # DiffusionQL without its choice among candidates
