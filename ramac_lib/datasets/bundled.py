@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.hdf5 import load_file, save_file
 from ramac_lib.envs.behaviour import load_policy, policy_path, stages
-from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
+from ramac_lib.envs.collect import GROUP, Episode, EpisodeGroup, roll_out
 from ramac_lib.envs.robots import time_limit
 from ramac_lib.envs.tasks import BANDIT, Task, get_task
 from ramac_lib.system.errors import RamacError
@@ -44,7 +44,7 @@ class _Part:
     def mean_length(self) -> float:
         return self.transitions / max(1, len(self.episodes))
 
-    def jobs(self, task: Task) -> list[Job]:
+    def groups(self, task: Task) -> list[EpisodeGroup]:
         """Return the groups still needed, by the mean length so far: one to begin with, none at the quota."""
         missing = self.quota - self.transitions
         if missing <= 0:
@@ -52,7 +52,7 @@ class _Part:
         done = len(self.episodes) // GROUP
         count = int(np.ceil(missing / (self.mean_length * GROUP))) if done else 1
         horizon = time_limit(task.env_id())
-        return [Job(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
+        return [EpisodeGroup(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
 
     def chosen(self) -> list[Episode]:
         """Return the episodes up to the one that reaches the quota, all of them whole."""
@@ -92,9 +92,9 @@ def build(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None
         worker_map(workers) as run,
         tqdm(total=size, unit="transition", unit_scale=True, desc=task, disable=not progress) as bar,
     ):
-        while wave := [(part, job) for part in parts for job in part.jobs(chosen)]:
-            wave.sort(key=lambda item: -item[0].mean_length)  # long jobs first: no core waits for the last one
-            for (part, _), episodes in zip(wave, run(roll_out, [job for _, job in wave]), strict=True):
+        while wave := [(part, group) for part in parts for group in part.groups(chosen)]:
+            wave.sort(key=lambda item: -item[0].mean_length)  # long groups first: no core waits for the last one
+            for (part, _), episodes in zip(wave, run(roll_out, [group for _, group in wave]), strict=True):
                 part.episodes += episodes
                 bar.update(min(sum(map(len, episodes)), size - bar.n))
     return _join([e for part in parts for e in part.chosen()], chosen.env_id(), f"bundled {task}", recipe)

@@ -17,7 +17,7 @@ from ramac_lib.envs.tasks import ENVS, HORIZONS
 from ramac_lib.system.processes import worker_map
 
 BATCH = 8  # environments that share one product with the policy's weights
-GROUP = 16  # episodes of a job; who shares a product takes part in fixing an episode's last bits
+GROUP = 16  # episodes rolled out as one; who shares a product takes part in fixing an episode's last bits
 
 
 @dataclass(frozen=True)
@@ -114,29 +114,29 @@ def collect(
 
 
 @dataclass(frozen=True)
-class Job:
-    """The group-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
+class EpisodeGroup:
+    """The number-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
 
     Args:
         env: short name of the environment, rolled out in Gymnasium's ``-v5``.
         step: the policy's stage of training.
         key: what the seeds of this use of the policy have in common.
-        group: number of the group.
+        number: of the group.
         horizon: steps after which an episode is cut.
     """
 
     env: str
     step: int
     key: tuple[int, ...]
-    group: int
+    number: int
     horizon: int
 
 
-def roll_out(job: Job) -> list[Episode]:
-    """Return a job's episodes; a function of the job alone, so that any process may run it."""
-    indices = range(job.group * GROUP, (job.group + 1) * GROUP)
-    seeds = [np.random.SeedSequence([*job.key, index]) for index in indices]
-    return collect(load_policy(job.env, job.step), f"{ENVS[job.env]}-v5", seeds, job.horizon)
+def roll_out(group: EpisodeGroup) -> list[Episode]:
+    """Return a group's episodes; a function of the group alone, so that any process may run it."""
+    indices = range(group.number * GROUP, (group.number + 1) * GROUP)
+    seeds = [np.random.SeedSequence([*group.key, index]) for index in indices]
+    return collect(load_policy(group.env, group.step), f"{ENVS[group.env]}-v5", seeds, group.horizon)
 
 
 def roll_out_policies(
@@ -154,10 +154,10 @@ def roll_out_policies(
     `purpose` keeps seeds apart: the episodes that the rule was set on are never those that are reported.
     """
     key = (crc32(purpose.encode()), seed)
-    groups = range(-(-episodes // GROUP))
-    jobs = [Job(env, step, (*key, step), g, horizon or HORIZONS[env]) for step in steps for g in groups]
+    numbers = range(-(-episodes // GROUP))
+    groups = [EpisodeGroup(env, step, (*key, step), n, horizon or HORIZONS[env]) for step in steps for n in numbers]
     found: dict[int, list[Episode]] = {step: [] for step in steps}
     with worker_map(workers) as run:
-        for job, group in zip(jobs, run(roll_out, jobs), strict=True):
-            found[job.step] += group
-    return {step: group[:episodes] for step, group in found.items()}
+        for group, played in zip(groups, run(roll_out, groups), strict=True):
+            found[group.step] += played
+    return {step: played[:episodes] for step, played in found.items()}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ramac_lib.envs.behaviour import WEIGHTS, load_policy, policy_path, save_policy, stages
-from ramac_lib.envs.collect import GROUP, Job, collect, roll_out
+from ramac_lib.envs.collect import GROUP, EpisodeGroup, collect, roll_out
 from ramac_lib.envs.robots import time_limit
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.system.errors import RamacError
@@ -162,7 +162,7 @@ def test_short_and_long_episodes_come_in_the_order_of_their_seeds():
 
 
 def test_other_processes_play_the_same_bits():
-    jobs = [Job("halfcheetah", stages("halfcheetah").medium, (5,), group, 40) for group in range(2)]
+    jobs = [EpisodeGroup("halfcheetah", stages("halfcheetah").medium, (5,), group, 40) for group in range(2)]
     with worker_map(2) as run:
         theirs = list(run(roll_out, jobs))
     with worker_map(1) as run:
