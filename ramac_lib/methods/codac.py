@@ -50,11 +50,7 @@ PER_TASK: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class CODACConfig(ConservativeConfig, DistributionalConfig):
-    """CODAC's settings.
-
-    Raises:
-        RamacError: a bad value, or a setting of critics that CODAC does not have.
-    """
+    """CODAC's settings; one that its own critics do not have is refused."""
 
     entropy: float | None = 0.2
     conservative_weight: float = 10.0  # ω

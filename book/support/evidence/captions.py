@@ -1,142 +1,162 @@
-"""Captions of the chapter whose sentences follow the results."""
+"""The values that chapter 5's captions and summary are filled with; the sentences stand in the notebook."""
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from ramac_lib.analysis.evidence import Evidence, Missing
+from ramac_lib.analysis.evidence import Evidence, Missing, published
+from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.rows import find
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import MAIN, PROTOCOL, table_1, table_3
+from ramac_lib.analysis.tables import MAIN, table_1, table_3
+from ramac_lib.methods.shared.short_runs import REFERENCE_STEPS
 from support.evidence import aggregates
-from support.evidence.words import STATISTICS, listed, many
+from support.evidence.shown import made_by
+from support.evidence.words import STATISTICS, labels
 
 FIRST = "diffusion-ql:candidates=1"  # DiffusionQL without its choice among candidates
 
 
-def _means(found: aggregates.Shared) -> str:
-    """Say which settings and rows the interquartile means are over, and whether they are any but plain means."""
-    named = listed(f"{setting} ({many(len(seeds), 'seed')})" for setting, seeds in found.seeds.items())
-    told = [f"Above: interquartile means (line: the best behaviour policy's mean) over {named}."]
-    if found.settings_out:
-        told.append(
-            f"Left out: {listed(found.settings_out)}, where not every method of the paper that the results have is "
-            "there with two seeds that all of them share."
-        )
-    if found.rows_out:
-        told.append(f"Left out: {listed(style(r).label for r in found.rows_out)} (not there with all these seeds).")
-    if not aggregates.trims(found.runs):
-        told.append(f"The middle half of {many(found.runs, 'run')} is all of them, so these are plain means.")
-    return " ".join(told)
+class Scale(NamedTuple):
+    """How large a report is: updates of its shortest and longest row, what one seed played, and who made it."""
+
+    updates: tuple[int, int]
+    percent: float  # of the paper's updates
+    seeds: int
+    episodes: int
+    horizon: int
+    made: str
 
 
-def _improvements(table: pd.DataFrame, rows: Iterable[str]) -> str:
-    """Say which settings the improvements over these rows are over, and which of the rows are named."""
-    parts: dict[tuple[str, ...], list[str]] = {}
-    for settings, label in zip(table["settings"], table["label"], strict=True):
-        parts.setdefault(settings, []).append(label)
-    over = "; ".join(listed(settings) + f" ({listed(own)})" * (len(parts) > 1) for settings, own in parts.items())
-    told = [f"Below: probability of improvement (line: even) over {over}."]
-    absent = [style(row).label for row in rows if row not in set(table["row"])]
-    if absent:
-        told.append(f"Left out: {listed(absent)} (without two seeds on a task where RADAC has two).")
-    return " ".join([*told, *_named(table)])
+def scale(evidence: Evidence, task: str, hazard: str) -> Scale:
+    """Return how large a task's report is; of seeds and episodes the fewest of any row."""
+    report = evidence.report(task, hazard)
+    steps = report.groupby("row")["step"].max()
+    facts = [dict(evidence.facts[run]) for run in dict.fromkeys(report["run"]) if run in evidence.facts]
+    return Scale(
+        updates=(int(steps.min()), int(steps.max())),
+        percent=100 * int(steps.max()) / REFERENCE_STEPS,
+        seeds=evidence.seeds(task, hazard),
+        episodes=int(report.groupby(["row", "seed"]).size().min()),
+        horizon=int(report["horizon"].max()),
+        made=made_by(facts),
+    )
 
 
-def _named(table: pd.DataFrame) -> list[str]:
-    """Say beside which rows RADAC is more likely than not to be better, or worse; of too few runs only how few."""
-    enough = table["runs"] >= aggregates.LEAST_RUNS
-    better, worse = enough & (table["cvar_low"] > 0.5), enough & (table["cvar_high"] < 0.5)
-    told = []
-    if enough.any():
-        told.append(
-            f"In CVaR₀.₁ RADAC is more likely than not to be better than {listed(table.loc[better, 'label'])}, to be "
-            f"worse than {listed(table.loc[worse, 'label'])} (the interval leaves out ½), undecided with the other "
-            f"{int((enough & ~better & ~worse).sum())}."
-        )
-    if not enough.all():
-        few = table[~enough]
-        which = f"of {listed(few['label'])} " if enough.any() else ""
-        told.append(
-            f"With {' or '.join(map(str, sorted(set(few['runs']))))} runs a row none {which}is named better or worse: "
-            f"with fewer than {aggregates.LEAST_RUNS} the interval of two equal methods leaves out ½ too often."
-        )
-    return told
+def republished(task: str) -> dict[str, tuple[str, str]]:
+    """Return mean and CVaR of the published rows that an earlier version had otherwise, before and now, by method."""
+    before, now = (
+        {name: f"{row['mean']:.0f} / {row['cvar']:.0f}" for name, row in table.iterrows()}
+        for table in (published(task, "page-2026-06-15"), published(task))
+    )
+    return {str(name): (text, now[name]) for name, text in before.items()}
 
 
-def over_settings(evidence: Evidence) -> str:
-    """Return the caption of the aggregates: the settings, seeds and rows that they are over, and what they say.
+class Means(NamedTuple):
+    """What the interquartile means are over.
+
+    Args:
+        seeds: how many of each setting.
+        runs: of a row, over the settings.
+        plain: so few that none is trimmed.
+    """
+
+    seeds: dict[str, int]
+    settings_out: list[str]
+    rows_out: list[str]
+    runs: int
+    plain: bool
+
+
+def means(evidence: Evidence) -> Means:
+    """Return what the interquartile means are over, and what they leave out.
 
     Raises:
-        Missing: there is neither an interquartile mean nor a probability of improvement.
+        Missing: there are none.
+    """
+    found = aggregates.shared(aggregates.scores(evidence, evidence.settings()))
+    seeds = {setting: len(own) for setting, own in found.seeds.items()}
+    return Means(seeds, found.settings_out, labels(found.rows_out), found.runs, not aggregates.trims(found.runs))
+
+
+class Improvements(NamedTuple):
+    """Beside which rows RADAC is more likely than not to be better in CVaR, or worse, and of what that is said.
+
+    Args:
+        over: labels of the rows by the settings that they share with RADAC.
+        absent: rows that share none.
+        few: rows with too few runs to be named, and `runs` their numbers of runs.
+    """
+
+    over: dict[tuple[str, ...], list[str]]
+    absent: list[str]
+    better: list[str]
+    worse: list[str]
+    undecided: list[str]
+    few: list[str]
+    runs: list[int]
+
+
+def improvements(evidence: Evidence) -> Improvements:
+    """Return what the probabilities of improvement are over and say.
+
+    Raises:
+        Missing: there are none.
     """
     settings = evidence.settings()
-    scored = aggregates.scores(evidence, settings)
-    rows = list(dict.fromkeys(scored["row"]))
-    rivals = [row for row in rows if row != find(rows, "radac")]
-    told = []
-    for make in (
-        lambda: _means(aggregates.shared(scored)),
-        lambda: _improvements(aggregates.improvement(evidence, settings), rivals),
-    ):
-        try:
-            told.append(make())
-        except Missing:  # its figure's place says why
-            continue
-    if not told:
-        raise Missing("There are no aggregates.")
-    return " ".join(told)
+    table = aggregates.improvement(evidence, settings)
+    rows = list(dict.fromkeys(aggregates.scores(evidence, settings)["row"]))
+    enough = table["runs"] >= aggregates.LEAST_RUNS
+    better, worse = enough & (table["cvar_low"] > 0.5), enough & (table["cvar_high"] < 0.5)
+    over: dict[tuple[str, ...], list[str]] = {}
+    for shared, label in zip(table["settings"], table["label"], strict=True):
+        over.setdefault(shared, []).append(label)
+    return Improvements(
+        over=over,
+        absent=labels(row for row in rows if row not in {find(rows, "radac"), *table["row"]}),
+        better=list(table.loc[better, "label"]),
+        worse=list(table.loc[worse, "label"]),
+        undecided=list(table.loc[enough & ~better & ~worse, "label"]),
+        few=list(table.loc[~enough, "label"]),
+        runs=sorted(set(table.loc[~enough, "runs"])),
+    )
 
 
-def widening(evidence: Evidence, task: str, hazard: str) -> str:
-    """Return how much wider the error of the paper's ten episodes is than that of all, as far as there are errors.
+def widening(evidence: Evidence, task: str, hazard: str) -> tuple[int, float | None]:
+    """Return episodes a seed, and the error of the worst of the paper's ten over that of all (median; None without).
 
     Raises:
         Missing: there is no report.
     """
     table = table_3(evidence, task, hazard)
-    told = f"{task}, {hazard}: {many(int(table['each'].min()), 'episode')} a seed"
-    ratio = (table["protocol_se"] / table["cvar_se"]).replace(np.inf, np.nan).median()
-    if pd.isna(ratio):
-        return f"{told}."
-    return (
-        f"{told}; the standard error of the worst of {PROTOCOL} is {ratio:.1f} times that of the seed's own CVaR "
-        "(median over the rows)."
-    )
+    ratio = (table["protocol_se"] / table["cvar_se"]).replace(np.inf, np.nan).dropna()
+    return int(table["each"].min()), None if ratio.empty else float(ratio.median())
 
 
-def choosing(evidence: Evidence, task: str, hazard: str) -> str:
-    """Return what DiffusionQL's choice among candidates changes, beside the row that acts with its actor's first.
+def choosing(evidence: Evidence, task: str, hazard: str) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
+    """Return DiffusionQL acting with its actor's first action, with its choice, and the difference, by statistic.
 
     Raises:
         Missing: one of the two rows is not there.
     """
     own, first = (evidence.standing(task, hazard, name) for name in ("diffusion-ql", FIRST))
     if own is None or first != FIRST:
-        raise Missing(f"needs {style('diffusion-ql').label} and the row {FIRST}")
+        raise Missing(f"{style('diffusion-ql').label} and the row {FIRST} are not both in the results.")
     chosen, plain = evidence.sample(task, hazard, own), evidence.sample(task, hazard, first)
-    parts = [
-        f"{head} {plain.estimate(name).text()} with the actor's first action, {chosen.estimate(name).text()} with the "
-        f"choice among candidates ({chosen.minus(plain, name).text(signed=True)})"
+    return {
+        head: (plain.estimate(name), chosen.estimate(name), chosen.minus(plain, name))
         for name, head in STATISTICS.items()
-    ]
-    return f"{task}, {hazard}: {'; '.join(parts)}."
+    }
 
 
-def leaders(evidence: Evidence, task: str, hazard: str) -> str:
-    """Return which of the paper's methods lead a task's table, and how many are tied with them.
+def leaders(evidence: Evidence, task: str, hazard: str) -> dict[str, tuple[str, int]]:
+    """Return which of the paper's methods leads in each statistic, and how many are tied with it; empty without any.
 
     Raises:
         Missing: there is no report.
     """
     table = table_1(evidence, task, hazard)
-    methods = table[table["group"] == MAIN]
+    methods = table[table["group"] == MAIN].set_index("label")
     if methods.empty:
-        return f"{task}, {hazard}: none of the paper's methods is in the results."
-    top = {name: methods.set_index("label")[name].idxmax() for name in STATISTICS}
-    tied = {name: int((methods[f"{name}_mark"] == "tied").sum()) for name in STATISTICS}
-    return (
-        f"{task}, {hazard}: {top['mean']} has the highest mean ({tied['mean']} tied with it), {top['cvar']} the "
-        f"highest {STATISTICS['cvar']} ({tied['cvar']} tied)."
-    )
+        return {}
+    return {name: (str(methods[name].idxmax()), int((methods[f"{name}_mark"] == "tied").sum())) for name in STATISTICS}

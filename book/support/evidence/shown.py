@@ -14,10 +14,6 @@ from support.page import where, wrapped
 
 MARKS = {"best": "font-weight: bold; text-decoration: underline", "tied": "font-weight: bold", "above": "", "": ""}
 ABOVE = "\N{NO-BREAK SPACE}▲"
-LEGEND = (
-    "Underlined: the best of the methods above the line; bold: tied with it (the 95 % interval of the difference "
-    "contains zero); ▲: above it, where only a row below the line can be."
-)
 
 
 def plain(value: float, digits: int = 0) -> str:

@@ -4,8 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import IPython.display
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from campaign_tables import TASK, around, episodes, policies
@@ -20,25 +18,20 @@ ABSENT = "There is no data/results/campaign.csv yet"
 
 
 @pytest.fixture
-def execute(tmp_path, monkeypatch):
+def execute(tmp_path, monkeypatch, chapter):
     """Return a function that executes the chapter's cells on the results in a folder, and returns what it shows."""
     (tmp_path / "results").mkdir()
     shutil.copytree(ROOT / "data" / "paper", tmp_path / "paper")
     monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
-    monkeypatch.chdir(ROOT / "book")
-    cells = json.loads((ROOT / "book" / "5_training.ipynb").read_text())["cells"]
+    code, seen = chapter
 
     def run():
-        seen = []
-        monkeypatch.setattr(IPython.display, "display", seen.append)
         names = {}
-        for cell in cells:
-            if cell["cell_type"] == "code":
-                exec("".join(cell["source"]), names)
+        for cell in code.values():
+            exec(cell, names)
         return seen
 
-    yield tmp_path / "results", run
-    plt.close("all")
+    return tmp_path / "results", run
 
 
 def stored(folder, tables):

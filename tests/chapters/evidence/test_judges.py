@@ -3,14 +3,13 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 from campaign_tables import TASK, around, episodes, gathered, policies
 from scipy.stats import spearmanr
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.envs.tasks import ROBOTS
-from support.evidence import judges, words
+from support.evidence import judges
 from support.evidence.case import LEAST_UPDATES, Case, cases
 from support.evidence.claims import CLAIMS
 from support.evidence.ties import told_apart
@@ -260,36 +259,3 @@ def test_every_behaviour_policy_counts_not_only_those_shown():
     steady = episodes("behaviour:stage=b", around(140, seeds=4), step=1)  # a lower mean, a higher tail
     assert parts(judges.beyond_data, gathered(evidence, behaviour=wide)) == [1]
     assert parts(judges.beyond_data, gathered(evidence, behaviour=[*wide, steady])) == [-1]
-
-
-def test_the_answer_follows_the_numbers():
-    said = words.answer(campaign({"radac": 200, "bc-diffusion": 200, "oraac": 300}))
-    assert "10,000 updates: RADAC's CVaR₀.₁ is" in said
-    assert "**below** the best of the others' (ORAAC" in said
-    assert said.endswith("Its CVaR is **above** that of RADAC, neutral and **tied with** that of BC-diffusion.")
-    assert words.answer(campaign({"radac": None})) == f"*{TASK}*: needs RADAC."
-    with pytest.raises(Missing):
-        words.answer(gathered())
-
-
-def test_the_command_is_read_from_the_facts():
-    said = words.command(campaign({"oraac": None})).replace(" \\\n  ", " ")
-    assert "--tasks hopper-medium-expert --methods cql codac oraac-diffusion" in said
-    assert "--seeds 0 1 2 --steps 10000 --evaluations 1 --evaluate-at 1000 --episodes 10 --report-episodes 20" in said
-    tuples = gathered(episodes("radac:hidden=(64, 64)", [[1.0]]))
-    assert "'radac:hidden=(64, 64)'" in words.command(tuples)
-
-
-def test_captions_and_costs():
-    evidence = campaign({"cql": None})
-    assert words.scale(evidence, *PAPER).startswith(
-        "10,000 updates (0.5 % of the paper's), 3 seeds, 20 episodes a seed"
-    )
-    assert words.lacking(evidence, *PAPER) == "Not in the results: CQL."
-    assert words.lacking(campaign(), *PAPER) == ""
-    spent = words.hours(evidence, pd.Series({"radac": 10.0}))
-    assert spent == {"radac": pytest.approx(30_000 / 10 / 3600), "radac:risk=neutral": pytest.approx(30_000 / 36_000)}
-    with pytest.raises(Missing, match="No speed"):
-        words.hours(evidence, pd.Series(dtype=float))
-    assert "131 / -167" in words.versions(TASK)
-    assert words.versions("walker2d-medium-expert") == ""
