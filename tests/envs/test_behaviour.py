@@ -89,6 +89,7 @@ def test_they_are_small_enough_to_ship():
 
 
 def test_folders_can_be_moved(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAMAC_CACHE", raising=False)
     monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
     assert policy_path("hopper", 20).relative_to(tmp_path).as_posix() == "behaviour/hopper/step_0000020.npz"
     assert cache_folder() == tmp_path / "cache"
