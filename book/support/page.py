@@ -12,7 +12,6 @@ import torch
 from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
-from ramac_lib import __version__
 from ramac_lib.analysis import style
 from ramac_lib.datasets import kind_of
 from ramac_lib.publish.chapters import PARAMETERS, PROFILES
@@ -89,7 +88,7 @@ def origin(address: str | None = None) -> str:
         address: of the repository (default: what the installed package names, from `pyproject.toml`).
     """
     address = repository() if address is None else address
-    made = f"ramac_lib {__version__}" + (f", {address}" if address else "")
+    made = f"ramac_lib {importlib.metadata.version('ramac-lib')}" + (f", {address}" if address else "")
     clone = f"`git clone {address}`" if address else "`git clone` its repository"
     return f"{made}. All chapters, code and data: {clone}, then `pip install -e '.[book]'` in it."
 

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 
 from ramac_lib.methods import METHODS
-from ramac_lib.methods.shared.registry import Style
+from ramac_lib.methods.shared.base import Style
 
 # Rows of a method that depart from its own settings, by their keys (`ramac_lib.analysis.rows`).
 VARIANTS = {

@@ -6,8 +6,10 @@ import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 # What a trained policy and its episodes come from; command line, book, plots, tables and campaigns decide nothing.
 DECIDES = ("risk", "networks", "envs", "datasets", "methods", "training", "system/machine.py")
@@ -30,8 +32,10 @@ def code_version(folder: Path | None = None) -> str:
     return digest.hexdigest()[:12]
 
 
-def provenance(device: torch.device) -> dict[str, str]:
+def provenance(device: "torch.device") -> dict[str, str]:
     """Return what stands beside a measured number: date, device, versions."""
+    import torch
+
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     packages = ("torch", "numpy", "gymnasium", "mujoco")
     return {

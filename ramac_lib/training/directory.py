@@ -5,13 +5,13 @@ import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from ramac_lib import __version__
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.training.config import RunConfig, config_from_json
@@ -59,7 +59,13 @@ class RunDirectory:
         """
         self.check(config, resume)
         if not self.config_file.exists():
-            data = {"format": FORMAT, "hash": config.hash, "version": __version__, "config": config.to_json(), **facts}
+            data = {
+                "format": FORMAT,
+                "hash": config.hash,
+                "version": version("ramac-lib"),
+                "config": config.to_json(),
+                **facts,
+            }
             with atomic(self.config_file) as temporary:
                 temporary.write_text(json.dumps(data, indent=2) + "\n")
         return self.checkpoint_file.exists()

@@ -24,7 +24,9 @@ class ChunkedConfig(CriticConfig):
 class Queue(Controller):
     """Asks the policy for a chunk when the last one is played."""
 
-    waiting: list = []
+    def __init__(self, method, noise):
+        super().__init__(method, noise)
+        self.waiting = []
 
     def __call__(self, observations):
         if not self.waiting:
@@ -99,6 +101,12 @@ class ChunkedQ(Method):
         with frozen(self.critic):
             gain = self.critic(batch.observations, chunks).amin(dim=1).mean(dim=1)
         bc_loss = ((chunks - flat).square().mean(dim=2) * whole).mean(dim=1)
-        self.optimizers["policy"].step(bc_loss - config.eta * gain / values.detach().abs().mean(dim=(1, 2)).clamp(min=1))
+        self.optimizers["policy"].step(
+            bc_loss - config.eta * gain / values.detach().abs().mean(dim=(1, 2)).clamp(min=1)
+        )
         follow(self.target_critic, self.critic, self.target_rate)
-        return {"critic_loss": critic_loss.detach().mean(1), "critic_grad_norm": norm.mean(1), "bc_loss": bc_loss.detach()}
+        return {
+            "critic_loss": critic_loss.detach().mean(1),
+            "critic_grad_norm": norm.mean(1),
+            "bc_loss": bc_loss.detach(),
+        }

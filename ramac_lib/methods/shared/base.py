@@ -5,7 +5,7 @@ import copy
 from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch, Sampling, Transitions
 from ramac_lib.methods.shared import short_runs
-from ramac_lib.methods.shared.registry import Style
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import initialise
 from ramac_lib.networks.noise import Noise
@@ -26,6 +25,15 @@ from ramac_lib.system.errors import RamacError
 
 Network = TypeVar("Network", bound=nn.Module)
 Metrics = dict[str, Float[Tensor, " S"]]
+
+
+class Style(NamedTuple):
+    """How a method is drawn. Families share a hue; within one, lightness, line and mark tell the members apart."""
+
+    label: str
+    colour: str = "#999933"
+    line: str = "-."
+    marker: str = "x"
 
 
 @dataclass(frozen=True)

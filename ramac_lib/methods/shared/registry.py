@@ -13,29 +13,18 @@ import functools
 import importlib.metadata
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TypeVar
 
+from ramac_lib.methods.shared.base import Method, Style
 from ramac_lib.system.errors import RamacError, unknown
 
-if TYPE_CHECKING:
-    from ramac_lib.methods.shared.base import Method
-
 GROUP = "ramac_lib.methods"
-METHODS: "dict[str, type[Method]]" = {}
+METHODS: dict[str, type[Method]] = {}
 """Every method by name, in the order of registration, those of the paper first."""
 _OFFERED: set[str] = set()  # names from entry points
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
-Class = TypeVar("Class", bound="type[Method]")
-
-
-class Style(NamedTuple):
-    """How a method is drawn. Families share a hue; within one, lightness, line and mark tell the members apart."""
-
-    label: str
-    colour: str = "#999933"
-    line: str = "-."
-    marker: str = "x"
+Class = TypeVar("Class", bound=type[Method])
 
 
 def register(
@@ -75,7 +64,7 @@ def register(
     return decorate
 
 
-def known_elsewhere(method: "type[Method]") -> bool:
+def known_elsewhere(method: type[Method]) -> bool:
     """Return whether other processes that this one starts know a method: not one of a notebook or a script."""
     load_entry_points()
     return method.name in _OFFERED or method.__module__.startswith(("ramac_lib.", "ramac_plugin_"))
@@ -97,7 +86,7 @@ def load_entry_points() -> None:
             )
 
 
-def get_method(name: "str | type[Method]") -> "type[Method]":
+def get_method(name: str | type[Method]) -> type[Method]:
     """Return the method of that name; a method's class is returned as it is.
 
     Raises:
