@@ -15,7 +15,7 @@ from ramac_lib.envs.behaviour import policy_path, stages, stages_behind
 from ramac_lib.envs.collect import Episode, roll_out_policies
 from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.envs.play import DISCOUNT
-from ramac_lib.envs.tasks import HORIZONS, get_task
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
@@ -54,9 +54,9 @@ def measure(
         raise RamacError("no tasks, hazards, seeds or episodes were given; at least one of each is needed")
     rows, facts = [], {}
     for task in tasks:
-        env, horizon = get_task(task).env, HORIZONS[get_task(task).env]
-        live = {name: get_hazard(name, task) for name in hazards}
-        steps = stages_behind(task)
+        chosen = get_task(task)
+        env, horizon, steps = chosen.env, chosen.horizon, stages_behind(chosen)
+        live = {name: get_hazard(name, chosen) for name in hazards}
         played = {s: roll_out_policies(env, steps, episodes, s, purpose=PURPOSE, workers=workers) for s in seeds}
         for name, hazard in live.items():
             for step in steps:
@@ -72,7 +72,7 @@ def measure(
                     rows.append(
                         found.assign(
                             run=run, method="behaviour", task=task, source="bundled",
-                            env_id=get_task(task).env_id(), hazard=name, risk="", alpha=float("nan"),
+                            env_id=chosen.env_id(), hazard=name, risk="", alpha=float("nan"),
                             options=f"stage={stage_name(env, step)}", seed=seed, step=step, purpose="report",
                             horizon=horizon,
                         )[list(COLUMNS)]

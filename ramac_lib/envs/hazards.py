@@ -306,12 +306,13 @@ def get_hazard(name: str, task: str | Task) -> Hazard:
     """
     if name not in PRESETS:
         raise unknown("hazard", name, PRESETS)
-    known, task = PRESETS[name], get_task(task).name
+    chosen, known = get_task(task), PRESETS[name]
+    task = chosen.name
     if name == "none":
         known.setdefault(task, Interval(0, -inf, inf, 0.0, 0.0, name=name))
     if task not in known:
         choices = ", ".join(preset for preset, hazards in PRESETS.items() if task in hazards and preset != "none")
-        own = " (the trap is the task's own)" if get_task(task).is_bandit else f" or {choices}" * bool(choices)
+        own = " (the trap is the task's own)" if chosen.is_bandit else f" or {choices}" * bool(choices)
         raise RamacError(f"the hazard {name!r} is not defined for {task}; choose none{own}")
     return known[task]
 
