@@ -5,7 +5,7 @@ import pandas as pd
 import tyro
 
 from ramac_lib.envs.behaviour import stages
-from ramac_lib.envs.calibration import roll_out_policies
+from ramac_lib.envs.collect import roll_out_policies
 from ramac_lib.envs.hazards import PAPER
 from ramac_lib.envs.tasks import ENVS, HORIZONS, QUALITIES
 from ramac_lib.risk import cvar

@@ -1,10 +1,10 @@
 """Train behaviour policies afresh by soft actor-critic (the extra ``behaviour``: ``pip install -e '.[behaviour]'``).
 
 ``python tools/train_behaviour.py hopper --steps 1000000 --every 20000 --out data`` writes
-``data/behaviour/hopper/step_{N}.npz``, which `ramac_lib.envs.behaviour.load_policy` reads. The settings are sbx-rl's own:
-256 × 256 ReLU, lr 3e-4, batch 256, γ 0.99, target rate 0.005, automatic temperature; 8 parallel environments, one
-gradient step a transition, 5,000 random steps first. Which stages play which part is then written by hand into
-``data/behaviour/stages.json``, and ``python -m ramac_lib.envs.calibration`` measures them.
+``data/behaviour/hopper/step_{N}.npz``, which `ramac_lib.envs.behaviour.load_policy` reads. The settings are
+sbx-rl's own: 256 × 256 ReLU, lr 3e-4, batch 256, γ 0.99, target rate 0.005, automatic temperature; 8 parallel
+environments, one gradient step a transition, 5,000 random steps first. Which stages play which part is then written by
+hand into ``data/behaviour/stages.json``, and ``tools/measure_behaviour.py`` measures them.
 """
 
 from pathlib import Path

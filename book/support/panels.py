@@ -28,14 +28,6 @@ def scatter_actions(axes: Axes, actions: Float[np.ndarray, "N 2"], colour: str, 
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="$a_1$", ylabel="$a_2$")
 
 
-def legend_once(axes: Sequence[Axes], **kwargs: object) -> None:
-    """Give a row of axes one legend, of the first that has entries."""
-    for a in axes:
-        if a.get_legend_handles_labels()[0]:
-            a.legend(**kwargs)  # type: ignore[arg-type]
-            return
-
-
 def ordered_colours(count: int) -> list[str]:
     """Return colours from dark to light for things in an order, such as stages of training."""
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(count, 1)))

@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from ramac_lib.analysis import evidence
-from ramac_lib.analysis.verdicts import ORDER, judge
 from ramac_lib.campaign import bandit
 from ramac_lib.system.paths import data_folder
 from support.bandit import claims as bandit_claims
 from support.bandit.verdicts import BanditEvidence
 from support.evidence import claims as campaign_claims
 from support.evidence.case import cases
+from support.verdicts import ORDER, judge
 
 
 def judged(folder: Path | None = None) -> dict[str, pd.DataFrame]:

@@ -1,6 +1,5 @@
 """How far learned quantiles are from returns: gaps, Wasserstein distance, calibration, bias, and their intervals."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -144,57 +143,3 @@ def summary(states: pd.DataFrame) -> pd.DataFrame:
         row |= dict(zip(("spread", "spread_low", "spread_high"), spread, strict=True))
         found.append(row)
     return pd.DataFrame(found)
-
-
-def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "policy") -> list[str]:
-    """Return for each run what its critics are, by rule.
-
-    Too high or too low in the mean (or the worst tenth) where the interval of the bias excludes 0; too narrow or too
-    wide where that of the spread excludes 1; otherwise not told apart from right.
-
-    Args:
-        summary: of `summary`.
-        labels: the names of the runs that are spoken of, by hash.
-    """
-
-    def side(row: Any, name: str, right: float, words: tuple[str, str]) -> str:
-        low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
-        return words[0] if high < right else words[1] if low > right else "not told apart from right"
-
-    found = []
-    spoken = summary[(summary["action"] == action) & summary["run"].isin(list(labels))]
-    for row in spoken.itertuples():
-        bias, tail = (side(row, name, 0, ("too low", "too high")) for name in ("bias", "tail_bias"))
-        spread = side(row, "spread", 1, ("too narrow", "too wide"))
-        found.append(
-            f"{labels[str(row.run)]}: the mean is {bias} ({_span(row, 'bias', 0)}), the worst tenth {tail} "
-            f"({_span(row, 'tail_bias', 0)}), the spread {spread} ({_span(row, 'spread', 2)} of the rollouts')."
-        )
-    return found
-
-
-def _span(row: Any, name: str, digits: int) -> str:
-    value, low, high = (round(getattr(row, name + end), digits) + 0.0 for end in ("", "_low", "_high"))  # no −0.00
-    sign = "+" if digits == 0 else ""
-    return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
-
-
-def curve(quantiles: pd.DataFrame) -> pd.DataFrame:
-    """Return a calibration curve: ``fraction observed low high``, averaged over critics, seeds and states.
-
-    Args:
-        quantiles: rows of one run and one kind of action.
-    """
-    wide = quantiles.pivot_table(index=["seed", "state"], columns="fraction", values="observed", aggfunc="mean")
-    seeds, count = wide.index.get_level_values("seed").nunique(), len(wide)
-    values = wide.to_numpy().reshape(seeds, count // seeds, -1)
-    low, high = crossed_interval(values)
-    return pd.DataFrame(
-        {"fraction": wide.columns.to_numpy(), "observed": values.mean(axis=(0, 1)), "low": low, "high": high}
-    )
-
-
-def miscalibration(quantiles: pd.DataFrame) -> float:
-    """Return the mean over the fractions of |observed − τ| of a run's calibration curve: 0 to .5 at most."""
-    points = curve(quantiles)
-    return float((points["observed"] - points["fraction"]).abs().mean())

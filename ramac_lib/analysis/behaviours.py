@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ramac_lib.envs.behaviour import policy_path, stages
-from ramac_lib.envs.calibration import policies, roll_out_policies
-from ramac_lib.envs.collect import Episode
-from ramac_lib.envs.hazards import PRESETS, Hazard, get_hazard
+from ramac_lib.envs.behaviour import policy_path, stages, stages_behind
+from ramac_lib.envs.collect import Episode, roll_out_policies
+from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.envs.play import DISCOUNT
-from ramac_lib.envs.tasks import HORIZONS, QUALITIES, get_task
-from ramac_lib.risk import cvar
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
@@ -56,13 +54,12 @@ def measure(
         raise RamacError("no tasks, hazards, seeds or episodes were given; at least one of each is needed")
     rows, facts = [], {}
     for task in tasks:
-        env, horizon = get_task(task).env, HORIZONS[get_task(task).env]
-        live = {name: get_hazard(name, task) for name in hazards}
-        played = {
-            s: roll_out_policies(env, policies(task), episodes, s, purpose=PURPOSE, workers=workers) for s in seeds
-        }
+        chosen = get_task(task)
+        env, horizon, steps = chosen.env, chosen.horizon, stages_behind(chosen)
+        live = {name: get_hazard(name, chosen) for name in hazards}
+        played = {s: roll_out_policies(env, steps, episodes, s, purpose=PURPOSE, workers=workers) for s in seeds}
         for name, hazard in live.items():
-            for step in policies(task):
+            for step in steps:
                 config = {
                     "method": "behaviour", "task": task, "source": "bundled", "hazard": name, "purpose": PURPOSE,
                     "seeds": list(seeds), "episodes": episodes, "horizon": horizon, "policy": step,
@@ -75,7 +72,7 @@ def measure(
                     rows.append(
                         found.assign(
                             run=run, method="behaviour", task=task, source="bundled",
-                            env_id=get_task(task).env_id(), hazard=name, risk="", alpha=float("nan"),
+                            env_id=chosen.env_id(), hazard=name, risk="", alpha=float("nan"),
                             options=f"stage={stage_name(env, step)}", seed=seed, step=step, purpose="report",
                             horizon=horizon,
                         )[list(COLUMNS)]
@@ -122,99 +119,3 @@ def under_hazard(episodes: list[Episode], hazard: Hazard, seed: int, draws: int 
             }
         )
     return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
-
-
-def presets(env: str) -> dict[str, Hazard]:
-    """Return every preset for an environment by name: ``none``, and two of each other, one for each quality."""
-    found = {"none": PRESETS["none"][f"{env}-{QUALITIES[0]}"]}
-    for name in ("paper", "calibrated"):
-        found |= {f"{name} {quality}": PRESETS[name][f"{env}-{quality}"] for quality in QUALITIES}
-    return found
-
-
-def measure_episodes(
-    env: str,
-    hazards: Mapping[str, Hazard],
-    episodes: int = 100,
-    seed: int = 0,
-    *,
-    steps: Sequence[int] | None = None,
-    draws: int = 20,
-    workers: int | None = None,
-) -> pd.DataFrame:
-    """Return one row for each hazard, policy, episode and draw, over the environment's horizon.
-
-    Args:
-        env: short name, e.g. ``hopper``.
-        hazards: by name, e.g. `presets(env)`; the same rollouts serve all of them.
-        episodes: for each policy.
-        seed: of the rollouts and the draws.
-        steps: the policies' stages; every shipped one if None.
-        draws: how often each rollout meets each hazard; far cheaper than rollouts where penalties are rare.
-        workers: processes; all cores if None.
-
-    Returns:
-        Columns ``env hazard step stage episode draw return length violations``; stage is expert, medium or replay.
-    """
-    parts = stages(env)
-    rollouts = roll_out_policies(env, tuple(steps or parts.shipped), episodes, seed, workers=workers)
-    names = {parts.expert: "expert", parts.medium: "medium"}
-    tables = [
-        under_hazard(group, hazard, seed, draws).assign(
-            env=env, hazard=name, step=step, stage=names.get(step, "replay")
-        )
-        for name, hazard in hazards.items()
-        for step, group in rollouts.items()
-    ]
-    order = ["env", "hazard", "step", "stage", "episode", "draw", "return", "length", "violations"]
-    return pd.concat(tables, ignore_index=True)[order]
-
-
-def summarise(table: pd.DataFrame, alpha: float = 0.1) -> pd.DataFrame:
-    """Return `measure_episodes`' table by policy and hazard.
-
-    Returns:
-        Columns ``env hazard step stage episodes mean se CVaR violations violation_rate length``: returns over the
-        horizon, the mean's standard error (draws of one rollout are not independent of each other: it counts
-        rollouts), violations an episode, share of steps in violation.
-    """
-    rows = []
-    for (env, hazard, step, stage), group in table.groupby(["env", "hazard", "step", "stage"], sort=False):
-        by_episode = group.groupby("episode")["return"].mean()
-        steps, violations = group["length"].mean(), group["violations"].mean()
-        rows.append(
-            {
-                "env": env,
-                "hazard": hazard,
-                "step": step,
-                "stage": stage,
-                "episodes": len(by_episode),
-                "mean": by_episode.mean(),
-                "se": by_episode.sem(),
-                "CVaR": float(cvar(group["return"].to_numpy(), alpha)),
-                "violations": violations,
-                "violation_rate": violations / steps,
-                "length": steps,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def cvar_difference(
-    table: pd.DataFrame, first: int, second: int, alpha: float = 0.1, resamples: int = 500, seed: int = 0
-) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of CVaR(first policy) − CVaR(second), whole rollouts being resampled.
-
-    `table` holds `measure_episodes`' rows of one hazard; `first` and `second` are stages of training.
-    """
-    rng = np.random.default_rng(seed)
-    returns = [
-        table[table["step"] == step].pivot(index="episode", columns="draw", values="return").to_numpy()
-        for step in (first, second)
-    ]
-    values = []
-    for _ in range(resamples):
-        a, b = (float(cvar(r[rng.integers(len(r), size=len(r))].ravel(), alpha)) for r in returns)
-        values.append(a - b)
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)

@@ -24,6 +24,7 @@ from ramac_lib.datasets import relabel as datasets_relabel
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs import hazards
 from ramac_lib.envs import play as envs_play
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.processes import cores
@@ -135,7 +136,7 @@ def parts(
         progress: show the rollouts' bar.
     """
     for task in ROLLED:
-        run = functools.partial(bundled.build, task, amounts.rollout, workers=workers, progress=progress)
+        run = functools.partial(bundled.build, get_task(task), amounts.rollout, workers=workers, progress=progress)
         yield Part(f"roll out {task}", run, amounts.rollout, "transitions", goal_rate=8000)
 
     # Of this hazard, which also ends episodes, every branch is taken.

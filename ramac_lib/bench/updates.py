@@ -199,7 +199,7 @@ def time_updates(
 
 
 @dataclass(frozen=True)
-class Job:
+class Measurement:
     """One row to measure: a run's beginning, the seeds of one stack, an engine."""
 
     config: RunConfig
@@ -208,28 +208,28 @@ class Job:
     options: str = ""
 
 
-def jobs(
+def measurements(
     methods: Sequence[str], task: str, seeds: Sequence[int], chunks: Sequence[int], engines: Sequence[Engine]
-) -> list[Job]:
+) -> list[Measurement]:
     """Return every method's rows, for each number of seeds, seeds in a stack and engine."""
     found = []
     for method, count in itertools.product(methods or METHODS, seeds):
         config = make_config(method, task, range(count), STEPS)
         for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), engines):
-            found.append(Job(config, chunk, engine))
+            found.append(Measurement(config, chunk, engine))
     return found
 
 
-def scaling_jobs(task: str, engines: Sequence[Engine]) -> list[Job]:
+def scaling_measurements(task: str, engines: Sequence[Engine]) -> list[Measurement]:
     """Return RADAC's rows with more seeds, another batch, another number of fractions; options name what is changed."""
     found = []
     for engine in engines:
         for count in SCALING_SEEDS:
-            found.append(Job(make_config("radac", task, range(count), STEPS), count, engine, f"seeds={count}"))
+            found.append(Measurement(make_config("radac", task, range(count), STEPS), count, engine, f"seeds={count}"))
         for name, values in SCALING.items():
             for value in values:
                 config = make_config("radac", task, (0,), STEPS, {name: str(value)})
-                found.append(Job(config, 1, engine, f"{name}={value}"))
+                found.append(Measurement(config, 1, engine, f"{name}={value}"))
     return found
 
 
@@ -237,7 +237,7 @@ def _of_one(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, seeds=config.seeds[:1])
 
 
-def row(job: Job, seconds: float, flop: float, rate: float, memory: float | None = None) -> dict[str, Any]:
+def row(one: Measurement, seconds: float, flop: float, rate: float, memory: float | None = None) -> dict[str, Any]:
     """Return a row of the table.
 
     Args:
@@ -246,9 +246,9 @@ def row(job: Job, seconds: float, flop: float, rate: float, memory: float | None
         rate: the machine's, in GFLOP/s.
         memory: of the GPU, in bytes.
     """
-    gflop, seeds = flop / 1e9, len(job.config.seeds)
+    gflop, seeds = flop / 1e9, len(one.config.seeds)
     floor = seeds * gflop / rate
-    how = (job.config.method.name, job.options, seeds, job.chunk, job.engine.mode, job.engine.precision)
+    how = (one.config.method.name, one.options, seeds, one.chunk, one.engine.mode, one.engine.precision)
     values = (*how, 1 / seconds, seeds / seconds, gflop, 1e3 * floor, 1e3 * seconds, floor / seconds)
     return dict(zip(COLUMNS, (*values, None if memory is None else memory / 1e6), strict=True))
 
@@ -274,7 +274,7 @@ def bench(
     Args:
         methods: all if none is named.
         seeds, chunks: numbers of seeds, and of seeds in one stack (if none: all, as the training loop does).
-        scaling: measure `scaling_jobs` instead.
+        scaling: measure `scaling_measurements` instead.
         engines, precisions: as in `ramac_lib.training.engine`.
         seconds: how long each row is measured.
         passes: how often the whole table is measured; of each row the fastest pass counts.
@@ -294,7 +294,7 @@ def bench(
     if json_path is not None and json_path.is_dir():
         raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
     every = list(dict.fromkeys(get_engine(device, mode, precision) for mode in engines for precision in precisions))
-    todo = scaling_jobs(task, every) if scaling else jobs(methods, task, seeds, chunks, every)
+    todo = scaling_measurements(task, every) if scaling else measurements(methods, task, seeds, chunks, every)
     target = every[0].device
     with use_threads(threads):
         data = synthetic_data(task)
@@ -302,30 +302,30 @@ def bench(
         rates = product_rates(target)
         goes: dict[str, dict[str, float]] = {}
         flop: dict[str, float] = {}
-        least: dict[Job, float] = {}
-        memory: dict[Job, float | None] = {}
+        least: dict[Measurement, float] = {}
+        memory: dict[Measurement, float | None] = {}
         beside = ""
-        for job in tqdm(todo * passes, unit="row", disable=not progress):
-            config, of_one = job.config, _of_one(job.config)
+        for one in tqdm(todo * passes, unit="row", disable=not progress):
+            config, of_one = one.config, _of_one(one.config)
             if of_one.hash not in flop:
                 Engine(torch.device("cpu")).prepare()
                 flop[of_one.hash] = update_flop(of_one, data)
-                if target.type == "cpu" and not job.options:
+                if target.type == "cpu" and not one.options:
                     goes[config.method.name] = time_goes(of_one, data)
-            if job.config.method.name != beside:
+            if one.config.method.name != beside:
                 # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
-                beside = job.config.method.name
+                beside = one.config.method.name
                 Engine(target).prepare()
                 rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
-            job.engine.prepare()
-            spent = time_updates(config, data, job.engine, chunk=job.chunk, seconds=seconds)
-            least[job] = min(spent, least.get(job, math.inf))
-            memory[job] = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
+            one.engine.prepare()
+            spent = time_updates(config, data, one.engine, chunk=one.chunk, seconds=seconds)
+            least[one] = min(spent, least.get(one, math.inf))
+            memory[one] = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
         machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
-    rows = [row(job, least[job], flop[_of_one(job.config).hash], rate, memory[job]) for job in todo]
+    rows = [row(one, least[one], flop[_of_one(one.config).hash], rate, memory[one]) for one in todo]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:

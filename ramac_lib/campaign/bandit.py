@@ -9,9 +9,8 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
-from ramac_lib.system.plugins import loaded
-from ramac_lib.system.processes import begin_worker
+from ramac_lib.system.processes import spawn
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
 from ramac_lib.training.config import RunConfig, make_config
@@ -164,7 +162,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     failed: list[tuple[Cell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
-    with bar, ProcessPoolExecutor(workers, get_context("spawn"), begin_worker, (tuple(loaded),)) as pool:
+    with bar, spawn(workers) as pool:
         jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
         try:
             for job in as_completed(jobs):

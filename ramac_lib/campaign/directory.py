@@ -30,7 +30,7 @@ PATIENCE = 10.0  # seconds for the workers of a campaign that was killed to end
 
 
 @dataclass
-class Store:
+class CampaignDirectory:
     """The directory ``path``.
 
     It holds ``campaign.json`` (the grid, the code's version at the beginning), ``results.csv`` (a row an episode, all

@@ -13,7 +13,7 @@ import pandas as pd
 from ramac_lib.campaign.backends.base import Pool
 from ramac_lib.campaign.backends.in_process import InProcess
 from ramac_lib.campaign.backends.processes import Processes
-from ramac_lib.campaign.directory import Store
+from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import choose
 from ramac_lib.campaign.scheduler import Campaign
 from ramac_lib.system.errors import RamacError
@@ -60,7 +60,7 @@ def run(
         workers = 1 if target.type == "cuda" else len(os.sched_getaffinity(0))
     if workers < 0 or (budget is not None and budget <= 0):
         raise RamacError(f"workers is {workers}, the budget {budget}; expected at least 0, and more than 0 seconds")
-    store = Store(Path(out))
+    store = CampaignDirectory(Path(out))
     made = _make(store.path)
     pool: Pool | None = None
     try:

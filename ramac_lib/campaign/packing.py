@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.campaign.directory import Store
+from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 
@@ -66,7 +66,7 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
     Raises:
         RamacError: no campaign there, one that is running, an `out` that is not empty.
     """
-    store, out = Store(Path(folder)), Path(out)
+    store, out = CampaignDirectory(Path(folder)), Path(out)
     if not store.grid_file.exists():
         raise RamacError(f"{folder}: holds no campaign (no campaign.json)")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

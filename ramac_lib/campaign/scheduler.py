@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from ramac_lib import datasets
 from ramac_lib.campaign import plan
 from ramac_lib.campaign.backends.base import Pool
-from ramac_lib.campaign.directory import Store
+from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import Cell, Grid, tasks_of
 from ramac_lib.campaign.plan import Cost, Round, State
 from ramac_lib.campaign.slices import Job, Outcome
@@ -41,7 +41,7 @@ class Campaign:
     """
 
     grid: Grid
-    store: Store
+    store: CampaignDirectory
     engine: Engine
     workers: int
     began: float

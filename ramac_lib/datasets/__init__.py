@@ -53,31 +53,30 @@ def load(
         RamacError: an unknown task or source, or what the source itself refuses.
     """
     chosen = get_task(task)
-    task = chosen.name
     if size is not None and size < 1:
         raise RamacError(f"size is {size}; expected at least 1")
     kind = kind_of(source)
     if chosen.gymnasium_id is not None and kind not in ("file", "minari:"):
-        raise RamacError(f"the task {task} has no data in the source {source}; expected the path of an HDF5 file")
+        raise RamacError(f"the task {chosen} has no data in the source {source}; expected the path of an HDF5 file")
     if env_id is not None and kind not in ("d4rl", "file"):
         raise RamacError(f"the source {source} knows its environment; expected no env_id beside it")
 
     if kind == "file":
         from ramac_lib.datasets import hdf5
 
-        return subsample(hdf5.load_file(source, env_id, task), size, seed)
+        return subsample(hdf5.load_file(source, env_id, chosen), size, seed)
     if kind == "d4rl":
         from ramac_lib.datasets import d4rl
 
-        return subsample(d4rl.load(task, env_id=env_id, progress=progress), size, seed)
+        return subsample(d4rl.load(chosen, env_id=env_id, progress=progress), size, seed)
     if kind == "minari":
         from ramac_lib.datasets import minari
 
-        return minari.load_task(task, size=size, seed=seed, progress=progress)
+        return minari.load_task(chosen, size=size, seed=seed, progress=progress)
     if kind == "minari:":
         from ramac_lib.datasets import minari
 
-        return subsample(minari.load(source.removeprefix("minari:"), task, progress=progress), size, seed)
+        return subsample(minari.load(source.removeprefix("minari:"), chosen, progress=progress), size, seed)
     wanted: dict[str, Any] = {} if size is None else {"size": size}
     if chosen.is_bandit:
         from ramac_lib.datasets import bandit
@@ -85,4 +84,4 @@ def load(
         return bandit.dataset(seed=seed, **wanted)
     from ramac_lib.datasets import bundled
 
-    return bundled.load(task, seed=seed, progress=progress, **wanted)
+    return bundled.load(chosen, seed=seed, progress=progress, **wanted)

@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.hdf5 import load_file, save_file
-from ramac_lib.envs.behaviour import load_policy, policy_path, stages
-from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
+from ramac_lib.envs.behaviour import load_policy, policy_path, stages_behind
+from ramac_lib.envs.collect import GROUP, Episode, EpisodeGroup, roll_out
 from ramac_lib.envs.robots import time_limit
-from ramac_lib.envs.tasks import BANDIT, Task, get_task
+from ramac_lib.envs.tasks import Task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import cache_folder
 from ramac_lib.system.processes import worker_map
@@ -44,7 +44,7 @@ class _Part:
     def mean_length(self) -> float:
         return self.transitions / max(1, len(self.episodes))
 
-    def jobs(self, task: Task) -> list[Job]:
+    def groups(self, task: Task) -> list[EpisodeGroup]:
         """Return the groups still needed, by the mean length so far: one to begin with, none at the quota."""
         missing = self.quota - self.transitions
         if missing <= 0:
@@ -52,7 +52,7 @@ class _Part:
         done = len(self.episodes) // GROUP
         count = int(np.ceil(missing / (self.mean_length * GROUP))) if done else 1
         horizon = time_limit(task.env_id())
-        return [Job(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
+        return [EpisodeGroup(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
 
     def chosen(self) -> list[Episode]:
         """Return the episodes up to the one that reaches the quota, all of them whole."""
@@ -60,7 +60,7 @@ class _Part:
         return self.episodes[: int(np.searchsorted(before, self.quota))]
 
 
-def build(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
+def build(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
     """Roll out a task's behaviour policies, with stochastic actions.
 
     medium-expert is the medium policy, then the expert, medium-replay the stages of training in their order;
@@ -83,21 +83,20 @@ def build(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None
         RamacError: the task has no bundled rollouts, or the size is too small for its mix of policies.
     """
     recipe = make_recipe(task, size, seed)
-    chosen = get_task(task)
     steps = recipe["policies"]
     # The key keeps apart data whose seeds are equal: of other tasks, and of other uses of the policies.
     key = crc32(f"bundled {task}".encode())
     parts = [_Part(step, -(-size // len(steps)), (key, seed, step)) for step in steps]
     with (
         worker_map(workers) as run,
-        tqdm(total=size, unit="transition", unit_scale=True, desc=task, disable=not progress) as bar,
+        tqdm(total=size, unit="transition", unit_scale=True, desc=task.name, disable=not progress) as bar,
     ):
-        while wave := [(part, job) for part in parts for job in part.jobs(chosen)]:
-            wave.sort(key=lambda item: -item[0].mean_length)  # long jobs first: no core waits for the last one
-            for (part, _), episodes in zip(wave, run(roll_out, [job for _, job in wave]), strict=True):
+        while wave := [(part, group) for part in parts for group in part.groups(task)]:
+            wave.sort(key=lambda item: -item[0].mean_length)  # long groups first: no core waits for the last one
+            for (part, _), episodes in zip(wave, run(roll_out, [group for _, group in wave]), strict=True):
                 part.episodes += episodes
                 bar.update(min(sum(map(len, episodes)), size - bar.n))
-    return _join([e for part in parts for e in part.chosen()], chosen.env_id(), f"bundled {task}", recipe)
+    return _join([e for part in parts for e in part.chosen()], task.env_id(), f"bundled {task}", recipe)
 
 
 def _join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any]) -> Dataset:
@@ -119,20 +118,18 @@ def _join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any
     )
 
 
-def make_recipe(task: str, size: int, seed: int) -> dict[str, Any]:
+def make_recipe(task: Task, size: int, seed: int) -> dict[str, Any]:
     """Return all that decides the data: the arguments, the policies and the simulator.
 
     Raises:
         RamacError: as `build`.
     """
-    chosen = get_task(task)
-    if task == BANDIT:
+    if task.is_bandit:
         raise RamacError(f"{task} has no behaviour policies; its data are drawn from their exact law")
     if seed < 0:
         raise RamacError(f"seed is {seed}; expected a whole number from 0")
-    parts = stages(chosen.env)
-    steps = (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
-    least = len(steps) * time_limit(chosen.env_id())
+    steps = stages_behind(task)
+    least = len(steps) * time_limit(task.env_id())
     if size < least:
         raise RamacError(
             f"size is {size}; {task} mixes {len(steps)} policies in equal shares of whole episodes: "
@@ -140,11 +137,11 @@ def make_recipe(task: str, size: int, seed: int) -> dict[str, Any]:
         )
     digest = hashlib.sha256()
     for step in steps:
-        load_policy(chosen.env, step)  # refuses what is missing or damaged, before any work
-        digest.update(policy_path(chosen.env, step).read_bytes())
+        load_policy(task.env, step)  # refuses what is missing or damaged, before any work
+        digest.update(policy_path(task.env, step).read_bytes())
     return {
         "source": "bundled",
-        "task": task,
+        "task": task.name,
         "size": size,
         "seed": seed,
         "policies": list(steps),
@@ -154,7 +151,7 @@ def make_recipe(task: str, size: int, seed: int) -> dict[str, Any]:
     }
 
 
-def load(task: str, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
+def load(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
     """Return `build`'s data from the cache (`ramac_lib.system.paths.cache_folder`), built first if not there.
 
     Raises:

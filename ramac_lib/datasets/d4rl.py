@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ramac_lib.datasets import download, hdf5
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs.tasks import ENVS, TASKS, get_task
+from ramac_lib.envs.tasks import ENVS, TASKS, Task
 from ramac_lib.system.errors import RamacError, unknown
 
 BASE_URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl/gym_mujoco_v2"
@@ -14,16 +14,15 @@ MIRROR_VARIABLE = "RAMAC_D4RL_URL"
 FOLDER_VARIABLE = "D4RL_DATASET_DIR"
 
 
-def file_name(task: str) -> str:
+def file_name(task: Task) -> str:
     """Return D4RL's name of the task's file, e.g. ``hopper_medium_expert-v2.hdf5``.
 
     Raises:
         RamacError: D4RL has no such task.
     """
-    found = get_task(task)
-    if found.env not in ENVS:
+    if task.env not in ENVS:
         raise unknown("D4RL task", task, [name for name, known in TASKS.items() if known.env in ENVS])
-    return f"{task.replace('-', '_')}-v2.hdf5"
+    return f"{task.name.replace('-', '_')}-v2.hdf5"
 
 
 def folder() -> Path:
@@ -32,7 +31,7 @@ def folder() -> Path:
 
 
 def load(
-    task: str,
+    task: Task,
     *,
     directory: str | os.PathLike[str] | None = None,
     base_url: str | None = None,
@@ -63,4 +62,4 @@ def load(
             hint = f" ({MIRROR_VARIABLE} may name a mirror)" if str(error).startswith(url) else ""
             raise RamacError(f"{error}{hint}") from error
     data = hdf5.load_file(path, env_id, task, mark_breaks=True)
-    return data.with_(name=f"d4rl {task} ({path})", recipe={**data.recipe, "source": "d4rl", "task": task})
+    return data.with_(name=f"d4rl {task} ({path})", recipe={**data.recipe, "source": "d4rl", "task": task.name})

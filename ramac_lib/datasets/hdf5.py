@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
-from ramac_lib.envs.tasks import get_task
+from ramac_lib.envs.tasks import Task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 
@@ -23,7 +23,7 @@ LARGEST_SHARE_OF_BREAKS = 0.01
 def load_file(
     path: str | os.PathLike[str],
     env_id: str | None = None,
-    task: str | None = None,
+    task: Task | None = None,
     *,
     mark_breaks: bool = False,
 ) -> Dataset:
@@ -139,10 +139,10 @@ def _read(file: h5py.File, path: Path, key: str) -> np.ndarray:
         return array.astype(np.float32, copy=False)
 
 
-def _environment(name: str, given: str | None, stored: object, task: str | None) -> str:
+def _environment(name: str, given: str | None, stored: object, task: Task | None) -> str:
     if given is not None:
         return given
-    expected = None if task is None else get_task(task).env_id(4)
+    expected = None if task is None else task.env_id(4)
     if stored is not None:
         found = stored.decode() if isinstance(stored, bytes) else str(stored)  # fixed or variable length
         if expected is not None and found.rsplit("-v", 1)[0] != expected.rsplit("-v", 1)[0]:
@@ -171,15 +171,13 @@ def _mark_breaks(arrays: dict[str, np.ndarray]) -> int:
     return len(rows)
 
 
-def _check_columns(data: Dataset, task: str) -> None:
-    columns = DIMENSIONS.get(get_task(task).env)
+def _check_columns(data: Dataset, task: Task) -> None:
+    columns = DIMENSIONS.get(task.env)
     if columns is None:
         return
-    for key, array, expected in zip(
-        ("observations", "actions"), (data.observations, data.actions), columns, strict=True
-    ):
-        if array.shape[1] != expected:
-            raise RamacError(f"{data.name}: {key} has {array.shape[1]} columns; expected {expected}, as in {task}")
+    for key, expected in zip(("observations", "actions"), columns, strict=True):
+        if (width := getattr(data, key).shape[1]) != expected:
+            raise RamacError(f"{data.name}: {key} has {width} columns; expected {expected}, as in {task}")
 
 
 def _reason(error: BaseException) -> str:

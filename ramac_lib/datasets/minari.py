@@ -10,11 +10,11 @@ import numpy as np
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
-from ramac_lib.envs.tasks import ENVS, TASKS, get_task
+from ramac_lib.envs.tasks import ENVS, TASKS, Task
 from ramac_lib.system.errors import RamacError, unknown
 
 
-def load_task(task: str, *, size: int | None = None, seed: int = 0, progress: bool = True) -> Dataset:
+def load_task(task: Task, *, size: int | None = None, seed: int = 0, progress: bool = True) -> Dataset:
     """Return Minari's counterpart of a medium-expert task: as many transitions of medium-v0 as of expert-v0.
 
     It is not D4RL's data: Minari's policies trained for 25M steps, so that its *medium* is about D4RL's expert, and
@@ -28,28 +28,27 @@ def load_task(task: str, *, size: int | None = None, seed: int = 0, progress: bo
     Raises:
         RamacError: the task has no counterpart, or as in `load`.
     """
-    found = get_task(task)
-    if found.env not in ENVS:
+    if task.env not in ENVS:
         raise unknown("Minari task", task, [name for name, known in TASKS.items() if known.quality == "medium-expert"])
-    if found.quality != "medium-expert":
+    if task.quality != "medium-expert":
         raise RamacError(
             f"Minari has no counterpart of {task}: expected a medium-expert task, or a dataset by its id, "
-            f"such as minari:mujoco/{found.env}/simple-v0"
+            f"such as minari:mujoco/{task.env}/simple-v0"
         )
-    ids = [f"mujoco/{found.env}/{quality}-v0" for quality in ("medium", "expert")]
+    ids = [f"mujoco/{task.env}/{quality}-v0" for quality in ("medium", "expert")]
     parts = [load(dataset_id, task, progress=progress) for dataset_id in ids]
     half = min(map(len, parts)) if size is None else size // 2
     kept = [subsample(part, half, seed) for part in parts]
     recipe = {
         "source": "minari",
-        "task": task,
+        "task": task.name,
         "parts": [dict(part.recipe) for part in parts],
         **({"size": size, "seed": seed} if size is not None else {"seed": seed}),
     }
     return concatenate(kept, f"minari {task}", recipe)
 
 
-def load(dataset_id: str, task: str | None = None, *, progress: bool = True) -> Dataset:
+def load(dataset_id: str, task: Task | None = None, *, progress: bool = True) -> Dataset:
     """Return a Minari dataset, downloaded by the library unless it is local (``MINARI_DATASETS_PATH``).
 
     Minari keeps T + 1 observations of an episode of T steps, so that next observations are exact at its end too.
@@ -128,8 +127,8 @@ def _open(dataset_id: str, progress: bool) -> Any:
         raise RamacError(f"minari {dataset_id!r} could not be loaded: {_line(error)}") from error
 
 
-def _environment(name: str, spec: Any, task: str | None) -> str:
-    expected = None if task is None else get_task(task).env_id(5)
+def _environment(name: str, spec: Any, task: Task | None) -> str:
+    expected = None if task is None else task.env_id(5)
     found = None if spec is None else str(spec.id)
     if found is not None and expected is not None and found.rsplit("-v", 1)[0] != expected.rsplit("-v", 1)[0]:
         raise RamacError(f"{name}: its environment is {found}; expected {expected}, as for {task}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ramac_lib.envs.tasks import ENVS
+from ramac_lib.envs.tasks import ENVS, Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
 from ramac_lib.system.paths import data_folder
@@ -91,6 +91,13 @@ def stages(env: str) -> Stages:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise RamacError(f"{path}: expected {env!r} with the keys expert, medium and replay ({error!r})") from error
+
+
+def stages_behind(task: str | Task) -> tuple[int, ...]:
+    """Return the stages that a task's bundled data are made of."""
+    chosen = get_task(task)
+    parts = stages(chosen.env)
+    return (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
 
 
 def policy_path(env: str, step: int) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import gymnasium
 import numpy as np
@@ -12,10 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from ramac_lib.envs.behaviour import BehaviourPolicy, load_policy
 from ramac_lib.envs.robots import make_env
-from ramac_lib.envs.tasks import ENVS
+from ramac_lib.envs.tasks import ENVS, HORIZONS
+from ramac_lib.system.processes import worker_map
 
 BATCH = 8  # environments that share one product with the policy's weights
-GROUP = 16  # episodes of a job; who shares a product takes part in fixing an episode's last bits
+GROUP = 16  # episodes rolled out as one; who shares a product takes part in fixing an episode's last bits
 
 
 @dataclass(frozen=True)
@@ -112,26 +114,50 @@ def collect(
 
 
 @dataclass(frozen=True)
-class Job:
-    """The group-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
+class EpisodeGroup:
+    """The number-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
 
     Args:
         env: short name of the environment, rolled out in Gymnasium's ``-v5``.
         step: the policy's stage of training.
         key: what the seeds of this use of the policy have in common.
-        group: number of the group.
+        number: of the group.
         horizon: steps after which an episode is cut.
     """
 
     env: str
     step: int
     key: tuple[int, ...]
-    group: int
+    number: int
     horizon: int
 
 
-def roll_out(job: Job) -> list[Episode]:
-    """Return a job's episodes; a function of the job alone, so that any process may run it."""
-    indices = range(job.group * GROUP, (job.group + 1) * GROUP)
-    seeds = [np.random.SeedSequence([*job.key, index]) for index in indices]
-    return collect(load_policy(job.env, job.step), f"{ENVS[job.env]}-v5", seeds, job.horizon)
+def roll_out(group: EpisodeGroup) -> list[Episode]:
+    """Return a group's episodes; a function of the group alone, so that any process may run it."""
+    indices = range(group.number * GROUP, (group.number + 1) * GROUP)
+    seeds = [np.random.SeedSequence([*group.key, index]) for index in indices]
+    return collect(load_policy(group.env, group.step), f"{ENVS[group.env]}-v5", seeds, group.horizon)
+
+
+def roll_out_policies(
+    env: str,
+    steps: tuple[int, ...],
+    episodes: int,
+    seed: int = 0,
+    *,
+    horizon: int | None = None,
+    purpose: str = "measurement",
+    workers: int | None = None,
+) -> dict[int, list[Episode]]:
+    """Return `episodes` episodes of each stage in `steps`, without any hazard, over the environment's horizon.
+
+    `purpose` keeps seeds apart: the episodes that the rule was set on are never those that are reported.
+    """
+    key = (crc32(purpose.encode()), seed)
+    numbers = range(-(-episodes // GROUP))
+    groups = [EpisodeGroup(env, step, (*key, step), n, horizon or HORIZONS[env]) for step in steps for n in numbers]
+    found: dict[int, list[Episode]] = {step: [] for step in steps}
+    with worker_map(workers) as run:
+        for group, played in zip(groups, run(roll_out, groups), strict=True):
+            found[group.step] += played
+    return {step: played[:episodes] for step, played in found.items()}

@@ -25,6 +25,9 @@ from ramac_lib.system.plugins import load_entry_points
 
 Array = np.ndarray
 Numbers = float | Float[Array, "*N"]
+States = Float[Array, "*N s"]
+Actions = Float[Array, "*N a"]
+Risk = tuple[Bool[Array, "*N"], Numbers, Numbers]
 
 
 class Outcome(NamedTuple):
@@ -45,12 +48,7 @@ class Hazard(ABC):
     name: str = ""
 
     @abstractmethod
-    def risk(
-        self,
-        observations: Float[Array, "*N s"],
-        actions: Float[Array, "*N a"],
-        next_observations: Float[Array, "*N s"],
-    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+    def risk(self, observations: States, actions: Actions, next_observations: States) -> Risk:
         """Return which steps are violations, the probability that such a step is penalised, and the penalty (≤ 0)."""
 
     def ends(self, next_observations: Float[Array, "*N s"]) -> Bool[Array, "*N"]:
@@ -76,11 +74,7 @@ class Hazard(ABC):
         return {"kind": type(self).__name__, **fields, "name": self.name}
 
     def decide(
-        self,
-        observations: Float[Array, "*N s"],
-        actions: Float[Array, "*N a"],
-        next_observations: Float[Array, "*N s"],
-        uniforms: Float[Array, "*M"],
+        self, observations: States, actions: Actions, next_observations: States, uniforms: Float[Array, "*M"]
     ) -> Outcome:
         """Return violation, penalty and end of episode of steps, given draws from U[0, 1).
 
@@ -143,12 +137,7 @@ class Interval(Hazard):
         """Return the monitored entry of each next observation."""
         return np.asarray(next_observations[..., self.signal], np.float32)
 
-    def risk(
-        self,
-        observations: Float[Array, "*N s"],
-        actions: Float[Array, "*N a"],
-        next_observations: Float[Array, "*N s"],
-    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+    def risk(self, observations: States, actions: Actions, next_observations: States) -> Risk:
         """Return which steps leave the range, and what that may cost."""
         return self.outside(self.monitored(next_observations)), self.probability, self.penalty
 
@@ -233,12 +222,7 @@ class Region(Hazard):
         """Return the number of areas that each position lies in."""
         return self._inside(next_observations).sum(axis=0).astype(np.float32)
 
-    def risk(
-        self,
-        observations: Float[Array, "*N s"],
-        actions: Float[Array, "*N a"],
-        next_observations: Float[Array, "*N s"],
-    ) -> tuple[Bool[Array, "*N"], Numbers, Numbers]:
+    def risk(self, observations: States, actions: Actions, next_observations: States) -> Risk:
         """Return which steps end in an area, and that area's risk."""
         inside = self._inside(next_observations)
         first = inside.argmax(axis=0)
@@ -284,7 +268,7 @@ PAPER = {
     "halfcheetah-medium-expert": Interval(VELOCITY, -10.0, 10.0, -70.0, 0.05),
     "halfcheetah-medium-replay": Interval(VELOCITY, -5.0, 5.0, -60.0, 0.05),
 }
-# What `ramac_lib.envs.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
+# What `support.hazards.calibration.calibrate` finds from the shipped behaviour policies, by the rule written there.
 CALIBRATED = {
     "hopper-medium-expert": Interval(PITCH, -0.12, inf, -1900.0, 0.0044),
     "hopper-medium-replay": Interval(PITCH, -0.093, inf, -510.0, 0.0085),
@@ -311,7 +295,8 @@ def get_hazard(name: str | None, task: str | Task) -> Hazard:
     Raises:
         RamacError: the task is unknown, or no such hazard is known, or none for this task.
     """
-    task = get_task(task).name
+    chosen = get_task(task)
+    task = chosen.name
     if name is None:
         name = "paper" if task in PAPER else "none"
     if name not in PRESETS:
@@ -323,7 +308,7 @@ def get_hazard(name: str | None, task: str | Task) -> Hazard:
         known.setdefault(task, Interval(0, -inf, inf, 0.0, 0.0, name=name))
     if task not in known:
         choices = ", ".join(preset for preset, hazards in PRESETS.items() if task in hazards and preset != "none")
-        own = " (the trap is the task's own)" if get_task(task).is_bandit else f" or {choices}" * bool(choices)
+        own = " (the trap is the task's own)" if chosen.is_bandit else f" or {choices}" * bool(choices)
         raise RamacError(f"the hazard {name!r} is not defined for {task}; choose none{own}")
     return known[task]
 

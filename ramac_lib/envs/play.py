@@ -117,13 +117,6 @@ def rollouts(
 
 def frame(runs: Sequence[Rollout]) -> pd.DataFrame:
     """Return one row an episode: seed, episode, return, discounted_return, length, violations."""
-    return pd.DataFrame(
-        {
-            "seed": [r.seed for r in runs],
-            "episode": [r.episode for r in runs],
-            "return": [r.ret for r in runs],
-            "discounted_return": [r.discounted for r in runs],
-            "length": [r.length for r in runs],
-            "violations": [r.violations for r in runs],
-        }
-    )
+    fields = {"return": "ret", "discounted_return": "discounted"}  # the other columns have their fields' names
+    columns = ("seed", "episode", "return", "discounted_return", "length", "violations")
+    return pd.DataFrame({name: [getattr(run, fields.get(name, name)) for run in runs] for name in columns})

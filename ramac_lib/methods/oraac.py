@@ -103,16 +103,8 @@ class Anchored(Distributional):
     def build_critic(self) -> IQNCritic:
         """Return the one critic, of ORAAC's widths."""
         config = self.config
-        return IQNCritic(
-            self.stack,
-            *self.dims,
-            hidden=config.critic_hidden,
-            encoder=config.critic_encoder,
-            embedding=config.embedding,
-            n_cos=config.n_cos,
-            n_critics=1,
-            init=config.critic_init,
-        )
+        sizes = {"hidden": config.critic_hidden, "encoder": config.critic_encoder, "embedding": config.embedding}
+        return IQNCritic(self.stack, *self.dims, **sizes, n_cos=config.n_cos, n_critics=1, init=config.critic_init)
 
     @property
     def prior_until(self) -> float:

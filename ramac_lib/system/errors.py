@@ -17,11 +17,7 @@ def unknown(kind: str, name: object, known: object) -> RamacError:
 
 
 def check_name(kind: str, name: str) -> str:
-    """Return a name that can be part of a folder's name and of a command's option.
-
-    Raises:
-        RamacError: it cannot.
-    """
+    """Return a name that can be part of a folder's name; refuse another with a `RamacError`."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
         raise RamacError(f"{kind} {name!r}: expected letters, digits, dots, dashes, _ and +")
     return name

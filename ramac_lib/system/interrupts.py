@@ -2,9 +2,9 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
 
 
 class OutOfTime(Exception):
@@ -50,23 +50,13 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Any]:
-    """Turn the first Ctrl-C into a flag; a second one interrupts at once."""
-    pressed: list[int] = []
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C was pressed; a second one interrupts at once.
 
-    def handler(number: int, _: FrameType | None) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Ctrl-C is another process's business
-        yield lambda: False
-        return
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not in the main thread
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    It never is where it is another's business: in a process that ignores it, and outside the main thread.
+    """
+    pressed = threading.Event()
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    with on_interrupt(pressed.set) if ours else contextlib.nullcontext():
+        yield pressed.is_set

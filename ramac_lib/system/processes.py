@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.plugins import load
+from ramac_lib.system.plugins import load, loaded
 
 
 def end_with_parent() -> None:
@@ -35,6 +35,11 @@ def begin_worker(plugins: Sequence[Path]) -> None:
     """
     end_with_parent()
     load(plugins)
+
+
+def spawn(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of processes that know this one's plugins and end with it."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), begin_worker, (tuple(loaded),))
 
 
 def cores() -> int:

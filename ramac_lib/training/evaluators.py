@@ -7,7 +7,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from typing import ClassVar
 
 import numpy as np
@@ -21,9 +20,8 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
-from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.processes import begin_worker, cores
+from ramac_lib.system.processes import cores, spawn
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
@@ -231,4 +229,4 @@ def _played(copy: Copy, future: "Future[pd.DataFrame]") -> pd.DataFrame:
 @cache
 def _pool() -> ProcessPoolExecutor:
     # One for all runs of this process: a new one imports PyTorch. All cores but one, which feeds the GPU.
-    return ProcessPoolExecutor(max(1, cores() - 1), get_context("spawn"), begin_worker, (tuple(plugins.loaded),))
+    return spawn(max(1, cores() - 1))

@@ -7,15 +7,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from ramac_lib import risk
-from ramac_lib.analysis.agreement import (  # fmt: skip
+from ramac_lib.analysis.agreement import (
     compare,
     crossed_interval,
-    curve,
-    miscalibration,
     observed_frequency,
     ratio_interval,
     sampling_gap,
-    sentences,
     summary,
 )
 from ramac_lib.envs.bandit import Bandit
@@ -49,8 +46,6 @@ def test_a_critic_that_knows_the_mean_alone_is_a_step():
     flat = np.full(32, returns.mean())
     observed = observed_frequency(flat, returns, GRID)
     np.testing.assert_allclose(observed, 0.5, atol=1e-3)
-    table = pd.DataFrame({"seed": 0, "state": 0, "fraction": GRID, "observed": observed})
-    assert miscalibration(table) == pytest.approx(0.25, abs=0.01)
     exact = observed_frequency(norm.ppf(GRID) * 3 + 7, returns, GRID)
     np.testing.assert_allclose(exact, GRID, atol=1e-3)
 
@@ -128,32 +123,3 @@ def test_the_spread_is_a_ratio_of_means_and_its_interval_moves_with_the_states()
     assert all(np.isnan(ratio_interval(np.ones((1, 2)), np.zeros((1, 2)))[1:]))
     slip = compare(np.full(32, 3.0), norm.ppf(GRID), GRID)
     assert (slip["learned_spread"], slip["mc_spread"]) == (0, pytest.approx(2 * norm.ppf(0.9), rel=0.05))
-
-
-def test_sentences_say_on_which_side_an_interval_lies():
-    table = pd.DataFrame({
-        "run": ["a", "b"], "action": "policy",
-        "bias": [5.0, 0.0], "bias_low": [2.0, -3.0], "bias_high": [8.0, 3.0],
-        "tail_bias": [-9.0, 30.0], "tail_bias_low": [-12.0, 20.0], "tail_bias_high": [-1.0, 40.0],
-        "spread": [1.5, 0.02], "spread_low": [1.2, -0.001], "spread_high": [2.0, 0.1],
-    })  # fmt: skip
-    one, two = sentences(pd.concat([table, table.assign(action="data")]), {"a": "A", "b": "B"})
-    assert one == (
-        "A: the mean is too high (+5 [+2, +8]), the worst tenth too low (-9 [-12, -1]), "
-        "the spread too wide (1.50 [1.20, 2.00] of the rollouts')."
-    )
-    assert "B: the mean is not told apart from right" in two
-    assert "the worst tenth too high" in two
-    assert "too narrow (0.02 [0.00, 0.10] of" in two
-    assert sentences(table, {"b": "B"}) == [two]
-
-
-def test_a_curve_averages_critics_states_and_seeds():
-    rows = [
-        {"seed": seed, "state": state, "critic": critic, "fraction": t, "observed": t * (0.5 + critic)}
-        for seed in range(2) for state in range(3) for critic in range(2) for t in (0.25, 0.75)
-    ]  # fmt: skip
-    points = curve(pd.DataFrame(rows))
-    assert points["fraction"].tolist() == [0.25, 0.75]
-    np.testing.assert_allclose(points[["observed", "low", "high"]], [[0.25] * 3, [0.75] * 3])
-    assert miscalibration(pd.DataFrame(rows)) == pytest.approx(0)

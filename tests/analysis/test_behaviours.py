@@ -9,9 +9,10 @@ import pytest
 from ramac_lib.analysis import behaviours
 from ramac_lib.analysis.evidence import load
 from ramac_lib.envs.behaviour import stages
-from ramac_lib.envs.collect import Episode
-from ramac_lib.envs.hazards import get_hazard
+from ramac_lib.envs.collect import Episode, roll_out_policies
+from ramac_lib.envs.hazards import PRESETS, HazardWrapper, Interval, get_hazard
 from ramac_lib.envs.play import DISCOUNT
+from ramac_lib.envs.robots import make_env
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
@@ -50,6 +51,45 @@ def test_discounted_returns_by_hand():
     row = behaviours.under_hazard([episode], hazard, seed=0).iloc[0]
     assert row["discounted_return"] == pytest.approx(1 + 2 * DISCOUNT + 4 * DISCOUNT**2)
     assert row["return"] == 7
+
+
+def env_seed(purpose_key, step, index):
+    return int(np.random.SeedSequence([*purpose_key, step, index]).spawn(1)[0].generate_state(1)[0])
+
+
+@pytest.mark.parametrize(
+    "hazard", [Interval(1, -0.05, 0.02, -50.0, 1.0), Interval(1, -0.05, 0.02, -50.0, 1.0, limit=0.1)]
+)
+def test_a_hazard_on_top_of_a_rollout_is_the_live_hazard(hazard):
+    # With probability 1 the draws do not matter, and the live episode can be replayed from its actions.
+    step = stages("hopper").medium
+    episodes = roll_out_policies("hopper", (step,), 5, seed=9, workers=1)[step]
+    table = behaviours.under_hazard(episodes, hazard, seed=0)
+    env = HazardWrapper(make_env("Hopper-v5"), hazard)
+    for k, episode in enumerate(episodes):
+        env.reset(seed=env_seed((crc32(b"measurement"), 9), step, k))
+        total, length, violations = 0.0, 0, 0
+        for action in episode.actions:
+            _, reward, terminated, _, info = env.step(action)
+            total, length, violations = total + reward, length + 1, violations + info["violation"]
+            if terminated:
+                break
+        assert table["return"][k] == pytest.approx(total, abs=1e-2)
+        assert (table["length"][k], table["violations"][k]) == (length, violations)
+
+
+def test_draws_average_the_penalties_of_the_same_rollouts():
+    step = stages("halfcheetah").expert
+    episodes = roll_out_policies("halfcheetah", (step,), 4, workers=1)[step]
+    hazard = PRESETS["paper"]["halfcheetah-medium-replay"]
+    table = behaviours.under_hazard(episodes, hazard, seed=0, draws=400)
+    for k, episode in enumerate(episodes):
+        rows = table[table["episode"] == k]
+        count = rows["violations"].iloc[0]
+        expected = episode.rewards.sum() + count * hazard.probability * hazard.penalty
+        spread = -hazard.penalty * np.sqrt(count * hazard.probability / 400)
+        assert abs(rows["return"].mean() - expected) < 4 * spread
+        assert count > 100
 
 
 def test_nothing_to_measure_is_refused():

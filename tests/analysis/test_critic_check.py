@@ -157,7 +157,7 @@ def test_figures_show_every_run_in_its_own_look(written):
     drawn = critic_plots.run_styles(facts)
     assert critic_plots.run_styles(facts, "paper") == drawn
     assert critic_plots.run_styles(facts, "calibrated") == {}
-    axes = Figure().subplots(1, 4)
+    axes = Figure().subplots(1, 3)
     critic_plots.draw_calibration(axes[0], quantiles, drawn)
     diagonal, *lines = axes[0].get_lines()
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
@@ -166,12 +166,11 @@ def test_figures_show_every_run_in_its_own_look(written):
     np.testing.assert_allclose(lines[0].get_ydata(), one.groupby("fraction")["observed"].mean())
     critic_plots.draw_quantiles(axes[1], quantiles, drawn, state=1, seed=1)
     assert len(axes[1].get_lines()) == 2 + 1 + 1 + 1  # RADAC's two critics, ORAAC's one, rollouts of each
-    critic_plots.draw_means(axes[2], states, drawn)
     summary = agreement.summary(states)
-    critic_plots.draw_bias(axes[3], summary, drawn)
-    points = [c.lines[0].get_xdata()[0] for c in axes[3].containers]
+    critic_plots.draw_bias(axes[2], summary, drawn)
+    points = [c.lines[0].get_xdata()[0] for c in axes[2].containers]
     np.testing.assert_allclose(points, summary["bias"])
-    assert [t.get_text() for t in axes[3].get_yticklabels()] == [look.label for look in drawn.values()][::-1]
+    assert [t.get_text() for t in axes[2].get_yticklabels()] == [look.label for look in drawn.values()][::-1]
 
 
 def test_chosen_states_are_spread_and_fixed_by_their_observation(hopper):

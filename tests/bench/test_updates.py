@@ -79,7 +79,9 @@ def test_operations_grow_with_the_batch(hopper_like):
 
 
 def test_a_row_adds_up():
-    row = updates.row(updates.Job(config("radac", seeds=range(5)), 1, Engine(CPU)), seconds=0.25, flop=2e9, rate=100.0)
+    row = updates.row(
+        updates.Measurement(config("radac", seeds=range(5)), 1, Engine(CPU)), seconds=0.25, flop=2e9, rate=100.0
+    )
     assert tuple(row) == updates.COLUMNS
     assert row["updates_per_s"] == 4
     assert row["seed_updates_per_s"] == 20
@@ -88,7 +90,7 @@ def test_a_row_adds_up():
 
 
 def test_scaling_changes_one_size_at_a_time():
-    found = updates.scaling_jobs("hopper-medium-expert", [Engine(CPU)])
+    found = updates.scaling_measurements("hopper-medium-expert", [Engine(CPU)])
     default = found[0].config
     assert [len(job.config.seeds) for job in found[:4]] == list(updates.SCALING_SEEDS)
     for job in found[4:]:

@@ -15,7 +15,7 @@ from ramac_lib import campaign
 from ramac_lib.analysis.tables import EARLY
 from ramac_lib.campaign import scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
-from ramac_lib.campaign.directory import SCHEMA, Store
+from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
 from ramac_lib.campaign.grid import PROFILES
 from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
@@ -99,8 +99,8 @@ def test_every_profile_has_an_evaluation_at_1000_updates_where_it_is_as_long():
 
 
 def _states(out):
-    grid, _ = Store(out).read()
-    return [Store(out).state(cell, grid, "cpu eager float32") for cell in grid.cells()]
+    grid, _ = CampaignDirectory(out).read()
+    return [CampaignDirectory(out).state(cell, grid, "cpu eager float32") for cell in grid.cells()]
 
 
 def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):

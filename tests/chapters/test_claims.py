@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from campaign_tables import TASK, around, episodes, gathered
 
-from ramac_lib.analysis.verdicts import Claim, judge, rules, said
 from ramac_lib.envs.bandit import REGIONS
 from support.bandit import claims as bandit_claims
 from support.bandit.verdicts import BanditEvidence, finding
 from support.evidence import claims as robots_claims
 from support.evidence.case import cases
 from support.evidence.judges import against
+from support.verdicts import Claim, judge, rules, said
 
 SIGNS = (1, 0, -1)
 SEEDS = (0, 1, 2)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ramac_lib.analysis.verdicts import ORDER
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import data_folder
 from support import scorecard
+from support.verdicts import ORDER
 
 
 def test_counts_and_sentences():

@@ -4,9 +4,10 @@ import pytest
 from ramac_lib.datasets import bundled
 from ramac_lib.envs.behaviour import stages
 from ramac_lib.envs.collect import Episode
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 
-MIXED, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
+MIXED, REPLAY = get_task("hopper-medium-expert"), get_task("hopper-medium-replay")
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +64,18 @@ def test_the_first_episodes_that_reach_the_quota_are_chosen_short_or_long():
 def test_the_second_load_reads_the_first_ones_file(tmp_path, monkeypatch):
     monkeypatch.setenv("RAMAC_CACHE", str(tmp_path))
     arguments = {"size": 2000, "workers": 1, "progress": False}
-    first = bundled.load("halfcheetah-medium-expert", **arguments)
+    first = bundled.load(get_task("halfcheetah-medium-expert"), **arguments)
     (path,) = tmp_path.iterdir()
     assert first.name == str(path)
     build = bundled.build
     monkeypatch.setattr(bundled, "build", lambda *_: pytest.fail("built again"))
-    second = bundled.load("halfcheetah-medium-expert", **arguments)
+    second = bundled.load(get_task("halfcheetah-medium-expert"), **arguments)
     assert second.sha256() == first.sha256()
     assert second.recipe == first.recipe
 
     monkeypatch.setattr(bundled, "build", build)
     path.write_bytes(path.read_bytes()[:10_000])  # cut short: rebuilt, not refused
-    assert bundled.load("halfcheetah-medium-expert", **arguments).sha256() == first.sha256()
+    assert bundled.load(get_task("halfcheetah-medium-expert"), **arguments).sha256() == first.sha256()
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -83,8 +84,7 @@ def test_the_second_load_reads_the_first_ones_file(tmp_path, monkeypatch):
     [
         ((MIXED, 1999), "size is 1999; hopper-medium-expert mixes 2 policies .* expected at least 2000"),
         ((MIXED, 2000, -1), "seed is -1"),
-        (("risky-bandit",), "has no behaviour policies"),
-        (("hopper",), "unknown task 'hopper'"),
+        ((get_task("risky-bandit"),), "has no behaviour policies"),
     ],
 )
 def test_refusals(arguments, sentence):

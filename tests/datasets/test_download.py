@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ramac_lib.datasets import d4rl, download, hdf5
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 
 CUT = 3 * download.CHUNK  # bytes a connection lives for on the routes that cut
@@ -225,15 +226,15 @@ def test_two_processes_do_not_write_one_part(server, target):
 def test_d4rl_comes_from_the_mirror_into_d4rls_folder(server, tmp_path, monkeypatch, hopper):
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
     monkeypatch.setenv("RAMAC_D4RL_URL", server.url + "/ok/")
-    data = d4rl.load("hopper-medium-replay", progress=False)
+    data = d4rl.load(get_task("hopper-medium-replay"), progress=False)
     assert os.listdir(tmp_path / "d4rl") == ["hopper_medium_replay-v2.hdf5"]
     assert data.sha256() == hopper.sha256()
     assert data.env_id == "Hopper-v4"
     assert data.recipe == {"source": "d4rl", "task": "hopper-medium-replay", "sha256": hopper.sha256()}
-    d4rl.load("hopper-medium-replay", progress=False)
+    d4rl.load(get_task("hopper-medium-replay"), progress=False)
     assert server.hits["ok"] == 1
 
 
 def test_d4rls_refusal_names_the_mirrors_variable(server, tmp_path):
     with pytest.raises(RamacError, match=r"walker2d_medium_expert-v2.hdf5 was refused .* 404 .*RAMAC_D4RL_URL"):
-        d4rl.load("walker2d-medium-expert", directory=tmp_path, base_url=server.url + "/404", progress=False)
+        d4rl.load(get_task("walker2d-medium-expert"), directory=tmp_path, base_url=server.url + "/404", progress=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ramac_lib.datasets import hdf5
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 
 KEYS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
@@ -151,12 +152,12 @@ def test_refuses_no_file_and_a_folder(tmp_path):
 
 
 def test_the_environment_is_given_stored_or_the_tasks(hopper, hopper_file, tmp_path):
-    assert hdf5.load_file(hopper_file, task="hopper-medium-replay").env_id == "Hopper-v4"
-    assert hdf5.load_file(hopper_file, "My-v0", "hopper-medium-replay").env_id == "My-v0"
+    assert hdf5.load_file(hopper_file, task=get_task("hopper-medium-replay")).env_id == "Hopper-v4"
+    assert hdf5.load_file(hopper_file, "My-v0", get_task("hopper-medium-replay")).env_id == "My-v0"
     stored = hdf5.save_file(hopper.with_(env_id="Hopper-v5"), tmp_path / "s.hdf5")
-    assert hdf5.load_file(stored, task="hopper-medium-expert").env_id == "Hopper-v5"
+    assert hdf5.load_file(stored, task=get_task("hopper-medium-expert")).env_id == "Hopper-v5"
     with pytest.raises(RamacError, match=r"s.hdf5: env_id is Hopper-v5; expected one of walker2d-medium-expert"):
-        hdf5.load_file(stored, task="walker2d-medium-expert")
+        hdf5.load_file(stored, task=get_task("walker2d-medium-expert"))
     with pytest.raises(RamacError, match="has no attribute env_id; expected a task"):
         hdf5.load_file(hopper_file)
 
@@ -164,12 +165,12 @@ def test_the_environment_is_given_stored_or_the_tasks(hopper, hopper_file, tmp_p
 def test_an_environment_stored_as_bytes(hopper_file):
     with h5py.File(hopper_file, "r+") as file:
         file.attrs["env_id"] = np.bytes_("Hopper-v3")
-    assert hdf5.load_file(hopper_file, task="hopper-medium-expert").env_id == "Hopper-v3"
+    assert hdf5.load_file(hopper_file, task=get_task("hopper-medium-expert")).env_id == "Hopper-v3"
 
 
 def test_refuses_another_tasks_columns(hopper_file):
     with pytest.raises(RamacError, match="observations has 11 columns; expected 17, as in walker2d-medium-expert"):
-        hdf5.load_file(hopper_file, task="walker2d-medium-expert")
+        hdf5.load_file(hopper_file, task=get_task("walker2d-medium-expert"))
 
 
 def test_marks_a_few_unmarked_breaks_when_asked(hopper_arrays, hopper, tmp_path, write):
@@ -234,7 +235,7 @@ def test_loads_two_million_transitions_in_five_seconds(tmp_path):
         }.items():
             file.create_dataset(key, data=array, compression="gzip", compression_opts=1)
     start = time.process_time()  # one thread; other work on the machine must not fail the test
-    data = hdf5.load_file(path, task="halfcheetah-medium-expert")
+    data = hdf5.load_file(path, task=get_task("halfcheetah-medium-expert"))
     seconds = time.process_time() - start
     assert len(data) == n
     assert seconds < 5

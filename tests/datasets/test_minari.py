@@ -9,6 +9,7 @@ import pytest
 
 from ramac_lib import datasets
 from ramac_lib.datasets import minari as source
+from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 
 minari = pytest.importorskip("minari")
@@ -58,7 +59,7 @@ def library(tmp_path_factory):
 
 
 def test_rows_are_the_environments(library):
-    data = source.load("mujoco/hopper/medium-v0", "hopper-medium-expert")
+    data = source.load("mujoco/hopper/medium-v0", get_task("hopper-medium-expert"))
     observations, actions, rewards, following, terminals, timeouts = library["medium"]
     np.testing.assert_array_equal(data.observations, observations.astype(np.float32))
     np.testing.assert_array_equal(data.next_observations, following.astype(np.float32))
@@ -119,7 +120,7 @@ def test_medium_replay_is_refused_rather_than_stood_in_for(library):
 
 def test_another_environments_dataset_is_refused(library):
     with pytest.raises(RamacError, match="its environment is Hopper-v5; expected Walker2d-v5"):
-        source.load("mujoco/hopper/simple-v0", "walker2d-medium-expert")
+        source.load("mujoco/hopper/simple-v0", get_task("walker2d-medium-expert"))
 
 
 def test_actions_outside_the_range_are_refused(library):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ramac_lib.envs.behaviour import WEIGHTS, load_policy, policy_path, save_policy, stages
-from ramac_lib.envs.collect import GROUP, Job, collect, roll_out
+from ramac_lib.envs.collect import GROUP, EpisodeGroup, collect, roll_out
 from ramac_lib.envs.robots import time_limit
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.system.errors import RamacError
@@ -89,6 +89,7 @@ def test_they_are_small_enough_to_ship():
 
 
 def test_folders_can_be_moved(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAMAC_CACHE", raising=False)
     monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
     assert policy_path("hopper", 20).relative_to(tmp_path).as_posix() == "behaviour/hopper/step_0000020.npz"
     assert cache_folder() == tmp_path / "cache"
@@ -162,7 +163,7 @@ def test_short_and_long_episodes_come_in_the_order_of_their_seeds():
 
 
 def test_other_processes_play_the_same_bits():
-    jobs = [Job("halfcheetah", stages("halfcheetah").medium, (5,), group, 40) for group in range(2)]
+    jobs = [EpisodeGroup("halfcheetah", stages("halfcheetah").medium, (5,), group, 40) for group in range(2)]
     with worker_map(2) as run:
         theirs = list(run(roll_out, jobs))
     with worker_map(1) as run:

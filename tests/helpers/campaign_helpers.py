@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from ramac_lib import campaign
-from ramac_lib.campaign.directory import Store
+from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.training.directory import RunDirectory
 
 FLOW = "bc-flow:hidden=8,batch_size=16"
@@ -35,7 +35,7 @@ def contents(out):
     """Return all that a campaign computed: the table, each cell's tables, states and policies, to the last bit."""
     out = Path(out)
     found = {"results.csv": (out / "results.csv").read_bytes()}
-    grid, _ = Store(out).read()
+    grid, _ = CampaignDirectory(out).read()
     for cell in grid.cells():
         folder = RunDirectory(out / "cells" / cell.name)
         for name in ("metrics.csv", "evaluations.csv"):

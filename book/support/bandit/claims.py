@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ramac_lib.analysis.verdicts import Claim, Found
 from ramac_lib.envs.bandit import REGIONS
 from support.bandit.verdicts import LEAK, MAJORITY, BanditEvidence, agreed, finding, mostly
+from support.verdicts import Claim, Found
 
 Judge = Callable[[BanditEvidence], Found]
 

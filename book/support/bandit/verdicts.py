@@ -1,6 +1,6 @@
 """What the bandit's campaign says of a sentence, by seed, and whether the constants matter.
 
-The paper's sentences and their rules are in `support.bandit.claims`; `ramac_lib.analysis.verdicts` judges them, as it
+The paper's sentences and their rules are in `support.bandit.claims`; `support.verdicts` judges them, as it
 does those about the robots. A part of a sentence is true where every seed passes it, false where none does, and
 undecided where seeds disagree.
 """
@@ -14,11 +14,11 @@ from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.analysis.verdicts import Found
 from ramac_lib.campaign.bandit import STABILITY
 from ramac_lib.envs.bandit import CUT, REGIONS, Bandit
 from ramac_lib.system.errors import RamacError
 from support.bandit.tables import estimate
+from support.verdicts import Found
 
 Array = np.ndarray
 

@@ -4,9 +4,9 @@ The rules were written before the results that they judge were seen. Two sentenc
 nothing can be put down to the CVaR. Sentences about figure 4 and about OOD actions are not here.
 """
 
-from ramac_lib.analysis.verdicts import MOST, SOME, Claim
 from support.evidence import judges
 from support.evidence.judges import CLONE, NEUTRAL, against, at_start, beside_median, competitive, leads
+from support.verdicts import MOST, SOME, Claim
 
 CHEETAH = ("halfcheetah-medium-expert", "halfcheetah-medium-replay")
 WALKER = ("walker2d-medium-expert", "walker2d-medium-replay")

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ramac_lib.analysis.aggregates import front
 from ramac_lib.analysis.evidence import Evidence
 from ramac_lib.analysis.intervals import ALPHA
 from ramac_lib.analysis.rows import find, split
 from ramac_lib.analysis.style import style
 from ramac_lib.risk import cvar
+from support.evidence.aggregates import front
 from support.panels import curve, ordered_colours
 
 OTHERS, FRONT = "#d0d0d0", "#000000"

@@ -11,14 +11,15 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from ramac_lib.analysis.aggregates import front
 from ramac_lib.analysis.evidence import Missing, published
 from ramac_lib.analysis.intervals import Estimate, interval
 from ramac_lib.analysis.rows import CONTROLS
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import POOR, by_seed
-from ramac_lib.analysis.verdicts import Found
+from ramac_lib.analysis.tables import by_seed
+from support.evidence.aggregates import front
 from support.evidence.case import Case
+from support.evidence.own_tables import POOR
+from support.verdicts import Found
 
 MARGIN = 0.1  # of the best number: what is less than that below it is competitive with it
 INSIDE = 0.1  # a policy with fewer of its steps in violation concentrates on the safe range

@@ -7,7 +7,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis import style
-from ramac_lib.analysis.tables import MAIN, estimate_of
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.tables import MAIN
 from support.evidence.selection import Sweep
 from support.page import where, wrapped
 
@@ -42,6 +43,11 @@ def styled(text: pd.DataFrame, table: pd.DataFrame, name: str, marked: dict[str,
         props.loc[below[0]] += "; border-top: 2px solid currentColor"
     styler = wrapped(text, name, [text.columns[0]])
     return styler.apply(lambda _: props, axis=None).hide(axis="index")
+
+
+def estimate_of(line: pd.Series, name: str) -> Estimate:
+    """Return a table's number with its interval."""
+    return Estimate(line[name], line[f"{name}_low"], line[f"{name}_high"])
 
 
 def intervals(table: pd.DataFrame, name: str, digits: int = 0) -> list[str]:

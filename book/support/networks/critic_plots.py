@@ -1,4 +1,4 @@
-"""Figures of what `ramac analyse critics` found."""
+"""Figures and sentences of what `ramac analyse critics` found."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ramac_lib.analysis.agreement import curve
+from ramac_lib.analysis.agreement import crossed_interval
 from ramac_lib.analysis.rows import row_from, styles
 from ramac_lib.analysis.style import TRUTH, Style
 
@@ -18,6 +18,27 @@ def run_styles(facts: Mapping[str, Any], hazard: str | None = None) -> dict[str,
     """Return how each run is drawn, by its hash, in the order of OUT.json; those under one hazard if it is named."""
     runs = [run for run in facts["runs"] if hazard in (None, run["hazard"])]
     return dict(zip([run["run"] for run in runs], styles([row_from(run) for run in runs]), strict=True))
+
+
+def curve(quantiles: pd.DataFrame) -> pd.DataFrame:
+    """Return a calibration curve: ``fraction observed low high``, averaged over critics, seeds and states.
+
+    Args:
+        quantiles: rows of one run and one kind of action.
+    """
+    wide = quantiles.pivot_table(index=["seed", "state"], columns="fraction", values="observed", aggfunc="mean")
+    seeds, count = wide.index.get_level_values("seed").nunique(), len(wide)
+    values = wide.to_numpy().reshape(seeds, count // seeds, -1)
+    low, high = crossed_interval(values)
+    return pd.DataFrame(
+        {"fraction": wide.columns.to_numpy(), "observed": values.mean(axis=(0, 1)), "low": low, "high": high}
+    )
+
+
+def miscalibration(quantiles: pd.DataFrame) -> float:
+    """Return the mean over the fractions of |observed − τ| of a run's calibration curve: 0 to .5 at most."""
+    points = curve(quantiles)
+    return float((points["observed"] - points["fraction"]).abs().mean())
 
 
 def draw_calibration(axes: Axes, quantiles: pd.DataFrame, drawn: Mapping[str, Style], action: str = "policy") -> None:
@@ -54,18 +75,6 @@ def draw_quantiles(
     axes.set(xlabel="$\\tau$", title=f"state {state}")
 
 
-def draw_means(axes: Axes, states: pd.DataFrame, drawn: Mapping[str, Style], action: str = "policy") -> None:
-    """Draw each state's learned mean against its Monte-Carlo mean, one mark a critic: optimism is above the line."""
-    rows = states[(states["action"] == action) & states["run"].isin(list(drawn))]
-    ends = [rows[["learned_mean", "mc_mean"]].min().min(), rows[["learned_mean", "mc_mean"]].max().max()]
-    axes.plot(ends, ends, color=TRUTH, linewidth=0.8)
-    for run, look in drawn.items():
-        one = rows[rows["run"] == run]
-        marks: Any = {"color": look.colour, "marker": look.marker, "markersize": 3, "alpha": 0.6}
-        axes.plot(one["mc_mean"], one["learned_mean"], linestyle="", label=look.label, **marks)
-    axes.set(xlabel="mean of the rollouts", ylabel="mean of the learned quantiles", title=KINDS[action])
-
-
 def draw_bias(axes: Axes, summary: pd.DataFrame, drawn: Mapping[str, Style], column: str = "bias") -> None:
     """Draw a signed bias of each run with its interval: full marks for the policy's actions, hollow for the data's.
 
@@ -84,3 +93,36 @@ def draw_bias(axes: Axes, summary: pd.DataFrame, drawn: Mapping[str, Style], col
         axes.errorbar(value, place, xerr=error, color=look.colour, marker=look.marker, markerfacecolor=fill, capsize=2)
     axes.set_yticks(range(len(order)), [drawn[run].label for run in order])
     axes.grid(axis="y", visible=False)
+
+
+def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "policy") -> list[str]:
+    """Return for each run what its critics are, by rule.
+
+    Too high or too low in the mean (or the worst tenth) where the interval of the bias excludes 0; too narrow or too
+    wide where that of the spread excludes 1; otherwise not told apart from right.
+
+    Args:
+        summary: of `summary`.
+        labels: the names of the runs that are spoken of, by hash.
+    """
+
+    def side(row: Any, name: str, right: float, words: tuple[str, str]) -> str:
+        low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+        return words[0] if high < right else words[1] if low > right else "not told apart from right"
+
+    found = []
+    spoken = summary[(summary["action"] == action) & summary["run"].isin(list(labels))]
+    for row in spoken.itertuples():
+        bias, tail = (side(row, name, 0, ("too low", "too high")) for name in ("bias", "tail_bias"))
+        spread = side(row, "spread", 1, ("too narrow", "too wide"))
+        found.append(
+            f"{labels[str(row.run)]}: the mean is {bias} ({_span(row, 'bias', 0)}), the worst tenth {tail} "
+            f"({_span(row, 'tail_bias', 0)}), the spread {spread} ({_span(row, 'spread', 2)} of the rollouts')."
+        )
+    return found
+
+
+def _span(row: Any, name: str, digits: int) -> str:
+    value, low, high = (round(getattr(row, name + end), digits) + 0.0 for end in ("", "_low", "_high"))  # no −0.00
+    sign = "+" if digits == 0 else ""
+    return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"

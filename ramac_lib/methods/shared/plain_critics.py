@@ -33,16 +33,8 @@ class QLearning(base.Method):
     def add_critic(self) -> None:
         """Build the critics, their targets and their optimiser."""
         config, (s, a) = self.config, self.dims
-        self.critic = self.new(
-            QCritic(
-                self.stack,
-                s,
-                a,
-                hidden=config.critic_hidden,
-                activation=config.critic_activation,
-                layer_norm=config.critic_layer_norm,
-            )
-        )
+        kinds: Any = {"activation": config.critic_activation, "layer_norm": config.critic_layer_norm}
+        self.critic = self.new(QCritic(self.stack, s, a, hidden=config.critic_hidden, **kinds))
         self.target_critic = self.target_of(self.critic)
         self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
 

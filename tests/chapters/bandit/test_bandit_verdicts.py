@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ramac_lib.analysis.verdicts import UNDECIDED, UNSAID, Claim, judge, rules
 from ramac_lib.campaign.bandit import STABILITY
 from ramac_lib.envs.bandit import REGIONS, Bandit
 from ramac_lib.methods import METHODS
@@ -15,6 +14,7 @@ from ramac_lib.system.errors import RamacError
 from support.bandit import verdicts
 from support.bandit.claims import CLAIMS, CLONES, FIGURE_3, FIGURE_7
 from support.bandit.verdicts import BanditEvidence, finding
+from support.verdicts import UNDECIDED, UNSAID, Claim, judge, rules
 
 SEEDS = (0, 1, 2)
 MOMENTS = [250 * k for k in range(1, 21)]

@@ -70,7 +70,7 @@ def test_five_exact_diffusion_steps_leave_most_of_the_mass_in_the_gap_and_fifty_
 
 def test_path_ends_where_the_policy_acts():
     trained = support_bandit.train("bc-flow", (3,), 1, {"hidden": "8"}, device="cpu")
-    points = support_bandit.path(trained.stack.policy, trained.count, seed=3)
+    points = support_bandit.path(trained.stack.policy, 4000, seed=3)
     np.testing.assert_allclose(points[-1], trained.last[0], atol=1e-6)
 
 

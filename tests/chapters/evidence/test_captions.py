@@ -3,9 +3,8 @@
 import pytest
 from campaign_tables import TASK, around, episodes, gathered, policies
 
-from ramac_lib.analysis import aggregates
 from ramac_lib.analysis.evidence import Missing
-from support.evidence import captions
+from support.evidence import aggregates, captions
 
 PAPER, HARD = (TASK, "paper"), (TASK, "calibrated")
 ON_PAPER, ON_HARD = (f"{TASK} under {hazard}" for hazard in ("paper", "calibrated"))

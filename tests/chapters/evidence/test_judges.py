@@ -8,13 +8,13 @@ from campaign_tables import TASK, around, episodes, gathered, policies
 from scipy.stats import spearmanr
 
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.analysis.intervals import told_apart
-from ramac_lib.analysis.verdicts import HOLDS, NOT, PARTLY, UNDECIDED, UNSAID, Claim, counted, rules
-from ramac_lib.analysis.verdicts import judge as judge_cases
 from ramac_lib.envs.tasks import ROBOTS
 from support.evidence import judges
 from support.evidence.case import LEAST_UPDATES, Case, cases
 from support.evidence.claims import CLAIMS
+from support.evidence.ties import told_apart
+from support.verdicts import HOLDS, NOT, PARTLY, UNDECIDED, UNSAID, Claim, counted, rules
+from support.verdicts import judge as judge_cases
 
 PAPER = (TASK, "paper")
 METHODS = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")

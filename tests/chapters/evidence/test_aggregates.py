@@ -10,11 +10,10 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.colors import to_hex
 from scipy.stats import mannwhitneyu
 
-from ramac_lib.analysis import aggregates
-from ramac_lib.analysis.aggregates import front
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import style
-from support.evidence import figures
+from support.evidence import aggregates, figures
+from support.evidence.aggregates import front
 
 PAPER = (TASK, "paper")
 numbers = arrays(float, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(-3, 3).map(float))

@@ -1,19 +1,17 @@
 import dataclasses
 from functools import cache
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ramac_lib.analysis.behaviours import cvar_difference, measure_episodes, presets, summarise, under_hazard
-from ramac_lib.envs import calibration
-from ramac_lib.envs.behaviour import stages
-from ramac_lib.envs.calibration import calibrate, policies, roll_out_policies, set_hazard
-from ramac_lib.envs.collect import GROUP
-from ramac_lib.envs.hazards import CALIBRATED, PRESETS, HazardWrapper, Interval
-from ramac_lib.envs.robots import make_env
+from ramac_lib.envs.behaviour import stages, stages_behind
+from ramac_lib.envs.collect import GROUP, roll_out_policies
+from ramac_lib.envs.hazards import CALIBRATED, PRESETS
 from ramac_lib.envs.tasks import QUALITIES
+from support.hazards import calibration
+from support.hazards.calibration import calibrate, set_hazard
+from support.hazards.under_presets import cvar_difference, measure_episodes, presets, summarise
 
 # Walker2d's episodes are the dearest: its rollouts are fewer, the other hazards are found again whole.
 EPISODES = {"halfcheetah": calibration.EPISODES, "hopper": calibration.EPISODES, "walker2d": 8 * GROUP}
@@ -42,31 +40,6 @@ def rollouts(env):
 
 def returns(episodes):
     return np.array([episode.rewards.sum() for episode in episodes])
-
-
-def env_seed(purpose_key, step, index):
-    return int(np.random.SeedSequence([*purpose_key, step, index]).spawn(1)[0].generate_state(1)[0])
-
-
-@pytest.mark.parametrize(
-    "hazard", [Interval(1, -0.05, 0.02, -50.0, 1.0), Interval(1, -0.05, 0.02, -50.0, 1.0, limit=0.1)]
-)
-def test_a_hazard_on_top_of_a_rollout_is_the_live_hazard(hazard):
-    # With probability 1 the draws do not matter, and the live episode can be replayed from its actions.
-    step = stages("hopper").medium
-    episodes = roll_out_policies("hopper", (step,), 5, seed=9, workers=1)[step]
-    table = under_hazard(episodes, hazard, seed=0)
-    env = HazardWrapper(make_env("Hopper-v5"), hazard)
-    for k, episode in enumerate(episodes):
-        env.reset(seed=env_seed((crc32(b"measurement"), 9), step, k))
-        total, length, violations = 0.0, 0, 0
-        for action in episode.actions:
-            _, reward, terminated, _, info = env.step(action)
-            total, length, violations = total + reward, length + 1, violations + info["violation"]
-            if terminated:
-                break
-        assert table["return"][k] == pytest.approx(total, abs=1e-2)
-        assert (table["length"][k], table["violations"][k]) == (length, violations)
 
 
 def test_measure_has_a_row_for_each_policy_and_preset():
@@ -125,7 +98,7 @@ def test_each_number_of_a_preset_follows_from_those_before_it():
         signals = (episode.observations[1:, kept.signal] for episode in played[step])
         return np.array([kept.outside(signal).sum() for signal in signals])
 
-    best, runner_up = sorted(policies(task), key=lambda step: -returns(played[step]).mean())[:2]
+    best, runner_up = sorted(stages_behind(task), key=lambda step: -returns(played[step]).mean())[:2]
     often, seldom = violations(best), violations(runner_up)
     assert 1 - np.mean((1 - kept.probability) ** often) == pytest.approx(0.15, abs=0.02)
     lead = returns(played[best]).mean() - returns(played[runner_up]).mean()
@@ -150,20 +123,6 @@ def test_where_no_threshold_parts_the_replay_policies_the_other_tasks_hazard_ser
 
 def test_both_walkers_have_one_hazard():
     assert CALIBRATED["walker2d-medium-replay"] == CALIBRATED["walker2d-medium-expert"]
-
-
-def test_draws_average_the_penalties_of_the_same_rollouts():
-    step = stages("halfcheetah").expert
-    episodes = roll_out_policies("halfcheetah", (step,), 4, workers=1)[step]
-    hazard = PRESETS["paper"]["halfcheetah-medium-replay"]
-    table = under_hazard(episodes, hazard, seed=0, draws=400)
-    for k, episode in enumerate(episodes):
-        rows = table[table["episode"] == k]
-        count = rows["violations"].iloc[0]
-        expected = episode.rewards.sum() + count * hazard.probability * hazard.penalty
-        spread = -hazard.penalty * np.sqrt(count * hazard.probability / 400)
-        assert abs(rows["return"].mean() - expected) < 4 * spread
-        assert count > 100
 
 
 @EACH_ENV

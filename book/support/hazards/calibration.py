@@ -23,16 +23,14 @@ critic must learn from few examples what the region costs.
 from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
-from zlib import crc32
 
 import numpy as np
 from scipy.optimize import brentq
 
-from ramac_lib.envs.behaviour import stages
-from ramac_lib.envs.collect import GROUP, Episode, Job, roll_out
+from ramac_lib.envs.behaviour import stages_behind
+from ramac_lib.envs.collect import Episode, roll_out_policies
 from ramac_lib.envs.hazards import PAPER, Hazard, Interval
-from ramac_lib.envs.tasks import HORIZONS, get_task
-from ramac_lib.system.processes import worker_map
+from ramac_lib.envs.tasks import get_task
 
 LEAST_RATE, LARGEST_RATE = 0.05, 0.5  # of E's steps beyond a candidate threshold
 LARGEST_SHARE = 0.5
@@ -41,40 +39,9 @@ SHARE_OF_LEAD = 0.5
 EPISODES = 400
 
 
-def policies(task: str) -> tuple[int, ...]:
-    """Return the stages that a task's bundled data are made of."""
-    chosen = get_task(task)
-    parts = stages(chosen.env)
-    return (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
-
-
-def roll_out_policies(
-    env: str,
-    steps: tuple[int, ...],
-    episodes: int,
-    seed: int = 0,
-    *,
-    horizon: int | None = None,
-    purpose: str = "measurement",
-    workers: int | None = None,
-) -> dict[int, list[Episode]]:
-    """Return `episodes` episodes of each stage in `steps`, without any hazard, over the environment's horizon.
-
-    `purpose` keeps seeds apart: the episodes that the rule was set on are never those that are reported.
-    """
-    key = (crc32(purpose.encode()), seed)
-    groups = range(-(-episodes // GROUP))
-    jobs = [Job(env, step, (*key, step), g, horizon or HORIZONS[env]) for step in steps for g in groups]
-    found: dict[int, list[Episode]] = {step: [] for step in steps}
-    with worker_map(workers) as run:
-        for job, group in zip(jobs, run(roll_out, jobs), strict=True):
-            found[job.step] += group
-    return {step: group[:episodes] for step, group in found.items()}
-
-
 def calibrate(task: str, episodes: int = EPISODES, seed: int = 0, workers: int | None = None) -> Hazard:
     """Return the hazard that the rule of this module's first lines sets for a task, from rollouts of its own."""
-    steps = policies(task)
+    steps = stages_behind(task)
     rollouts = roll_out_policies(get_task(task).env, steps, episodes, seed, purpose="calibration", workers=workers)
     found = set_hazard(task, rollouts)
     return found or calibrate(f"{get_task(task).env}-medium-expert", episodes, seed, workers)
@@ -86,7 +53,7 @@ def set_hazard(task: str, rollouts: Mapping[int, list[Episode]]) -> Hazard | Non
     None on medium-replay where no threshold tells the two best apart.
     """
     signal = PAPER[task].signal
-    mean = {step: float(np.mean([e.rewards.sum() for e in rollouts[step]])) for step in policies(task)}
+    mean = {step: float(np.mean([e.rewards.sum() for e in rollouts[step]])) for step in stages_behind(task)}
     best, runner_up = sorted(mean, key=lambda step: -mean[step])[:2]
     e, r = ([x.observations[1:, signal] for x in rollouts[step]] for step in (best, runner_up))
 

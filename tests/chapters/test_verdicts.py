@@ -3,7 +3,7 @@
 import pytest
 
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.analysis.verdicts import (
+from support.verdicts import (
     ALL,
     HOLDS,
     MOST,
