@@ -215,7 +215,8 @@ def make(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], behaviour:
 
     So are behaviour policies that made none of the campaign's data.
     """
-    trained = table["run"].map({run: f["config"]["hazard"] for run, f in facts.items()}).fillna(table["hazard"])
+    under = {run: f["config"]["hazard"] for run, f in facts.items()}
+    trained = table["run"].map(under).astype(object).fillna(table["hazard"])
     if len(table):
         behaviour = behaviour[behaviour["source"].isin(table["source"].unique())]
     return Evidence(with_keys(table[trained == table["hazard"]]), facts, with_keys(behaviour))

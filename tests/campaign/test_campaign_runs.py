@@ -12,7 +12,6 @@ import torch
 from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
-from ramac_lib.analysis.tables import EARLY
 from ramac_lib.campaign import scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
 from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
@@ -24,6 +23,7 @@ from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
 from ramac_lib.training.results import COLUMNS
+from support.evidence.tables import EARLY
 
 FLOW_CELL = "risky-bandit.none.bc-flow_hidden-8_batch_size-16"
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from campaign_helpers import leaves
 
-from ramac_lib.analysis import critic_check, evidence, tables
+from ramac_lib.analysis import critic_check, evidence
 from ramac_lib.analysis.push import push_test
 from ramac_lib.bench import updates
 from ramac_lib.campaign.launch import run as run_campaign
@@ -25,6 +25,7 @@ from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.stored import load_run
+from support.evidence import tables
 
 FILES = [Path(__file__).parent / f"{name}.py" for name in ("chunked", "planner", "constrained")]
 NAMES = ("chunked-q", "nearest-plan", "priced-q")

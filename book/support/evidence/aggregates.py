@@ -23,7 +23,7 @@ from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.intervals import LEVEL, RESAMPLES, Estimate
 from ramac_lib.analysis.rows import find, split
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import by_seed
+from support.evidence.tables import by_seed
 
 MEASURES = ("mean", "cvar")
 CUT = 0.25  # of the scores on each side of the interquartile mean

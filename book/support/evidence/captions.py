@@ -8,10 +8,10 @@ from ramac_lib.analysis.evidence import Evidence, Missing, published
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.rows import find
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import MAIN, table_1, table_3
 from ramac_lib.methods.shared.short_runs import REFERENCE_STEPS
 from support.evidence import aggregates
 from support.evidence.shown import made_by
+from support.evidence.tables import MAIN, table_1, table_3
 from support.evidence.words import STATISTICS, labels
 
 FIRST = "diffusion-ql:candidates=1"  # DiffusionQL without its choice among candidates

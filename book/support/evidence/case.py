@@ -14,9 +14,9 @@ from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.intervals import Estimate, Sample, interval
 from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import EARLY
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.envs.tasks import ROBOTS
+from support.evidence.tables import EARLY
 
 LEAST_UPDATES = 10_000
 LEAST_SEEDS = 3

@@ -15,10 +15,10 @@ from ramac_lib.analysis.evidence import Missing, published
 from ramac_lib.analysis.intervals import Estimate, interval
 from ramac_lib.analysis.rows import CONTROLS
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import by_seed
 from support.evidence.aggregates import front
 from support.evidence.case import Case
 from support.evidence.own_tables import POOR
+from support.evidence.tables import by_seed
 from support.verdicts import Found
 
 MARGIN = 0.1  # of the best number: what is less than that below it is competitive with it

@@ -9,8 +9,8 @@ from ramac_lib.analysis.evidence import Evidence, Missing, published
 from ramac_lib.analysis.intervals import ALPHA
 from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import groups, table_1
 from ramac_lib.risk import cvar
+from support.evidence.tables import groups, table_1
 
 POOR = 0.1  # of the best mean: a method that earns less is hardly trained
 

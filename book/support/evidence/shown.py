@@ -8,8 +8,8 @@ from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis import style
 from ramac_lib.analysis.intervals import Estimate
-from ramac_lib.analysis.tables import MAIN
 from support.evidence.selection import Sweep
+from support.evidence.tables import MAIN
 from support.page import where, wrapped
 
 MARKS = {"best": "font-weight: bold; text-decoration: underline", "tied": "font-weight: bold", "above": "", "": ""}

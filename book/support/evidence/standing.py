@@ -7,10 +7,10 @@ from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
-from ramac_lib.analysis.tables import MAIN, groups
 from ramac_lib.campaign.grid import TABLE_1
 from support.evidence.case import LEAST_SEEDS, LEAST_UPDATES
 from support.evidence.judges import CLONE, NEUTRAL
+from support.evidence.tables import MAIN, groups
 from support.evidence.words import STATISTICS, labels
 
 

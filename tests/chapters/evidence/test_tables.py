@@ -9,13 +9,13 @@ import pytest
 from campaign_tables import TASK, around, episodes, gathered, policies
 
 from ramac_lib import risk
-from ramac_lib.analysis import evidence, intervals, style, tables
+from ramac_lib.analysis import evidence, intervals, style
 from ramac_lib.analysis import rows as analysis_rows
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate, Sample
 from ramac_lib.envs.tasks import ROBOTS
 from ramac_lib.system.errors import RamacError
-from support.evidence import shown
+from support.evidence import shown, tables
 
 PAPER = (TASK, "paper")
 
