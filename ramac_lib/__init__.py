@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ramac_lib.datasets import load as load_data
     from ramac_lib.datasets.batches import Batch, Chunks, Windows
     from ramac_lib.datasets.contract import Dataset
+    from ramac_lib.datasets.hdf5 import save_file
     from ramac_lib.datasets.relabel import relabel
     from ramac_lib.envs.bandit import Bandit
     from ramac_lib.envs.hazards import Area, Hazard, HazardWrapper, Interval, Region, get_hazard, register_hazard
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ramac_lib.risk.exact import risk_of_law
     from ramac_lib.system.errors import RamacError
     from ramac_lib.training.config import RunConfig, make_config
+    from ramac_lib.training.engine import get_engine
+    from ramac_lib.training.evaluators import Evaluator
     from ramac_lib.training.loop import Schedule, Trainer, train
     from ramac_lib.training.stored import evaluate_run as evaluate
     from ramac_lib.training.stored import load_run
@@ -40,6 +43,7 @@ __all__ = [
     "Chunks",
     "Controller",
     "Dataset",
+    "Evaluator",
     "Grid",
     "Hazard",
     "HazardWrapper",
@@ -54,6 +58,7 @@ __all__ = [
     "Windows",
     "cvar",
     "evaluate",
+    "get_engine",
     "get_hazard",
     "get_method",
     "get_task",
@@ -67,6 +72,7 @@ __all__ = [
     "risk_of_law",
     "risk_of_samples",
     "run_campaign",
+    "save_file",
     "train",
     "value_at_risk",
 ]
@@ -82,6 +88,7 @@ _FACE = {
     "Chunks": "datasets.batches:Chunks",
     "Controller": "methods.shared.base:Controller",
     "Dataset": "datasets.contract:Dataset",
+    "Evaluator": "training.evaluators:Evaluator",
     "Grid": "campaign.grid:Grid",
     "Hazard": "envs.hazards:Hazard",
     "HazardWrapper": "envs.hazards:HazardWrapper",
@@ -96,6 +103,7 @@ _FACE = {
     "Windows": "datasets.batches:Windows",
     "cvar": "risk.estimators:cvar",
     "evaluate": "training.stored:evaluate_run",
+    "get_engine": "training.engine:get_engine",
     "get_hazard": "envs.hazards:get_hazard",
     "get_method": "methods.shared.registry:get_method",
     "get_task": "envs.tasks:get_task",
@@ -109,6 +117,7 @@ _FACE = {
     "risk_of_law": "risk.exact:risk_of_law",
     "risk_of_samples": "risk.estimators:risk",
     "run_campaign": "campaign.launch:run",
+    "save_file": "datasets.hdf5:save_file",
     "train": "training.loop:train",
     "value_at_risk": "risk.estimators:value_at_risk",
 }

@@ -138,6 +138,22 @@ def as_svg(root: Path = ROOT) -> str:
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
+def counts(root: Path = ROOT) -> str:
+    """Return the house's size in words: rooms, floors, arrows, files and lines."""
+    found = arrows(root)
+    house = {room: below - {"support"} for room, below in found.items() if room != "support"}
+    lines = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in sorted((root / "ramac_lib").rglob("*.py"))}
+    beside = [p for p in (root / "book" / "support").rglob("*.py")]
+    largest = max(lines, key=lambda path: lines[path])
+    entries = [p for p in (root / "ramac_lib").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    return (
+        f"the library: {len(entries)} entries at its top, {len(floors(house))} floors, "
+        f"{sum(map(len, house.values()))} arrows, {len(lines)} files, {sum(lines.values()):,} lines, at most "
+        f"{lines[largest]} in one ({largest.relative_to(root)}); book/support: {len(beside)} files, "
+        f"{sum(len(p.read_text(encoding='utf-8').splitlines()) for p in beside):,} lines"
+    )
+
+
 if __name__ == "__main__":
-    print(as_text())
+    print(as_text(), counts(), sep="\n")
     PICTURE.write_text(as_svg(), encoding="utf-8")

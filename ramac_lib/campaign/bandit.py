@@ -33,7 +33,6 @@ from ramac_lib.training.config import RunConfig, make_config
 from ramac_lib.training.engine import get_engine
 from ramac_lib.training.evaluators import ExactBandit, draw_actions
 
-EPOCH = 5  # updates in an epoch: our reading of the paper's 1000 epochs, whose length it does not say
 COUNTED, SHOWN = 20_000, 1_000  # actions behind the final numbers; those kept for figures and counted on the way
 FIGURE_6 = 20  # moments of training kept of every cell
 # One constant changed at a time. N = 40 makes the grid exact for each of these trap probabilities.

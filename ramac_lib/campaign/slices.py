@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import json
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -87,9 +88,11 @@ _kept: dict[Any, tuple[Dataset, dict[str, Any]]] = {}
 
 
 def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
-    """Return a run's data and facts; the last few are kept."""
-    costs = "costs" in config.method.needs
-    key = (config.task, config.source, config.size, config.data_seed, config.hazard.name, config.env_id, costs)
+    """Return a run's data and facts; the last few are kept, while their file and their hazard stay as they are."""
+    costs, file = "costs" in config.method.needs, Path(config.source)
+    stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
+    hazard = (type(config.hazard), config.hazard.name, json.dumps(config.hazard.to_json(), sort_keys=True))
+    key = (config.task, config.source, stamp, config.size, config.data_seed, hazard, config.env_id, costs)
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))

@@ -54,7 +54,7 @@ class Asked:
 class Evaluator(ABC):
     """Makes a table of what a run's policies do. What is begun is collected later, in the same order.
 
-    A table has a row an episode, or what stands for one, with the columns ``step seed purpose`` at least.
+    A table has a row an episode, or what stands for one, with at least ``step seed purpose hazard horizon`` as columns.
     """
 
     overlaps: ClassVar[bool] = False  # whether updates go on while it works
@@ -143,7 +143,8 @@ class ExactBandit(Evaluator):
         self.actions[asked.step] = drawn
         seeds = [seed for stack in stacks for seed in stack.seeds]
         table = pd.DataFrame([self.bandit.evaluate(own) for own in drawn])
-        return table.assign(step=asked.step, seed=seeds, purpose=asked.purpose)
+        hazard = asked.hazard or asked.config.hazard.name
+        return table.assign(step=asked.step, seed=seeds, purpose=asked.purpose, hazard=hazard, horizon=asked.horizon)
 
 
 # -- rollouts -------------------------------------------------------------------------------------------------------

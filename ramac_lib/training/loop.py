@@ -355,6 +355,7 @@ def train(
     engine: str = "auto",
     precision: str = "auto",
     schedule: Schedule | None = None,
+    evaluator: Evaluator | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> Trainer:
@@ -363,6 +364,7 @@ def train(
     Args:
         out: the run's directory; None writes nothing.
         engine, precision: how updates are made (`ramac_lib.training.engine`).
+        evaluator: what is asked at moments of evaluation (default: rollouts under the live hazard).
         resume: go on with the run in that directory.
 
     Raises:
@@ -376,7 +378,7 @@ def train(
     if directory is not None and directory.path.exists():
         directory.check(config, resume)  # before the data are built
     data = load_data(config, progress)
-    trainer = Trainer(config, data, target, directory, schedule)
+    trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
     if directory is not None:
         facts = get_facts(data, target)
         if directory.open(config, facts, resume):

@@ -1,11 +1,15 @@
 """Whole campaigns, small: what they leave, budgets, failures, who may use a directory."""
 
+import dataclasses
 import fcntl
 import os
 import re
+import shutil
 import signal
 import time
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,9 +20,12 @@ from ramac_lib.campaign import scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
 from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
 from ramac_lib.campaign.grid import PROFILES
+from ramac_lib.datasets.hdf5 import save_file
+from ramac_lib.envs.hazards import PRESETS, Hazard, register_hazard
 from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.version import DECIDES, code_version
+from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
@@ -445,3 +452,26 @@ def test_a_process_that_dies_is_tried_once_more_then_reported(whole, tmp_path, m
 
 def test_the_face_is_small():
     assert campaign.__all__ == ["PROFILES", "SCHEMA", "Cell", "Grid", "pack", "run", "unpack"]
+
+
+def test_data_are_loaded_anew_when_their_file_or_hazard_has_changed(hopper, hopper_file, tmp_path, monkeypatch):
+    """As in a notebook, where a file is written again and a hazard is defined again under its name."""
+    file, engine = Path(shutil.copy(hopper_file, tmp_path / "own.hdf5")), Engine(torch.device("cpu"))
+    monkeypatch.setitem(PRESETS, "always", {})
+
+    def define(fine):
+        class Always(Hazard):
+            def risk(self, observations, actions, next_observations):
+                return np.ones(len(next_observations), bool), 1.0, fine
+
+        register_hazard("always", "hopper-medium-expert", Always())
+        return make_config("bc-flow", "hopper-medium-expert", (0,), 5, source=str(file), hazard="always")
+
+    first, facts = slices.load(define(-1.0), engine)
+    second, _ = slices.load(config := define(-3.0), engine)
+    np.testing.assert_allclose(second.rewards, first.rewards - 2, atol=1e-5)
+    assert slices.load(config, engine)[0] is second
+    save_file(dataclasses.replace(hopper, rewards=hopper.rewards + 1), file)
+    third, others = slices.load(config, engine)
+    np.testing.assert_allclose(third.rewards, second.rewards + 1, atol=1e-5)
+    assert others["data"]["sha256"] != facts["data"]["sha256"]

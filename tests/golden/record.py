@@ -4,9 +4,9 @@ Run at two commits on one machine, the two files must be equal, hashes included 
 the stored file within tolerances, as another processor may round otherwise.
 """
 
+import argparse
 import hashlib
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,11 @@ def data() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", type=Path, metavar="OUT.json")
+    out = parser.parse_args().out
     torch.set_num_threads(1)
     values = {"data": data(), **{name: train(name) for name in CASES}}
     with tempfile.TemporaryDirectory() as folder:
         values["campaign"] = campaign(Path(folder) / "campaign")
-    Path(sys.argv[1]).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    out.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")

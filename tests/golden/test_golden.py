@@ -42,6 +42,8 @@ def test_thirty_updates_give_the_same_networks(name):
     assert len(found["returns"]) == len(stored["returns"])
     if name.startswith("risky-bandit"):  # one step: actions differ by rounding alone
         np.testing.assert_allclose(found["returns"], stored["returns"])
+    else:  # a robot's fall may come a step later on another processor
+        assert np.isclose(found["returns"], stored["returns"], rtol=1e-2).mean() >= 0.5
 
 
 def test_the_bandits_data_are_the_same_bits():

@@ -8,7 +8,7 @@ from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.evaluators import Asked, Background, Rollouts, copies, play_copy, roll_out
+from ramac_lib.training.evaluators import Asked, Background, ExactBandit, Rollouts, copies, play_copy, roll_out
 
 ENGINE = Engine(torch.device("cpu"))
 SCHEDULE = loop.Schedule(eval_every=4, log_every=2, episodes=2)
@@ -81,3 +81,20 @@ def test_nothing_is_held_of_the_present_step():
     background.waiting = [(8, [])]
     assert background.holds(10)
     assert not background.holds(8)
+
+
+def test_a_run_is_reported_by_the_evaluator_that_it_was_given(config, tmp_path):
+    """Also one whose rows are no episodes."""
+    trainer = loop.train(
+        config, tmp_path / "r", device="cpu", schedule=SCHEDULE, evaluator=ExactBandit(count=50), progress=False
+    )
+    assert trainer.reported() == -1
+    trainer.report(2)
+    trainer.report(2)
+    assert trainer.reported() == 12
+    counts = trainer.evaluations.groupby(["purpose", "step", "seed"]).size()
+    assert counts.to_dict() == {
+        **{("training", step, seed): 1 for step in (4, 8, 12) for seed in (3, 5)},
+        ("report", 12, 3): 1,
+        ("report", 12, 5): 1,
+    }
