@@ -18,8 +18,31 @@ from ramac_lib.system.errors import RamacError
 
 DISCOUNT = 0.99
 
-# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends.
+# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends. Whoever plays an actor
+# asks it by `ask` and tells it by `tell`.
 Actor = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
+
+
+def ask(actor: Actor, observations: Float[Tensor, "S E s"], action: tuple[int, ...]) -> Float[Tensor, "S E a"]:
+    """Return an actor's next actions in float32, without a gradient; `action` is the shape of one.
+
+    Raises:
+        RamacError: neither a tensor nor an array, or one of another shape than (S, E, a).
+    """
+    with torch.no_grad():
+        chosen: Any = actor(observations)
+    wanted = (*observations.shape[:2], *action)
+    if not isinstance(chosen, Tensor | np.ndarray):
+        raise RamacError(f"a controller returned {type(chosen).__name__}; expected {wanted}")
+    if tuple(chosen.shape) != wanted:
+        raise RamacError(f"a controller returned actions of shape {tuple(chosen.shape)}; expected {wanted}")
+    return torch.as_tensor(chosen, dtype=torch.float32).detach()
+
+
+def tell(actor: Actor, event: str, *news: Any) -> None:
+    """Call an actor's method ``observe`` or ``keep`` with the news, where it has it."""
+    if hasattr(actor, event):
+        getattr(actor, event)(*news)
 
 
 def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
@@ -60,7 +83,8 @@ def rollouts(
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
 
     Each environment plays exactly one episode and is left alone after it, so no autoreset comes into it: no episode is
-    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation.
+    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation: seeds
+    end at different times, so rows stay to the end, and ``keep`` is never told.
 
     Args:
         act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1]; where it has a method ``observe``, that is
@@ -74,18 +98,13 @@ def rollouts(
     """
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
     envs = [live_env(env_id, hazard, horizon) for _ in runs]
-    observe = getattr(act, "observe", None)
     try:
         first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
         observations = np.stack(first).astype(np.float32)
-        wanted = (len(seeds), episodes, *(envs[0].action_space.shape or ()))
         active = list(range(len(runs)))
         while active:
             stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
-            chosen = act(stacked)
-            if tuple(chosen.shape) != wanted:
-                raise RamacError(f"a controller returned actions of shape {tuple(chosen.shape)}; expected {wanted}")
-            actions = chosen.flatten(0, 1).cpu().numpy()
+            actions = ask(act, stacked, envs[0].action_space.shape or ()).flatten(0, 1).cpu().numpy()
             told = np.zeros((2, len(runs)), np.float32)
             still = []
             for i in active:
@@ -107,8 +126,7 @@ def rollouts(
                 if not (terminated or truncated):
                     still.append(i)
             active = still
-            if observe is not None:
-                observe(*told.reshape(2, len(seeds), episodes))
+            tell(act, "observe", *told.reshape(2, len(seeds), episodes))
     finally:
         for env in envs:
             env.close()

@@ -184,7 +184,8 @@ def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:
         torch.zeros(*stack.stack, portion, 1, device=stack.device),
         Noise(stack.seeds, "evaluation", stack.device),
     )
-    return np.concatenate([stack.controller(noise)(states[:, :size]).cpu().numpy() for size in sizes], axis=1)
+    drawn = [play.ask(stack.controller(noise), states[:, :size], stack.dims[1:]) for size in sizes]
+    return np.concatenate([actions.cpu().numpy() for actions in drawn], axis=1)
 
 
 # -- other processes ------------------------------------------------------------------------------------------------
