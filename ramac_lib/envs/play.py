@@ -18,8 +18,8 @@ from ramac_lib.system.errors import RamacError
 
 DISCOUNT = 0.99
 
-# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends. Whoever plays an actor
-# asks it by `ask` and tells it by `tell`.
+# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends. Whoever plays an
+# actor asks it by `ask` and tells it by `tell`.
 Actor = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
 
 

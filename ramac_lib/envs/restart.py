@@ -140,7 +140,8 @@ def discounted_returns(
         envs = _environments(env_id, len(part))
         for env, k in zip(envs, part, strict=True):
             restore(env, states[which[k]], derive_seed("environment", *keys, first, int(k)) % 2**31)
-        actor, active, before, chosen = begin(which[part]), np.arange(len(part)), states[which[part]], actions[which[part]]
+        of = which[part]
+        actor, active, before, chosen = begin(of), np.arange(len(part)), states[of], actions[of]
         for t in range(horizon):
             stepped = [envs[i].step(action) for i, action in zip(active, chosen, strict=True)]
             observations = np.stack([step[0] for step in stepped]).astype(np.float32)

@@ -118,7 +118,8 @@ def test_hazards_draw_apart_and_repeatably(hopper):
     states, actions = hopper.observations[:1], hopper.actions[:1]
 
     def play(keys, hazard=hazard):
-        return discounted_returns(lambda of: lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys).values[0]
+        made = discounted_returns(lambda of: lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys)
+        return made.values[0]
 
     struck = np.rint((play((0,), None)[0] - play((0,))) / 100)
     assert struck.mean() == pytest.approx(1.2, abs=4 * np.sqrt(4 * 0.3 * 0.7 / 300))
