@@ -11,7 +11,6 @@ cover the policy.
 import copy
 import json
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,14 +53,8 @@ def learned_quantiles(
 
 
 def critic_discount(config: RunConfig) -> float:
-    """Return the γ of the return that a run's critics stand for; 0 where they do not bootstrap.
-
-    Raises:
-        RamacError: the method's config has no ``discount``.
-    """
+    """Return the γ of the return that a run's critics stand for; 0 where they do not bootstrap."""
     settings: Any = config.settings
-    if not hasattr(settings, "discount"):
-        raise RamacError(f"{config.method.name}: its config has no `discount`; its critics' return is not known")
     return float(settings.discount) if getattr(settings, "bootstrap", True) else 0.0
 
 
@@ -117,19 +110,18 @@ def calibrate_seed(
     first = play.ask(started, torch.as_tensor(states, device=method.device)[None], method.dims[1:])
     chosen = {"policy": first[0].cpu().numpy(), "data": data.actions[rows]}
 
-    def begin(of: Int[np.ndarray, " B"], kind: str) -> Controller:
-        if kind == "data":
-            return method.controller(noise)
+    def go_on(of: Int[np.ndarray, " B"]) -> Controller:
         # A policy's action may be the first of several: rollouts go on with what was remembered when it was chosen.
         own = copy.deepcopy(started, {id(method): method, id(noise): noise})
         play.tell(own, "keep", of)
         return own
 
+    begin = {"policy": go_on, "data": lambda of: method.controller(noise)}
     quantiles, compared, alive, largest = [], [], [], 0.0
     for number, (kind, actions) in enumerate(chosen.items()):
         learned, fractions = learned_quantiles(method, states, actions)
         returns = restart.discounted_returns(
-            partial(begin, kind=kind), env_id, hazard, states, actions, rollouts, discount, horizon,
+            begin[kind], env_id, hazard, states, actions, rollouts, discount, horizon,
             keys=(seed, CALIBRATION, number), done=bar.update if bar is not None else lambda count: None,
         )  # fmt: skip
         alive.append(returns.alive)
@@ -175,9 +167,8 @@ def calibrate_runs(
     configs = _checked([Path(path) for path in runs])
     loaded = [stored.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
     for path, (config, stacks, _, _) in zip(runs, loaded, strict=True):
-        if not stacks[0].levels():
-            raise RamacError(f"{path}: {config.method.name} has no critics to ask")
-        critic_discount(config)  # refuses here, not after the rollouts of the runs before
+        if not (stacks[0].levels() and hasattr(config.settings, "discount")):  # both are needed: the return has a γ
+            raise RamacError(f"{path}: {config.method.name} has no critics to ask, or no setting `discount`")
     first = configs[0]
     data = datasets.load(
         first.task.name, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress

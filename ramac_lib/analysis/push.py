@@ -1,18 +1,16 @@
 """Does a critic point where returns are? Rollouts of a policy whose actions are moved along a critic's gradient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.envs import play
 from ramac_lib.envs.hazards import Hazard
-from ramac_lib.envs.play import Actor
 from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
@@ -35,34 +33,11 @@ def nudged(
         alpha: of the measure; 1 is the mean.
         size: length of the move, in units of the action bound; negative moves against the gradient.
     """
+    observations, actions = observations.to(method.device), actions.to(method.device)
     with torch.enable_grad():
         moved = actions.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(method.value(observations, moved, alpha).sum(), moved)
     return (actions + size * gradient / gradient.norm(dim=-1, keepdim=True).clamp(min=1e-8)).clamp(-1, 1)
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """An actor whose actions are `nudged`; it hears of its episodes as it would unmoved."""
-
-    actor: Actor
-    critics: Method
-    alpha: float
-    size: float
-
-    def __call__(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
-        """Return moved actions; errors as `play.ask`."""
-        seen = observations.to(self.critics.device)
-        actions = play.ask(self.actor, seen, self.critics.dims[1:]).to(seen.device)
-        return nudged(self.critics, seen, actions, self.alpha, self.size) if self.size else actions
-
-    def observe(self, rewards: Float[np.ndarray, "S B"], costs: Float[np.ndarray, "S B"]) -> None:
-        """Pass on what the moved actions earned and cost."""
-        play.tell(self.actor, "observe", rewards, costs)
-
-    def keep(self, episodes: Int[np.ndarray, " K"]) -> None:
-        """Pass on which episodes go on."""
-        play.tell(self.actor, "keep", episodes)
 
 
 def push_test(
@@ -99,7 +74,8 @@ def push_test(
     tables = []
     for alpha, size in [(1.0, 0.0), *((a, s) for a in critics.levels() for s in sizes)]:
         controller = policy.controller(Noise(policy.seeds, "evaluation", policy.device))
-        runs = play.rollouts(Pushed(controller, critics, alpha, size), env_id, hazard, horizon, policy.seeds, episodes)
+        move = partial(nudged, critics, alpha=alpha, size=size) if size else None
+        runs = play.rollouts(controller, env_id, hazard, horizon, policy.seeds, episodes, move=move)
         tables.append(play.frame(runs).assign(alpha=alpha, size=size))
     return pd.concat(tables, ignore_index=True)[["seed", "alpha", "size", "episode", "return", "length"]]
 

@@ -18,8 +18,7 @@ from ramac_lib.system.errors import RamacError
 
 DISCOUNT = 0.99
 
-# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends. Whoever plays an
-# actor asks it by `ask` and tells it by `tell`.
+# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends; by `ask` and `tell`.
 Actor = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
 
 
@@ -32,10 +31,10 @@ def ask(actor: Actor, observations: Float[Tensor, "S E s"], action: tuple[int, .
     with torch.no_grad():
         chosen: Any = actor(observations)
     wanted = (*observations.shape[:2], *action)
-    if not isinstance(chosen, Tensor | np.ndarray):
-        raise RamacError(f"a controller returned {type(chosen).__name__}; expected {wanted}")
-    if tuple(chosen.shape) != wanted:
-        raise RamacError(f"a controller returned actions of shape {tuple(chosen.shape)}; expected {wanted}")
+    is_array = isinstance(chosen, Tensor | np.ndarray)
+    if not is_array or tuple(chosen.shape) != wanted:
+        found = f"actions of shape {tuple(chosen.shape)}" if is_array else type(chosen).__name__
+        raise RamacError(f"a controller returned {found}; expected {wanted}")
     return torch.as_tensor(chosen, dtype=torch.float32).detach()
 
 
@@ -79,12 +78,12 @@ def rollouts(
     keys: Sequence[int] = (),
     record: bool = False,
     poses: int = 0,
+    move: Callable[[Float[Tensor, "S E s"], Float[Tensor, "S E a"]], Float[Tensor, "S E a"]] | None = None,
 ) -> list[Rollout]:
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
 
     Each environment plays exactly one episode and is left alone after it, so no autoreset comes into it: no episode is
-    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation: seeds
-    end at different times, so rows stay to the end, and ``keep`` is never told.
+    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation.
 
     Args:
         act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1]; where it has a method ``observe``, that is
@@ -92,6 +91,7 @@ def rollouts(
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
         poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+        move: maps observations and the chosen actions to those played; who acts is told of what these earned.
 
     Raises:
         RamacError: actions of another shape than (S, E, a).
@@ -104,7 +104,8 @@ def rollouts(
         active = list(range(len(runs)))
         while active:
             stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
-            actions = ask(act, stacked, envs[0].action_space.shape or ()).flatten(0, 1).cpu().numpy()
+            chosen = ask(act, stacked, envs[0].action_space.shape or ())
+            actions = (move(stacked, chosen) if move else chosen).flatten(0, 1).cpu().numpy()
             told = np.zeros((2, len(runs)), np.float32)
             still = []
             for i in active:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 
 from ramac_lib.envs.hazards import Hazard
-from ramac_lib.envs.play import Actor, ask, tell
+from ramac_lib.envs.play import Actor, ask, live_env, tell
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.networks.noise import derive_seed
@@ -84,11 +84,9 @@ def _pool(env_id: str) -> list[Any]:
 
 
 def _environments(env_id: str, count: int) -> list[Any]:
-    if env_id.startswith("RiskyBandit"):
-        import ramac_lib.envs.bandit  # noqa: F401 (registers the environment)
     pool = _pool(env_id)
     while len(pool) < count:
-        pool.append(make_env(env_id).unwrapped)
+        pool.append(live_env(env_id, None, 1).unwrapped)
     return pool[:count]
 
 
@@ -120,6 +118,7 @@ def discounted_returns(
     """Return Σ_t γ^t r_t over `horizon` steps at most, from each state with its first action, then with the policy's.
 
     Rollouts are worked through `TOGETHER` side by side; the policy is called once a step for those that go on.
+    Errors as `restore` and `play.ask`.
 
     Args:
         begin: given of which state each of B new rollouts is, returns what acts in them: observations (1, B, s) to
@@ -127,9 +126,6 @@ def discounted_returns(
         hazard: the live one; its penalties count, and it may end a rollout.
         keys: of the seeds of the hazard's and the environments' draws.
         done: told of how many rollouts have come to their end.
-
-    Raises:
-        RamacError: actions of another shape than (1, B, a), or states that cannot be set (`restore`).
     """
     which = np.repeat(np.arange(len(states)), rollouts)
     values = np.zeros(len(which))
@@ -152,7 +148,7 @@ def discounted_returns(
                 outcome = hazard.decide(before, chosen, observations, rng.random(len(active)))
                 rewards, ends, costs = rewards + outcome.penalty, ends | outcome.ends, outcome.violation
             values[part[active]] += discount**t * rewards
-            tell(actor, "observe", np.float32(rewards)[None], np.float32(costs)[None])
+            tell(actor, "observe", rewards.astype(np.float32)[None], costs.astype(np.float32)[None])
             if ends.any():
                 tell(actor, "keep", np.flatnonzero(~ends))
             active = active[~ends]

@@ -86,11 +86,6 @@ def test_returns_have_the_discount_that_the_critic_was_trained_with():
     assert critic_discount(make_config("radac", BANDIT, [0], 1)) == 0
 
 
-def test_a_config_without_a_discount_does_not_say_which_return_its_critics_mean():
-    with pytest.raises(RamacError, match="bc-flow: its config has no `discount`"):
-        critic_discount(make_config("bc-flow", "hopper-medium-expert", [0], 1))
-
-
 def test_critics_are_asked_of_the_method_and_not_of_its_settings(runs, tmp_path, monkeypatch):
     _, stacks, _, _ = stored.load_run(runs[0], "cpu")
     monkeypatch.setattr(type(stacks[0]), "levels", lambda self: ())

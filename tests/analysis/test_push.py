@@ -12,7 +12,6 @@ from ramac_lib.analysis import push
 from ramac_lib.datasets.bandit import dataset
 from ramac_lib.envs.bandit import ENV_ID
 from ramac_lib.methods import Controller, get_method
-from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 from support import bandit
 
@@ -91,15 +90,12 @@ def test_rows_and_refusals(linear):
         push.push_test(linear, other, ENV_ID, None, 1, 5)
 
 
-def test_a_pushed_policy_still_hears_what_it_earned_and_what_is_kept(linear):
+def test_a_pushed_policy_still_hears_what_it_earned(linear):
     heard = []
 
     class Listening(Controller):
         def observe(self, rewards, costs):
             heard.append((rewards.shape, costs.shape))
-
-        def keep(self, episodes):
-            heard.append(episodes)
 
     class Clone(get_method("bc-flow")):
         def controller(self, noise):
@@ -108,9 +104,6 @@ def test_a_pushed_policy_still_hears_what_it_earned_and_what_is_kept(linear):
     clone = Clone(get_method("bc-flow").Config.for_task("risky-bandit"), 1, 2, (0,), 10)
     push.push_test(linear, clone, ENV_ID, None, 1, 4)
     assert heard == [((1, 4), (1, 4))] * 5
-    pushed = push.Pushed(clone.controller(Noise((0,), "evaluation")), linear, 1.0, 0.1)
-    pushed.keep(np.array([2, 0]))
-    assert heard[-1].tolist() == [2, 0]
 
 
 def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):

@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
+from ramac_lib.system.errors import RamacError
 from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.evaluators import Asked, Background, Rollouts, copies, play_copy, roll_out
+from ramac_lib.training.evaluators import Asked, Background, Rollouts, copies, draw_actions, play_copy, roll_out
 
 ENGINE = Engine(torch.device("cpu"))
 SCHEDULE = loop.Schedule(eval_every=4, log_every=2, episodes=2)
@@ -81,3 +82,11 @@ def test_nothing_is_held_of_the_present_step():
     background.waiting = [(8, [])]
     assert background.holds(10)
     assert not background.holds(8)
+
+
+def test_drawn_actions_of_the_wrong_shape_are_refused(config, data, monkeypatch):
+    stack = loop.build(config, data, ENGINE.device, config.seeds)
+    assert draw_actions(stack, 5).shape == (2, 5, 2)
+    monkeypatch.setattr(stack, "controller", lambda noise: lambda observations: observations.flatten(0, 1))
+    with pytest.raises(RamacError, match=r"actions of shape \(10, 1\); expected \(2, 5, 2\)"):
+        draw_actions(stack, 5)

@@ -82,15 +82,12 @@ class Controller:
         return self.method.act(observations.to(self.method.device), self.noise)
 
     def observe(self, rewards: Float[np.ndarray, "S E"], costs: Float[np.ndarray, "S E"]) -> None:
-        """Take in what the last actions earned and cost (1 for a violation); ended episodes have zeros.
-
-        The first may be told before any call: a critic check's rollouts may begin with an action of the data.
-        """
+        """Take in what the last actions earned and cost (1: violation); zeros once ended. It may precede any call."""
 
     def keep(self, episodes: Int[np.ndarray, " K"]) -> None:
-        """Go on with these episodes alone, of every seed, in this order; the others are asked no more.
+        """Go on with these episodes alone, of every seed, in this order; one named twice goes on twice.
 
-        An episode that is named twice goes on twice. Never called where seeds end apart, as in evaluations.
+        Not told where seeds end apart, as in evaluations: there the rows of ended episodes stay.
         """
 
 
