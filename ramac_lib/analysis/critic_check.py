@@ -8,6 +8,7 @@ copy of the policy (RADAC, RAFMAC) or is scored with an entropy bonus (CODAC), a
 cover the policy.
 """
 
+import copy
 import json
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +25,7 @@ from ramac_lib import datasets
 from ramac_lib.analysis.agreement import compare, observed_frequency
 from ramac_lib.analysis.rows import row_of
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs import restart
+from ramac_lib.envs import play, restart
 from ramac_lib.envs.hazards import Hazard
 from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise
@@ -105,18 +106,22 @@ def calibrate_seed(
     horizon = restart.rollout_length(discount)
     states, noise = data.observations[rows], Noise(method.seeds, "evaluation", method.device, (CALIBRATION,))
 
-    def controller() -> Controller:
-        return method.controller(noise)
+    started = method.controller(noise)
+    first = play.ask(started, torch.as_tensor(states, device=method.device)[None], method.dims[1:])
+    chosen = {"policy": first[0].cpu().numpy(), "data": data.actions[rows]}
 
-    chosen = {
-        "policy": controller()(torch.as_tensor(states, device=method.device)[None])[0].cpu().numpy(),
-        "data": data.actions[rows],
-    }
+    def go_on(of: Int[np.ndarray, " B"]) -> Controller:
+        # A policy's action may be the first of several: rollouts go on with what was remembered when it was chosen.
+        own = copy.deepcopy(started, {id(method): method, id(noise): noise})
+        play.tell(own, "keep", of)
+        return own
+
+    begin = {"policy": go_on, "data": lambda of: method.controller(noise)}
     quantiles, compared, alive, largest = [], [], [], 0.0
     for number, (kind, actions) in enumerate(chosen.items()):
         learned, fractions = learned_quantiles(method, states, actions)
         returns = restart.discounted_returns(
-            controller, env_id, hazard, states, actions, rollouts, discount, horizon,
+            begin[kind], env_id, hazard, states, actions, rollouts, discount, horizon,
             keys=(seed, CALIBRATION, number), done=bar.update if bar is not None else lambda count: None,
         )  # fmt: skip
         alive.append(returns.alive)
@@ -154,18 +159,21 @@ def calibrate_runs(
         seed: of the choice of states.
 
     Raises:
-        RamacError: no run there, a damaged checkpoint, a method without quantile critics, a run given twice, runs of
+        RamacError: no run there, a damaged checkpoint, a method without critics, a run given twice, runs of
             different tasks or data, fewer than two rollouts.
     """
     if rollouts < 2:
         raise RamacError(f"rollouts is {rollouts}; expected at least 2 from each state")
     configs = _checked([Path(path) for path in runs])
+    loaded = [stored.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
+    for path, (config, stacks, _, _) in zip(runs, loaded, strict=True):
+        if not (stacks[0].levels() and hasattr(config.settings, "discount")):  # both are needed: the return has a γ
+            raise RamacError(f"{path}: {config.method.name} has no critics to ask, or no setting `discount`")
     first = configs[0]
     data = datasets.load(
         first.task.name, first.source, size=first.size, seed=first.data_seed, env_id=first.env_id, progress=progress
     )
     rows = choose_states(data, states, seed)
-    loaded = [stored.load_run(path, device) for path in runs]  # all of them, before the first takes its minutes
     total = sum(len(config.seeds) for config in configs) * len(ACTIONS) * states * rollouts
     tables, compared, described = [], [], []
     with tqdm(total=total, unit="rollout", unit_scale=True, desc="critics", disable=not progress) as bar:
@@ -198,13 +206,11 @@ def calibrate_runs(
 
 
 def _checked(paths: Sequence[Path]) -> list[RunConfig]:
-    """Return the runs' configs; refuse what cannot be compared before anything is loaded."""
+    """Return the runs' configs; refuse runs that cannot be compared before anything is loaded."""
     if not paths:
         raise RamacError("no runs were given; expected the directory of at least one")
     configs = [RunDirectory(path).read_config() for path in paths]
     for path, config in zip(paths, configs, strict=True):
-        if not hasattr(config.settings, "discount"):
-            raise RamacError(f"{path}: {config.method.name} has no critics to ask")
         if [c.hash for c in configs].count(config.hash) > 1:
             raise RamacError(f"{path}: run {config.hash} was given twice")
         here, there = ((c.task.name, c.source, c.size, c.data_seed, c.env_id) for c in (config, configs[0]))

@@ -1,6 +1,7 @@
 """Does a critic point where returns are? Rollouts of a policy whose actions are moved along a critic's gradient."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ramac_lib.envs import play
 from ramac_lib.envs.hazards import Hazard
-from ramac_lib.methods import Controller, Method
+from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
@@ -32,6 +33,7 @@ def nudged(
         alpha: of the measure; 1 is the mean.
         size: length of the move, in units of the action bound; negative moves against the gradient.
     """
+    observations, actions = observations.to(method.device), actions.to(method.device)
     with torch.enable_grad():
         moved = actions.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(method.value(observations, moved, alpha).sum(), moved)
@@ -63,7 +65,7 @@ def push_test(
         One row an episode: ``seed alpha size episode return length``; the policy as it is has alpha 1 and size 0.
 
     Raises:
-        RamacError: no critics, or other seeds.
+        RamacError: no critics, other seeds, or a policy that answers with actions of another shape.
     """
     if policy.seeds != critics.seeds:
         raise RamacError(f"the critics have seeds {critics.seeds}, the policy {policy.seeds}; expected the same")
@@ -72,15 +74,8 @@ def push_test(
     tables = []
     for alpha, size in [(1.0, 0.0), *((a, s) for a in critics.levels() for s in sizes)]:
         controller = policy.controller(Noise(policy.seeds, "evaluation", policy.device))
-
-        def act(
-            observations: Tensor, alpha: float = alpha, size: float = size, controller: Controller = controller
-        ) -> Tensor:
-            seen = observations.to(policy.device)
-            actions = controller(seen)
-            return nudged(critics, seen, actions, alpha, size) if size else actions
-
-        runs = play.rollouts(act, env_id, hazard, horizon, policy.seeds, episodes)
+        move = partial(nudged, critics, alpha=alpha, size=size) if size else None
+        runs = play.rollouts(controller, env_id, hazard, horizon, policy.seeds, episodes, move=move)
         tables.append(play.frame(runs).assign(alpha=alpha, size=size))
     return pd.concat(tables, ignore_index=True)[["seed", "alpha", "size", "episode", "return", "length"]]
 

@@ -18,8 +18,30 @@ from ramac_lib.system.errors import RamacError
 
 DISCOUNT = 0.99
 
-# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends.
+# What acts: a function, or a method's `Controller`, which is also told of rewards, costs and ends; by `ask` and `tell`.
 Actor = Callable[[Float[Tensor, "S E s"]], Float[Tensor, "S E a"]]
+
+
+def ask(actor: Actor, observations: Float[Tensor, "S E s"], action: tuple[int, ...]) -> Float[Tensor, "S E a"]:
+    """Return an actor's next actions in float32, without a gradient; `action` is the shape of one.
+
+    Raises:
+        RamacError: neither a tensor nor an array, or one of another shape than (S, E, a).
+    """
+    with torch.no_grad():
+        chosen: Any = actor(observations)
+    wanted = (*observations.shape[:2], *action)
+    is_array = isinstance(chosen, Tensor | np.ndarray)
+    if not is_array or tuple(chosen.shape) != wanted:
+        found = f"actions of shape {tuple(chosen.shape)}" if is_array else type(chosen).__name__
+        raise RamacError(f"a controller returned {found}; expected {wanted}")
+    return torch.as_tensor(chosen, dtype=torch.float32).detach()
+
+
+def tell(actor: Actor, event: str, *news: Any) -> None:
+    """Call an actor's method ``observe`` or ``keep`` with the news, where it has it."""
+    if hasattr(actor, event):
+        getattr(actor, event)(*news)
 
 
 def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
@@ -56,6 +78,7 @@ def rollouts(
     keys: Sequence[int] = (),
     record: bool = False,
     poses: int = 0,
+    move: Callable[[Float[Tensor, "S E s"], Float[Tensor, "S E a"]], Float[Tensor, "S E a"]] | None = None,
 ) -> list[Rollout]:
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
 
@@ -68,24 +91,21 @@ def rollouts(
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
         poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+        move: maps observations and the chosen actions to those played; who acts is told of what these earned.
 
     Raises:
         RamacError: actions of another shape than (S, E, a).
     """
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
     envs = [live_env(env_id, hazard, horizon) for _ in runs]
-    observe = getattr(act, "observe", None)
     try:
         first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
         observations = np.stack(first).astype(np.float32)
-        wanted = (len(seeds), episodes, *(envs[0].action_space.shape or ()))
         active = list(range(len(runs)))
         while active:
             stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
-            chosen = act(stacked)
-            if tuple(chosen.shape) != wanted:
-                raise RamacError(f"a controller returned actions of shape {tuple(chosen.shape)}; expected {wanted}")
-            actions = chosen.flatten(0, 1).cpu().numpy()
+            chosen = ask(act, stacked, envs[0].action_space.shape or ())
+            actions = (move(stacked, chosen) if move else chosen).flatten(0, 1).cpu().numpy()
             told = np.zeros((2, len(runs)), np.float32)
             still = []
             for i in active:
@@ -107,8 +127,7 @@ def rollouts(
                 if not (terminated or truncated):
                     still.append(i)
             active = still
-            if observe is not None:
-                observe(*told.reshape(2, len(seeds), episodes))
+            tell(act, "observe", *told.reshape(2, len(seeds), episodes))
     finally:
         for env in envs:
             env.close()

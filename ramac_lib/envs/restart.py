@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 
 from ramac_lib.envs.hazards import Hazard
-from ramac_lib.envs.play import Actor
+from ramac_lib.envs.play import Actor, ask, live_env, tell
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.networks.noise import derive_seed
@@ -84,11 +84,9 @@ def _pool(env_id: str) -> list[Any]:
 
 
 def _environments(env_id: str, count: int) -> list[Any]:
-    if env_id.startswith("RiskyBandit"):
-        import ramac_lib.envs.bandit  # noqa: F401 (registers the environment)
     pool = _pool(env_id)
     while len(pool) < count:
-        pool.append(make_env(env_id).unwrapped)
+        pool.append(live_env(env_id, None, 1).unwrapped)
     return pool[:count]
 
 
@@ -106,7 +104,7 @@ class Returns:
 
 
 def discounted_returns(
-    begin: Callable[[], Actor],
+    begin: Callable[[Int[np.ndarray, " B"]], Actor],
     env_id: str,
     hazard: Hazard | None,
     states: Float32[np.ndarray, "K s"],
@@ -120,9 +118,11 @@ def discounted_returns(
     """Return Σ_t γ^t r_t over `horizon` steps at most, from each state with its first action, then with the policy's.
 
     Rollouts are worked through `TOGETHER` side by side; the policy is called once a step for those that go on.
+    Errors as `restore` and `play.ask`.
 
     Args:
-        begin: returns what acts in a new set of rollouts: observations (1, B, s) to actions (1, B, a) in [−1, 1].
+        begin: given of which state each of B new rollouts is, returns what acts in them: observations (1, B, s) to
+            actions (1, B, a) in [−1, 1]. It is told of every step, the first too, and which rollouts go on.
         hazard: the live one; its penalties count, and it may end a rollout.
         keys: of the seeds of the hazard's and the environments' draws.
         done: told of how many rollouts have come to their end.
@@ -136,24 +136,27 @@ def discounted_returns(
         envs = _environments(env_id, len(part))
         for env, k in zip(envs, part, strict=True):
             restore(env, states[which[k]], derive_seed("environment", *keys, first, int(k)) % 2**31)
-        actor, active, before, chosen = begin(), np.arange(len(part)), states[which[part]], actions[which[part]]
+        of = which[part]
+        actor, active, before, chosen = begin(of), np.arange(len(part)), states[of], actions[of]
         for t in range(horizon):
             stepped = [envs[i].step(action) for i, action in zip(active, chosen, strict=True)]
             observations = np.stack([step[0] for step in stepped]).astype(np.float32)
             rewards = np.array([step[1] for step in stepped], np.float64)
             ends = np.array([step[2] for step in stepped], bool)
+            costs = np.array([step[4].get("violation", False) for step in stepped])
             if hazard is not None:
                 outcome = hazard.decide(before, chosen, observations, rng.random(len(active)))
-                rewards, ends = rewards + outcome.penalty, ends | outcome.ends
+                rewards, ends, costs = rewards + outcome.penalty, ends | outcome.ends, outcome.violation
             values[part[active]] += discount**t * rewards
-            if ends.any() and hasattr(actor, "keep"):
-                actor.keep(np.flatnonzero(~ends))
+            tell(actor, "observe", rewards.astype(np.float32)[None], costs.astype(np.float32)[None])
+            if ends.any():
+                tell(actor, "keep", np.flatnonzero(~ends))
             active = active[~ends]
             done(int(ends.sum()))
             if len(active) == 0 or t == horizon - 1:
                 break
             before = observations[~ends]
-            chosen = actor(torch.as_tensor(before)[None])[0].cpu().numpy()
+            chosen = ask(actor, torch.as_tensor(before)[None], actions.shape[1:])[0].cpu().numpy()
         cut += len(active)
         done(len(active))
     return Returns(values.reshape(len(states), rollouts), cut / len(which))

@@ -181,11 +181,10 @@ def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:
     """Return `count` actions of each seed's deployed policy in the bandit's only state; many of them in portions."""
     portion = count if count <= WHOLE else PORTION
     sizes = [min(portion, count - start) for start in range(0, count, portion)]
-    states, noise = (
-        torch.zeros(*stack.stack, portion, 1, device=stack.device),
-        Noise(stack.seeds, "evaluation", stack.device),
-    )
-    return np.concatenate([stack.controller(noise)(states[:, :size]).cpu().numpy() for size in sizes], axis=1)
+    states = torch.zeros(*stack.stack, portion, 1, device=stack.device)
+    noise = Noise(stack.seeds, "evaluation", stack.device)
+    drawn = [play.ask(stack.controller(noise), states[:, :size], stack.dims[1:]) for size in sizes]
+    return np.concatenate([actions.cpu().numpy() for actions in drawn], axis=1)
 
 
 # -- other processes ------------------------------------------------------------------------------------------------

@@ -86,6 +86,13 @@ def test_returns_have_the_discount_that_the_critic_was_trained_with():
     assert critic_discount(make_config("radac", BANDIT, [0], 1)) == 0
 
 
+def test_critics_are_asked_of_the_method_and_not_of_its_settings(runs, tmp_path, monkeypatch):
+    _, stacks, _, _ = stored.load_run(runs[0], "cpu")
+    monkeypatch.setattr(type(stacks[0]), "levels", lambda self: ())
+    with pytest.raises(RamacError, match=f"{runs[0]}: radac has no critics to ask"):
+        calibrate_runs(runs[:1], tmp_path / "out", states=2, rollouts=2, device="cpu", progress=False)
+
+
 def test_files_are_tidy_and_say_what_made_them(written, hopper):
     out, (table, by_state) = written
     quantiles, states, facts = load(out)

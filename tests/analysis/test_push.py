@@ -11,7 +11,7 @@ from ramac_lib import cli
 from ramac_lib.analysis import push
 from ramac_lib.datasets.bandit import dataset
 from ramac_lib.envs.bandit import ENV_ID
-from ramac_lib.methods import get_method
+from ramac_lib.methods import Controller, get_method
 from ramac_lib.system.errors import RamacError
 from support import bandit
 
@@ -88,6 +88,22 @@ def test_rows_and_refusals(linear):
     other = get_method("bc-flow")(get_method("bc-flow").Config.for_task("risky-bandit"), 1, 2, (1,), 10)
     with pytest.raises(RamacError, match=r"seeds \(0,\), the policy \(1,\)"):
         push.push_test(linear, other, ENV_ID, None, 1, 5)
+
+
+def test_a_pushed_policy_still_hears_what_it_earned(linear):
+    heard = []
+
+    class Listening(Controller):
+        def observe(self, rewards, costs):
+            heard.append((rewards.shape, costs.shape))
+
+    class Clone(get_method("bc-flow")):
+        def controller(self, noise):
+            return Listening(self, noise)
+
+    clone = Clone(get_method("bc-flow").Config.for_task("risky-bandit"), 1, 2, (0,), 10)
+    push.push_test(linear, clone, ENV_ID, None, 1, 4)
+    assert heard == [((1, 4), (1, 4))] * 5
 
 
 def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from ramac_lib.envs import play
 from ramac_lib.envs.hazards import Interval, get_hazard
 from ramac_lib.methods import get_method
 from ramac_lib.networks.noise import derive_seed
+from ramac_lib.system.errors import RamacError
 from ramac_lib.training import evaluators
 
 
@@ -97,3 +98,39 @@ def test_a_methods_seeds_are_evaluated_as_if_alone():
     b = play.frame(evaluators.evaluate(alone, "Hopper-v5", hazard, 20, 2))
     np.testing.assert_allclose(a["return"], b["return"], rtol=1e-3)
     assert a["length"].tolist() == b["length"].tolist()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda shape: np.full(shape, 0.5),
+        lambda shape: torch.full(shape, 0.5, requires_grad=True),
+        lambda shape: torch.full(shape, 0.5, dtype=torch.bfloat16),
+    ],
+    ids=["array", "with gradient", "bfloat16"],
+)
+def test_an_actor_may_answer_with_any_numbers_of_the_right_shape(given):
+    expected = play.rollouts(lambda seen: torch.full((*seen.shape[:2], 1), 0.5), "TestCounter-v0", None, 9, (0,), 2)
+    runs = play.rollouts(lambda seen: given((*seen.shape[:2], 1)), "TestCounter-v0", None, 9, (0,), 2)
+    assert [r.ret for r in runs] == [r.ret for r in expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, r"a controller returned NoneType; expected \(2, 3, 1\)"),
+        (np.zeros((6, 1)), r"a controller returned actions of shape \(6, 1\); expected \(2, 3, 1\)"),
+    ],
+)
+def test_other_answers_are_refused(given, words):
+    with pytest.raises(RamacError, match=words):
+        play.ask(lambda seen: given, torch.zeros(2, 3, 4), (1,))
+
+
+def test_an_actor_learns_no_gradient_and_is_told_what_it_listens_to():
+    weight = torch.ones(1, requires_grad=True)
+    assert not play.ask(lambda seen: weight * seen, torch.ones(1, 2, 1), (1,)).requires_grad
+    heard = []
+    play.tell(heard, "append", 3)
+    play.tell(still, "keep", np.arange(2))
+    assert heard == [3]

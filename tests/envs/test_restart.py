@@ -104,11 +104,11 @@ def test_returns_are_those_of_the_live_environment(hopper, monkeypatch, together
     known = np.flatnonzero(restart.fixed_by_observation(hopper.env_id, hopper.observations))
     rows = known[:: len(known) // 4][:4]
     states, actions = hopper.observations[rows], hopper.actions[rows]
-    made = discounted_returns(lambda: lean, "Hopper-v5", hazard, states, actions, 2, 0.9, 15, keys=(0,))
+    made = discounted_returns(lambda of: lean, "Hopper-v5", hazard, states, actions, 2, 0.9, 15, keys=(0,))
     expected = [by_hand(hazard, s, a, 0.9, 15) for s, a in zip(states, actions, strict=True)]
     np.testing.assert_allclose(made.values, np.repeat([[e[0]] for e in expected], 2, axis=1), atol=1e-6)
     assert made.alive == pytest.approx(np.mean([e[1] for e in expected]))
-    free = discounted_returns(lambda: lean, "Hopper-v5", None, states, actions, 2, 0.9, 15, keys=(0,))
+    free = discounted_returns(lambda of: lean, "Hopper-v5", None, states, actions, 2, 0.9, 15, keys=(0,))
     assert (made.values <= free.values).all()
     assert (made.values < free.values).any()
 
@@ -118,7 +118,8 @@ def test_hazards_draw_apart_and_repeatably(hopper):
     states, actions = hopper.observations[:1], hopper.actions[:1]
 
     def play(keys, hazard=hazard):
-        return discounted_returns(lambda: lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys).values[0]
+        made = discounted_returns(lambda of: lean, "Hopper-v5", hazard, states, actions, 300, 1.0, 4, keys=keys)
+        return made.values[0]
 
     struck = np.rint((play((0,), None)[0] - play((0,))) / 100)
     assert struck.mean() == pytest.approx(1.2, abs=4 * np.sqrt(4 * 0.3 * 0.7 / 300))
@@ -132,7 +133,7 @@ def test_on_the_bandit_returns_follow_the_exact_law():
     actions = np.array([[0.0, 0.0], [0.85, 0.0]], np.float32)
     done = []
     returns = discounted_returns(
-        lambda: lambda observations: pytest.fail("an episode has one step"), ENV_ID, None,
+        lambda of: lambda observations: pytest.fail("an episode has one step"), ENV_ID, None,
         np.zeros((2, 1), np.float32), actions, 1500, 0.0, 1, keys=(0,), done=done.append,
     )  # fmt: skip
     assert set(returns.values[0]) == {bandit.centre_reward}
@@ -142,3 +143,50 @@ def test_on_the_bandit_returns_follow_the_exact_law():
     assert frequency == pytest.approx(probabilities[0], abs=4 * np.sqrt(0.05 * 0.95 / 1500))
     assert returns.alive == 0
     assert sum(done) == 3000
+
+
+class Listener:
+    """Acts by the state alone, and writes down what it is told: of which state each rollout is, rewards, costs."""
+
+    def __init__(self, of):
+        self.of, self.earned, self.costs = of, [], []
+        self.rows = np.arange(len(of))
+
+    def __call__(self, observations):
+        assert observations.shape[1] == len(self.rows)
+        return lean(observations)
+
+    def observe(self, rewards, costs):
+        assert rewards.shape == costs.shape == (1, len(self.rows))
+        for row, reward, cost in zip(self.rows, rewards[0], costs[0], strict=True):
+            self.earned.append((row, reward))
+            self.costs.append(cost)
+
+    def keep(self, episodes):
+        self.rows = self.rows[episodes]
+
+
+@pytest.mark.parametrize("cost", [0, 1])
+def test_actors_are_told_of_rewards_and_costs_from_the_first_action_on(hopper, monkeypatch, cost):
+    monkeypatch.setattr(restart, "TOGETHER", 4)
+    hazard = Interval(1, 5.0, 6.0, -3.0, 0.5) if cost else None  # always in violation, or none
+    made = []
+
+    def begin(of):
+        made.append(Listener(of))
+        return made[-1]
+
+    states, actions = hopper.observations[:3], hopper.actions[:3]
+    returns = discounted_returns(begin, "Hopper-v5", hazard, states, actions, 2, 1.0, 60, keys=(0,))
+    assert [listener.of.tolist() for listener in made] == [[0, 0, 1, 1], [2, 2]]
+    told = [[sum(r for k, r in m.earned if k == row) for row in range(len(m.of))] for m in made]
+    np.testing.assert_allclose(np.concatenate(told), returns.values.ravel(), rtol=1e-5)
+    assert all(set(listener.costs) == {cost} for listener in made)
+
+
+def test_actions_of_the_wrong_shape_are_refused(hopper):
+    with pytest.raises(RamacError, match=r"actions of shape \(1, 2, 2\); expected \(1, 2, 3\)"):
+        discounted_returns(
+            lambda of: lambda seen: seen[..., :2], "Hopper-v5", None, hopper.observations[:2], hopper.actions[:2],
+            1, 0.9, 3, keys=(0,),
+        )  # fmt: skip

@@ -17,24 +17,32 @@ class PlannerConfig(Config):
 
 
 class Follow(Controller):
-    """Follows a plan to its end, then takes the next one; an episode that cost something gives its plan up."""
+    """Follows each episode's plan to its end, then takes a new one; an episode that cost something gives its own up."""
 
-    plan = None
-    step = 0
+    plans = None  # (S, E, H, a), there from the first call on
+    done = None  # (S, E): how many steps of each plan are played
 
     def __call__(self, observations):
-        if self.plan is None or self.step == self.plan.shape[2]:
-            self.plan, self.step = self.method.nearest(observations.to(self.method.device)), 0
-        self.step += 1
-        return self.plan[:, :, self.step - 1]
+        observations = observations.to(self.method.device)
+        if self.plans is None:
+            self.plans = self.method.nearest(observations)
+            self.done = torch.zeros(self.plans.shape[:2], dtype=torch.long, device=self.plans.device)
+        over = self.done == self.plans.shape[2]
+        if over.any():
+            self.plans = torch.where(over[..., None, None], self.method.nearest(observations), self.plans)
+        step = torch.where(over, 0, self.done)
+        self.done = step + 1
+        return self.plans.take_along_dim(step[..., None, None], dim=2)[:, :, 0]
 
     def observe(self, rewards, costs):
-        if (costs > 0).any():
-            self.plan = None
+        if self.plans is not None:
+            cost = torch.as_tensor(costs > 0, device=self.done.device)
+            self.done = self.done.masked_fill(cost, self.plans.shape[2])
 
     def keep(self, episodes):
-        if self.plan is not None:
-            self.plan = self.plan[:, torch.as_tensor(episodes)]
+        if self.plans is not None:
+            rows = torch.as_tensor(episodes, device=self.done.device)
+            self.plans, self.done = self.plans[:, rows], self.done[:, rows]
 
 
 @register("nearest-plan", label="nearest plan", colour="#117777", marker="^")

@@ -66,14 +66,37 @@ def test_they_learn_and_are_evaluated(trained):
 def test_a_run_that_is_loaded_acts_as_the_trained_one(trained):
     config, stacks, _, _ = load_run(trained.directory.path, "cpu")
     observations = torch.as_tensor(trained.data.observations[:20]).expand(2, -1, -1)
-    kept, fresh = (trained.stacks[0].controller(Noise((0, 3), "evaluation")), [])
-    for index, stack in enumerate(stacks):
-        controller = stack.controller(Noise((config.seeds[index],), "evaluation"))
-        fresh.append([controller(observations[index : index + 1]) for _ in range(6)])
-    for step in range(6):
+    kept = trained.stacks[0].controller(Noise((0, 3), "evaluation"))
+    alone = [s.controller(Noise((seed,), "evaluation")) for s, seed in zip(stacks, config.seeds, strict=True)]
+    costs = np.random.default_rng(0).random((6, 2, 20)) < np.array([[0.2], [0.01]])  # of each seed and episode its own
+    for cost in costs.astype(np.float32):
         together = kept(observations)
-        for index in range(2):
-            torch.testing.assert_close(together[index : index + 1], fresh[index][step], rtol=1e-4, atol=1e-5)
+        kept.observe(-cost, cost)
+        for index, controller in enumerate(alone):
+            own = slice(index, index + 1)
+            torch.testing.assert_close(together[own], controller(observations[own]), rtol=1e-4, atol=1e-5)
+            controller.observe(-cost[own], cost[own])
+
+
+def test_an_episode_that_costs_gives_up_its_own_plan_alone(hopper):
+    stack = loop.build(make_config("nearest-plan", TASK, (0, 3), 10), hopper, torch.device("cpu"), (0, 3))
+    steps = torch.arange(1.0, 5)[:, None].expand(4, 3)
+    stack.nearest = lambda observations: observations[..., :1, None] * 10 + steps
+    controller = stack.controller(Noise((0, 3), "evaluation"))
+    nothing = np.zeros((2, 3), np.float32)
+    cost = nothing.copy()
+    cost[0, 1] = 1
+    controller.observe(nothing, cost)  # an episode may begin with an action that is not the controller's
+    played = []
+    for step in range(3):
+        played.append(controller(torch.full((2, 3, 11), float(step)))[..., 0])
+        controller.observe(nothing, cost if step == 0 else nothing)
+    others = torch.tensor([[[1.0]], [[2.0]], [[3.0]]]).expand(3, 2, 3).clone()
+    others[1:, 0, 1] = torch.tensor([11.0, 12.0])
+    assert torch.equal(torch.stack(played), others)
+    controller.keep(np.array([1, 0, 1]))
+    assert controller(torch.full((2, 3, 11), 3.0))[..., 0].tolist() == [[13, 4, 13], [4, 4, 4]]
+    assert controller(torch.full((2, 3, 11), 4.0))[..., 0].tolist() == [[14, 41, 14], [41, 41, 41]]
 
 
 def test_a_cut_run_goes_on_to_the_same_bits(trained, tmp_path):
@@ -166,6 +189,31 @@ def test_the_push_test_and_the_critic_check_ask_them(name, hopper):
     learned, _ = critic_check.learned_quantiles(stack, hopper.observations[rows], hopper.actions[rows])
     own = states[(states["action"] == "data") & (states["critic"] == 1)]["learned_mean"]
     np.testing.assert_allclose(own, learned[1, :, 0], rtol=1e-5)
+
+
+def test_the_critic_check_plays_the_rest_of_the_chunk_that_the_policys_action_is_from(hopper, monkeypatch):
+    stack = loop.build(make_config("chunked-q", TASK, (0,), 10), hopper, torch.device("cpu"), (0,))
+    rows, begun = critic_check.choose_states(hopper, 3), []
+    play_on = critic_check.restart.discounted_returns
+
+    def spied(begin, *args, **kwargs):
+        def begin_and_note(of):
+            actor = begin(of)
+            begun.append((of, [actions.clone() for actions in actor.waiting]))
+            return actor
+
+        return play_on(begin_and_note, *args, **kwargs)
+
+    monkeypatch.setattr(critic_check.restart, "discounted_returns", spied)
+    monkeypatch.setattr(critic_check.restart, "TOGETHER", 4)
+    critic_check.calibrate_seed(stack, "Hopper-v5", None, hopper, rows, 2, 0.9)
+    states = torch.as_tensor(hopper.observations[rows])[None]
+    chunks = stack.chunks(states, Noise((0,), "evaluation", "cpu", (critic_check.CALIBRATION,)))
+    policy, data = begun[:2], begun[2:]
+    assert [of.tolist() for of, _ in policy] == [of.tolist() for of, _ in data] == [[0, 0, 1, 1], [2, 2]]
+    for of, waiting in policy:
+        torch.testing.assert_close(torch.stack(waiting, dim=2), chunks[:, of, 1:])
+    assert [waiting for _, waiting in data] == [[], []]
 
 
 def test_a_planner_has_no_critics_to_ask(hopper):

@@ -4,11 +4,21 @@ import pandas as pd
 import pytest
 import torch
 
+from ramac_lib.system.errors import RamacError
 from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.evaluators import Asked, Background, ExactBandit, Rollouts, copies, play_copy, roll_out
+from ramac_lib.training.evaluators import (
+    Asked,
+    Background,
+    ExactBandit,
+    Rollouts,
+    copies,
+    draw_actions,
+    play_copy,
+    roll_out,
+)
 
 ENGINE = Engine(torch.device("cpu"))
 SCHEDULE = loop.Schedule(eval_every=4, log_every=2, episodes=2)
@@ -98,3 +108,11 @@ def test_a_run_is_reported_by_the_evaluator_that_it_was_given(config, tmp_path):
         ("report", 12, 3): 1,
         ("report", 12, 5): 1,
     }
+
+
+def test_drawn_actions_of_the_wrong_shape_are_refused(config, data, monkeypatch):
+    stack = loop.build(config, data, ENGINE.device, config.seeds)
+    assert draw_actions(stack, 5).shape == (2, 5, 2)
+    monkeypatch.setattr(stack, "controller", lambda noise: lambda observations: observations.flatten(0, 1))
+    with pytest.raises(RamacError, match=r"actions of shape \(10, 1\); expected \(2, 5, 2\)"):
+        draw_actions(stack, 5)

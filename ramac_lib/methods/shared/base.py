@@ -70,7 +70,8 @@ class Controller:
     """What acts in a set of episodes that go on in step with each other: by default the stateless policy.
 
     It lives as long as these episodes and is saved nowhere. A method whose actions depend on more than the present
-    observation (the rest of a chunk, a plan, what is left of an episode's budget) keeps that in a subclass.
+    observation (the rest of a chunk, a plan, what is left of an episode's budget) keeps that in a subclass, for each
+    episode by itself: what one does may not depend on which others stand beside it. It may be copied between steps.
     """
 
     def __init__(self, method: "Method", noise: Noise) -> None:
@@ -81,10 +82,13 @@ class Controller:
         return self.method.act(observations.to(self.method.device), self.noise)
 
     def observe(self, rewards: Float[np.ndarray, "S E"], costs: Float[np.ndarray, "S E"]) -> None:
-        """Take in what the last actions earned and cost (1 for a violation); ended episodes have zeros."""
+        """Take in what the last actions earned and cost (1: violation); zeros once ended. It may precede any call."""
 
     def keep(self, episodes: Int[np.ndarray, " K"]) -> None:
-        """Forget all but these episodes of a seed, in this order: the others have ended and are asked no more."""
+        """Go on with these episodes alone, of every seed, in this order; one named twice goes on twice.
+
+        Not told where seeds end apart, as in evaluations: there the rows of ended episodes stay.
+        """
 
 
 class Method(nn.Module, ABC):
