@@ -35,3 +35,13 @@ def dataset(size: int = 10_000, seed: int = 0, bandit: Bandit | None = None) -> 
         name=f"bundled {BANDIT}",
         recipe={"source": "bundled", "task": BANDIT, "size": size, "seed": seed, **asdict(bandit)},
     )
+
+
+def with_costs(data: Dataset, bandit: Bandit | None = None) -> Dataset:
+    """Return the data with costs: those that they have, else 1 where the trap can strike, as the environment reports.
+
+    The trap is the bandit's own, so that no hazard knows of it.
+    """
+    if data.costs is not None:
+        return data
+    return data.with_(costs=(bandit or Bandit()).trapped(data.actions).astype(np.float32))
