@@ -87,8 +87,9 @@ class Hazard(ABC):
         # In float32, the precision of stored data: a live step is judged as the same one read from a file.
         steps = [np.asarray(part, np.float32) for part in (observations, actions, next_observations)]
         violation, probability, penalty = self.risk(*steps)
-        for extreme in (np.min, np.max):  # of what violations cost; safe steps count as 0, which is right for both
-            _check_cost(extreme(violation * penalty, initial=0), extreme(violation * probability, initial=0))
+        if np.any(violation):  # which few live steps are; what the safe ones would cost does not matter
+            for extreme in (np.min, np.max):
+                _check_cost(extreme(violation * penalty, initial=0), extreme(violation * probability, initial=0))
         strikes = violation & (np.asarray(uniforms) < probability)
         return Outcome(violation, strikes * np.float32(penalty), self.ends(steps[-1]))
 
@@ -104,8 +105,7 @@ def _check_cost(penalty: float, probability: float) -> None:
 class Interval(Hazard):
     """A signal's safe range and what leaving it may cost.
 
-    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored data: a
-    live step and the same step read from a file are judged alike.
+    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored data.
 
     Args:
         signal: index of the monitored entry of the next observation.

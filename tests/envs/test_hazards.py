@@ -19,6 +19,7 @@ from ramac_lib.envs.hazards import (
     Hazard,
     HazardWrapper,
     Interval,
+    Outcome,
     Region,
     get_hazard,
     hazard_from_json,
@@ -408,6 +409,11 @@ def test_refusals_of_regions(make, sentence):
 # -- the same precision live and on data; what a hazard of one's own gets wrong ---------------------------------------
 
 
+@dataclasses.dataclass
+class Kept:
+    array: np.ndarray
+
+
 class Own(Hazard):
     """Every step with entry 0 at or above 0.1 is a violation; its risk is what the test says."""
 
@@ -486,4 +492,8 @@ def test_hazards_that_hold_arrays_are_compared_by_what_is_in_them(monkeypatch):
         register([1.0, 2.0], wrap=lambda tables: next(iter(tables)))
     monkeypatch.setitem(PRESETS, "dict", {})
     for _ in range(2):  # an array itself, and inside of others
-        register_hazard("dict", "hopper-medium-expert", Own(np.array(0.5), np.array([-1.0]), {"a": [np.ones(2), "b"]}))
+        table = {"a": [np.ones(2), "b", Outcome(np.ones(2), 0, 0)], "c": Kept(np.full(2, np.nan))}
+        register_hazard("dict", "hopper-medium-expert", Own(np.array(0.5), np.array([-1.0]), table))
+    table = {**table, "c": Kept(np.zeros(2))}
+    with pytest.raises(RamacError, match="'dict' is registered twice"):
+        register_hazard("dict", "hopper-medium-expert", Own(np.array(0.5), np.array([-1.0]), table))
