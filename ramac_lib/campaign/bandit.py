@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from ramac_lib.datasets.bandit import dataset
+from ramac_lib.datasets.bandit import dataset, with_costs
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
@@ -279,6 +279,7 @@ def train(
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = loop.Schedule(eval_every=every or steps)
     data = dataset(bandit=bandit) if bandit else loop.load_data(config, progress=False)
+    data = with_costs(data, bandit) if "costs" in config.method.needs else data
     evaluator = ExactBandit(bandit, count)
     engine = get_engine(device, precision=precision)
     trainer = loop.Trainer(config, data, engine, schedule=schedule, evaluator=evaluator)

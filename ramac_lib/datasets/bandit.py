@@ -35,3 +35,9 @@ def dataset(size: int = 10_000, seed: int = 0, bandit: Bandit | None = None) -> 
         name=f"bundled {BANDIT}",
         recipe={"source": "bundled", "task": BANDIT, "size": size, "seed": seed, **asdict(bandit)},
     )
+
+
+def with_costs(data: Dataset, bandit: Bandit | None = None) -> Dataset:
+    """Return the data with costs: those that they have, else 1 where the trap can strike (a violation, live)."""
+    costs = (bandit or Bandit()).trapped(data.actions).astype(np.float32)  # its own trap, of which no hazard knows
+    return data if data.costs is not None else data.with_(costs=costs)

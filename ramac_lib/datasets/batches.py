@@ -44,7 +44,7 @@ class Chunks:
     for the steps that were not taken and a mask that says so.
 
     Raises:
-        RamacError: a length below 1.
+        RamacError: a length that is no whole number of at least 1.
     """
 
     length: int
@@ -58,7 +58,7 @@ class Windows:
     """`length` whole transitions in a row, H, never across an episode's end: every column has shape (S, B, H, …).
 
     Raises:
-        RamacError: a length below 1.
+        RamacError: a length that is no whole number of at least 1.
     """
 
     length: int
@@ -71,15 +71,15 @@ Sampling = Transitions | Chunks | Windows
 
 
 def _check(length: int, what: str) -> None:
-    if length < 1:
-        raise RamacError(f"the length of {what} is {length}; expected at least 1 step")
+    if not isinstance(length, int | np.integer) or length < 1:
+        raise RamacError(f"the length of {what} is {length!r}; expected a whole number of at least 1 step")
 
 
 def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, " M"], Int[np.ndarray, " M"]]:
     """Return the rows that chunks or windows may begin at, and the last row of each one's episode.
 
     Raises:
-        RamacError: no episode is long enough.
+        RamacError: they are longer than every episode.
     """
     rows, ends, longest = [], [], 0
     for first, stop in data.episode_bounds():
@@ -88,13 +88,12 @@ def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, "
         whole = stop if padded else stop - sampling.length + 1
         rows.append(np.arange(first, max(first, whole)))
         ends.append(np.full(len(rows[-1]), stop - 1))
-    found = np.concatenate(rows)
-    if len(found) == 0:
+    if sampling.length > longest:  # not even a padded chunk would ever be whole
         what = type(sampling).__name__.lower()
         raise RamacError(
             f"{data.name}: {what} of {sampling.length} steps are longer than every episode; the longest has {longest}"
         )
-    return found, np.concatenate(ends)
+    return np.concatenate(rows), np.concatenate(ends)
 
 
 class Replay:

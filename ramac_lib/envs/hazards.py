@@ -80,10 +80,18 @@ class Hazard(ABC):
 
         Args:
             uniforms: shape (N,), or (D, N) to let each step meet D draws; the penalty has its shape.
+
+        Raises:
+            RamacError: the risk of a violation has a positive penalty or a probability outside [0, 1].
         """
-        violation, probability, penalty = self.risk(observations, actions, next_observations)
+        # In float32, the precision of stored data: a live step is judged as the same one read from a file.
+        steps = [np.asarray(part, np.float32) for part in (observations, actions, next_observations)]
+        violation, probability, penalty = self.risk(*steps)
+        if np.any(violation):  # which few live steps are; what the safe ones would cost does not matter
+            for extreme in (np.min, np.max):
+                _check_cost(extreme(violation * penalty, initial=0), extreme(violation * probability, initial=0))
         strikes = violation & (np.asarray(uniforms) < probability)
-        return Outcome(violation, strikes * np.float32(penalty), self.ends(next_observations))
+        return Outcome(violation, strikes * np.float32(penalty), self.ends(steps[-1]))
 
 
 def _check_cost(penalty: float, probability: float) -> None:
@@ -97,8 +105,7 @@ def _check_cost(penalty: float, probability: float) -> None:
 class Interval(Hazard):
     """A signal's safe range and what leaving it may cost.
 
-    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored data: a
-    live step and the same step read from a file are judged alike.
+    A signal on a bound is no violation. Bounds and signals are compared in float32, the precision of stored data.
 
     Args:
         signal: index of the monitored entry of the next observation.
@@ -319,21 +326,30 @@ def register_hazard(name: str, task: str | Task, hazard: Hazard) -> Hazard:
     Registering an equal one again does nothing; one of a class that was defined again replaces its former self.
 
     Raises:
-        RamacError: the task has another hazard of that name, or it is no name.
+        RamacError: the task has another hazard of that name, or it is no name, or ``none``.
     """
+    if name == "none":
+        raise RamacError("the hazard 'none' is every task's own; expected another name")
     task, known = get_task(task).name, PRESETS.setdefault(check_name("the hazard's name", name), {})
     hazard = copy(hazard)
     object.__setattr__(hazard, "name", name)
     there = known.setdefault(task, hazard)
-    one, two = ((type(h).__module__, type(h).__qualname__, vars(h)) for h in (there, hazard))
+    one, two = ((type(h).__module__, type(h).__qualname__, _plain(vars(h))) for h in (there, hazard))
     if one != two:
-        raise RamacError(
-            f"the hazard {name!r} is registered twice for {task}, as different ones; runs are known by its name, so "
-            "another one needs another name"
-        )
+        raise RamacError(f"the hazard {name!r} is registered twice for {task}; another one needs another name")
     if type(there) is not type(hazard):  # in a notebook, a cell that was run again
         known[task] = hazard
     return known[task]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which arrays, which ``==`` compares entry by entry, are their shapes and bytes."""
+    value = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return (value.shape, value.dtype.str, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
 class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], RecordConstructorArgs):
@@ -375,7 +391,7 @@ class HazardWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.nda
         outcome = self.hazard.decide(self._before, action, observation, draw)
         self._before = observation
         report = {
-            "monitored": float(self.hazard.monitored(observation)),
+            "monitored": float(self.hazard.monitored(np.asarray(observation, np.float32))),
             "violation": bool(outcome.violation),
             "penalty": float(outcome.penalty),
         }

@@ -45,8 +45,8 @@ class RunConfig:
     env_id: str | None = None
 
     def __post_init__(self) -> None:
-        if get_hazard(self.hazard.name, self.task) != self.hazard:
-            raise RamacError(f"the hazard {self.hazard.name!r} of {self.task} is another one; register it by name")
+        if not (called := self.hazard.name) or get_hazard(called, self.task) != self.hazard:
+            raise RamacError(f"the hazard {called or self.hazard} of {self.task} is not a registered one; register it")
         if not self.seeds:
             raise RamacError("no seeds were given; at least one is needed")
         if len(set(self.seeds)) != len(self.seeds):
@@ -84,7 +84,7 @@ def make_config(
     options: Mapping[str, str] | None = None,
     released: bool = False,
     *,
-    hazard: str | None = None,
+    hazard: str | Hazard | None = None,
     **others: Any,
 ) -> RunConfig:
     """Return a run's config: the method's settings for the task, the released code's if asked, then `options`.
@@ -95,7 +95,7 @@ def make_config(
         steps: length of the run, in updates.
         options: fields of the method's config as text, e.g. ``{"alpha": "0.05", "risk": "wang"}``.
         released: start from the released code's settings instead of the paper's.
-        hazard: by name (default: the paper's; none where the task has no such).
+        hazard: by name or itself, a registered one (default: the paper's; none where the task has no such).
         others: further fields of `RunConfig`.
 
     Raises:
@@ -107,7 +107,7 @@ def make_config(
         if not settings.RELEASED:
             raise RamacError(f"{cls.name} was not in the released code, so it has no released settings")
         settings = dataclasses.replace(settings, **settings.RELEASED)
-    live = get_hazard(hazard, chosen)
+    live = hazard if isinstance(hazard, Hazard) else get_hazard(hazard, chosen)
     return RunConfig(cls, chosen, with_options(settings, options or {}), tuple(seeds), steps, live, **others)
 
 

@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ramac_lib import datasets
-from ramac_lib.datasets import relabel
+from ramac_lib.datasets import bandit, relabel
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
@@ -58,7 +58,9 @@ def load_data(config: RunConfig, progress: bool = True) -> Dataset:
     )
     if not config.task.is_bandit:
         data = relabel.relabel(data, config.hazard, seed=config.data_seed)
-    return relabel.with_costs(data, config.hazard) if "costs" in config.method.needs else data
+    if "costs" not in config.method.needs:
+        return data
+    return bandit.with_costs(data) if config.task.is_bandit else relabel.with_costs(data, config.hazard)
 
 
 def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequence[int]) -> Method:

@@ -126,9 +126,11 @@ def test_every_start_is_equally_likely_and_a_seed_draws_for_itself(sampling):
     ("make", "sentence"),
     [
         (lambda: drawn(Windows(5)), "windows of 5 steps are longer than every episode; the longest has 4"),
-        (lambda: drawn(Chunks(0)), "length of a chunk is 0; expected at least 1"),
+        (lambda: drawn(Chunks(0)), "length of a chunk is 0; expected a whole number of at least 1"),
+        (lambda: Chunks(2.5), "length of a chunk is 2.5; expected a whole number"),
+        (lambda: Windows("3"), "length of a window is '3'; expected a whole number"),
         (lambda: drawn(Windows(-2)), "length of a window is -2"),
-        (lambda: drawn_without_falls(Chunks(5)), "chunks of 5 steps are longer than every episode"),
+        (lambda: drawn(Chunks(5)), "chunks of 5 steps are longer than every episode; the longest has 4"),
         (lambda: NINE.with_(costs=-NINE.costs), "costs is -3 at row 8; expected numbers ≥ 0"),
         (lambda: NINE.with_(costs=NINE.costs * np.float32(np.nan)), "costs is NaN or infinite at row 0"),
         (lambda: NINE.with_(costs=NINE.costs[:-1]), "costs has 8 rows; expected 9"),
@@ -138,11 +140,6 @@ def test_every_start_is_equally_likely_and_a_seed_draws_for_itself(sampling):
 def test_refusals(make, sentence):
     with pytest.raises(RamacError, match=sentence):
         make()
-
-
-def drawn_without_falls(sampling):
-    data = NINE.with_(terminals=np.zeros(9, bool), timeouts=NINE.terminals | NINE.timeouts)
-    return Replay(data).sampler(sampling, 4)(Noise((0,), "batches"))
 
 
 def test_costs_travel_through_a_file_and_through_parts_of_it(tmp_path):

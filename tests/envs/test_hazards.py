@@ -19,6 +19,7 @@ from ramac_lib.envs.hazards import (
     Hazard,
     HazardWrapper,
     Interval,
+    Outcome,
     Region,
     get_hazard,
     hazard_from_json,
@@ -403,3 +404,96 @@ def test_a_class_of_hazards_that_is_defined_again_replaces_itself(monkeypatch):
 def test_refusals_of_regions(make, sentence):
     with pytest.raises(RamacError, match=sentence):
         make()
+
+
+# -- the same precision live and on data; what a hazard of one's own gets wrong ---------------------------------------
+
+
+@dataclasses.dataclass
+class Kept:
+    array: np.ndarray
+
+
+class Own(Hazard):
+    """Every step with entry 0 at or above 0.1 is a violation; its risk is what the test says."""
+
+    def __init__(self, probability=0.5, penalty=-1.0, table=None):
+        self.probability, self.penalty, self.table = probability, penalty, table
+
+    def risk(self, observations, actions, next_observations):
+        self.seen = {array.dtype for array in (observations, actions, next_observations)}
+        return next_observations[..., 0] >= 0.1, self.probability, self.penalty
+
+
+@pytest.mark.parametrize(
+    "hazard", [Region((Area(-1.0, 1.0, centre=(0.0, 0.0), radius=0.1),)), Interval(0, 0.1, inf, -1.0, 1.0), Own()]
+)
+@pytest.mark.parametrize("at", [0.1, 0.1 - 1e-9, 0.1 + 1e-9])
+def test_a_live_step_on_the_edge_is_judged_as_its_stored_copy(hazard, at):
+    class Still(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-inf, inf, (2,), np.float64)
+        action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return np.zeros(2), {}
+
+        def step(self, action):
+            return np.array([at, 0.0]), 0.0, False, False, {}
+
+    env = HazardWrapper(Still(), hazard)
+    data, infos = play(env, np.zeros((3, 1)), 0)
+    assert [info["violation"] for info in infos] == violations(data, hazard).tolist()
+    assert [info["monitored"] for info in infos] == hazard.monitored(data.next_observations).tolist()
+    assert getattr(hazard, "seen", {np.dtype(np.float32)}) == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("hazard", "sentence"),
+    [
+        (Own(probability=7), "probability is 7; expected a number in"),
+        (Own(probability=np.array([0.5, -0.1])), "probability is -0.1"),
+        (Own(probability=np.nan), "probability is nan"),
+        (Own(penalty=5), "penalty is 5; expected a finite number ≤ 0"),
+        (Own(penalty=np.array([-1.0, np.nan])), "penalty is nan"),
+        (Own(penalty=-np.inf), "penalty is -inf"),
+    ],
+)
+def test_a_risk_that_is_none_is_refused(hazard, sentence):
+    with pytest.raises(RamacError, match=sentence):
+        judged(hazard, [1.0, 1.0], np.array([0.9, 0.9]))
+
+
+def test_what_a_risk_says_of_safe_steps_does_not_matter():
+    outcome = judged(Own(np.array([0.5, 9.0]), np.array([-2.0, 3.0])), [1.0, 0.0], np.zeros((3, 2)))
+    assert outcome.penalty.tolist() == [[-2, 0]] * 3
+
+
+@pytest.mark.parametrize("hazard", [SOMETIMES, Interval(0, -inf, inf, 0.0, 0.0), Own()])
+def test_none_stays_none(hazard):
+    before = get_hazard("none", "hopper-medium-expert")
+    with pytest.raises(RamacError, match="the hazard 'none' is every task's own; expected another name"):
+        register_hazard("none", "hopper-medium-expert", hazard)
+    assert get_hazard("none", "hopper-medium-expert") is before
+
+
+def test_hazards_that_hold_arrays_are_compared_by_what_is_in_them(monkeypatch):
+    monkeypatch.setitem(PRESETS, "mine", {})
+
+    def register(*tables, wrap=tuple):
+        return register_hazard("mine", "hopper-medium-expert", Own(table=wrap(map(np.array, tables))))
+
+    first = register([1.0, 2.0], [3.0])
+    assert register([1.0, 2.0], [3.0]) is first
+    for other in (([1.0, 2.0], [4.0]), ([1.0, 2.0],), ([1.0, 2.0], [3.0, 3.0])):
+        with pytest.raises(RamacError, match="'mine' is registered twice"):
+            register(*other)
+    with pytest.raises(RamacError, match="'mine' is registered twice"):
+        register([1.0, 2.0], wrap=lambda tables: next(iter(tables)))
+    monkeypatch.setitem(PRESETS, "dict", {})
+    for _ in range(2):  # an array itself, and inside of others
+        table = {"a": [np.ones(2), "b", Outcome(np.ones(2), 0, 0)], "c": Kept(np.full(2, np.nan))}
+        register_hazard("dict", "hopper-medium-expert", Own(np.array(0.5), np.array([-1.0]), table))
+    table = {**table, "c": Kept(np.zeros(2))}
+    with pytest.raises(RamacError, match="'dict' is registered twice"):
+        register_hazard("dict", "hopper-medium-expert", Own(np.array(0.5), np.array([-1.0]), table))

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,12 @@ from campaign_helpers import leaves
 from ramac_lib.analysis import critic_check, evidence
 from ramac_lib.analysis.push import push_test
 from ramac_lib.bench import updates
+from ramac_lib.campaign import bandit as campaign_bandit
 from ramac_lib.campaign.launch import run as run_campaign
+from ramac_lib.datasets import bandit as bandit_data
+from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import get_hazard
+from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS
 from ramac_lib.networks.layers import Linear
 from ramac_lib.networks.noise import Noise
@@ -228,3 +233,37 @@ def test_costs_are_the_hazards_violations(hopper_file):
     assert data.costs.mean() == pytest.approx(loop.relabel.rates(data, chosen.hazard))
     assert 0 < data.costs.mean() < 1
     assert loop.load_data(config("chunked-q", hopper_file), progress=False).costs is None
+
+
+def test_on_the_bandit_costs_are_where_the_trap_can_strike(tmp_path):
+    """As the environment reports live; the data of methods that need no costs stay as they are."""
+    own = {**dict.fromkeys(("ring_sigma", "centre_sigma"), 0.04), "ring_radius": 0.5}
+    chosen = make_config("priced-q", BANDIT, (0,), 20, {"batch_size": "16"})
+    plain = loop.load_data(make_config("bc-flow", BANDIT, (0,), 20), progress=False)
+    data = loop.load_data(chosen, progress=False)
+    assert plain.costs is None
+    assert data.with_(costs=None).sha256() == plain.sha256() == bandit_data.dataset().sha256()
+    env = gymnasium.make(data.env_id)
+    env.reset(seed=0)
+    live = [env.unwrapped.step(action)[-1]["violation"] for action in data.actions[:200]]
+    assert data.costs[:200].tolist() == live
+    assert 0.7 < data.costs.mean() < 0.9  # the ring's share
+    data = bandit_data.dataset(bandit=Bandit(**own))
+    costs = bandit_data.with_costs(data, Bandit(**own)).costs
+    assert (costs != Bandit().trapped(data.actions)).any()  # the constants are the cell's
+    given = data.with_(costs=np.full(len(data), 2, np.float32))
+    assert bandit_data.with_costs(given) is given
+
+
+@pytest.mark.parametrize("constants", [{}, {"trap_penalty": 5.0}])
+def test_a_cell_of_the_bandit_learns_from_its_costs(constants, tmp_path):
+    cell = campaign_bandit.Cell("methods", "priced-q", "", 0, 20, {"batch_size": "16"}, constants)
+    campaign_bandit.run_cell(cell, tmp_path)
+    assert (tmp_path / f"{cell.key}.npz").exists()
+    run = campaign_bandit.train("priced-q", [0], 20, {"batch_size": "16"}, device="cpu")
+    assert (run.metrics["cost_loss"] > 0).all()
+
+
+def test_chunks_are_longer_than_the_bandits_episodes():
+    with pytest.raises(ValueError, match=r"chunks of .* are longer than every episode; the longest has 1"):
+        campaign_bandit.train("chunked-q", [0], 20, device="cpu")
