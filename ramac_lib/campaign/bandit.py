@@ -87,7 +87,7 @@ class Cell:
 
 
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
-    """Return the cells of the suites.
+    """Return the cells of the suites, for these methods (all where none is given).
 
     They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
 
@@ -97,6 +97,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
+    methods = methods or tuple(METHODS)
     for method in methods:
         get_method(method)
     if not seeds or len(set(seeds)) != len(seeds):
@@ -231,9 +232,6 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
             return table, facts, {name: file[name].astype(np.float32) for name in file.files}
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None
-
-
-ALL_METHODS = tuple(METHODS)
 
 
 Array = np.ndarray

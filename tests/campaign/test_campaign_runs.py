@@ -18,7 +18,7 @@ from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
 from ramac_lib.campaign.grid import PROFILES
 from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.version import DECIDES, code_version
+from ramac_lib.system.version import DECIDES, code_version, of_the_sources
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
@@ -332,12 +332,12 @@ def test_the_version_is_of_the_sources_that_decide(tmp_path):
     copytree(Path(ramac_lib.__file__).parent, copy)
     assert code_version(copy) == code_version()
     (copy / "cli.py").write_text("")
-    code_version.cache_clear()
+    of_the_sources.cache_clear()
     assert code_version(copy) == code_version()
     for name in ("networks/quantile_loss.py", "methods/radac.py"):
         before = code_version(copy)
         (copy / name).write_text((copy / name).read_text() + "\n")
-        code_version.cache_clear()
+        of_the_sources.cache_clear()
         assert code_version(copy) != before
     assert all((copy / name).exists() for name in DECIDES)
 

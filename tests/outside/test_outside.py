@@ -41,7 +41,7 @@ def loaded():
     yield
     for name in NAMES:
         del METHODS[name]
-    del plugins.loaded[:]
+    plugins.loaded.clear()
 
 
 def config(name, source, steps=12):
