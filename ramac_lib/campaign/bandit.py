@@ -97,9 +97,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    methods = methods or tuple(METHODS)
-    for method in methods:
-        get_method(method)
+    methods = [get_method(method).name for method in methods or METHODS]
     if not seeds or len(set(seeds)) != len(seeds):
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:
@@ -234,9 +232,6 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
         raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None
 
 
-Array = np.ndarray
-
-
 @dataclass(frozen=True)
 class Trained:
     """A method trained on the bandit: its stack of seeds, its log, and update → actions (seeds, count, 2)."""
@@ -244,10 +239,10 @@ class Trained:
     config: RunConfig
     stack: Method
     metrics: pd.DataFrame
-    actions: dict[int, Float[Array, "seeds count 2"]]
+    actions: dict[int, Float[np.ndarray, "seeds count 2"]]
 
     @property
-    def last(self) -> Float[Array, "seeds count 2"]:
+    def last(self) -> Float[np.ndarray, "seeds count 2"]:
         """What the policies do at the end of training."""
         return self.actions[max(self.actions)]
 

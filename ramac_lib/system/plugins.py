@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ramac_lib.system.errors import RamacError
@@ -44,15 +44,14 @@ def load(paths: Sequence[Path]) -> None:
 
 
 @functools.cache
-def pending() -> list[importlib.metadata.EntryPoint]:
+def pending() -> Iterator[importlib.metadata.EntryPoint]:
     """Return the entry points that are still to be loaded."""
-    return list(importlib.metadata.entry_points(group=GROUP))
+    return iter(importlib.metadata.entry_points(group=GROUP))
 
 
 def load_entry_points() -> None:
     """Import what other distributions offer, once; one that fails is named in a warning, the rest works."""
-    while pending():
-        point = pending().pop(0)  # before it is loaded, as it may list what is registered and so come here again
+    for point in pending():  # one iterator for all calls, as a point may list what is registered and so come here again
         try:
             point.load()
         except Exception as error:  # whatever another distribution does wrong, ours goes on

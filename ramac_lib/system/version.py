@@ -18,11 +18,7 @@ DECIDES = ("risk", "networks", "envs", "datasets", "methods", "training", "syste
 
 
 def code_version(folder: Path | None = None) -> str:
-    """Return 12 hexadecimal digits of the SHA-256 of what decides a run's result: a package's sources, plugins' files.
-
-    Args:
-        folder: of the package (default: the one this module is in).
-    """
+    """Return 12 hexadecimal digits of the SHA-256 of a package's sources (default: ours) and of the plugins' files."""
     own = of_the_sources(folder)
     return hashlib.sha256("".join([own, *sorted(loaded.values())]).encode()).hexdigest()[:12] if loaded else own
 

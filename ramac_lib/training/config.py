@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import typing
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,7 @@ class RunConfig:
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
 
     Raises:
-        RamacError: a method or task that is not registered, no seed or one given twice, a step count that is not
-            positive, a hazard that the task does not know.
+        RamacError: a method or task that is not registered, no seed or one twice, steps below 1, an unknown hazard.
     """
 
     method: type[Method]
@@ -46,9 +46,8 @@ class RunConfig:
     env_id: str | None = None
 
     def __post_init__(self) -> None:
-        # A stored config has their names only.
         for own, known in ((self.method, METHODS.get(self.method.name)), (self.task, TASKS.get(self.task.name))):
-            if known != own:
+            if known != own:  # a stored config has their names only
                 raise RamacError(f"{own!r} is not what {own.name!r} is the name of; register it under one of its own")
         if get_hazard(self.hazard.name, self.task) != self.hazard:
             raise RamacError(f"the hazard {self.hazard.name!r} of {self.task} is another one; register it by name")
@@ -146,9 +145,9 @@ def with_options(settings: Config, options: Mapping[str, str]) -> Config:
         if name not in known:
             raise unknown(f"option of {type(settings).__name__.removesuffix('Config')}", name, known)
         try:
-            changes[name] = _read(text, kind := hints[name])
+            changes[name] = _read(text, hints[name])
         except (KeyError, TypeError, ValueError):
-            expected = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+            expected = inspect.formatannotation(hints[name])
             raise RamacError(f"option {name} is {text!r}; expected a value of type {expected}") from None
     return dataclasses.replace(settings, **changes)
 

@@ -12,7 +12,7 @@ import torch
 from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
-from ramac_lib.campaign import scheduler, slices
+from ramac_lib.campaign import launch, scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
 from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
 from ramac_lib.campaign.grid import PROFILES
@@ -445,3 +445,10 @@ def test_a_process_that_dies_is_tried_once_more_then_reported(whole, tmp_path, m
 
 def test_the_face_is_small():
     assert campaign.__all__ == ["PROFILES", "SCHEMA", "Cell", "Grid", "pack", "run", "unpack"]
+
+
+def test_the_cores_are_counted_where_a_system_binds_no_process_to_some(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    with pytest.raises(RamacError, match="workers is 3, the budget -1"):
+        launch.run(tmp_path / "c", budget=-1, device="cpu")

@@ -26,13 +26,10 @@ class Methods(UserDict[str, type[Method]]):
         return super().__iter__()
 
     def __len__(self) -> int:
-        load_entry_points()
-        return super().__len__()
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        if name not in self.data:
-            load_entry_points()
-        return name in self.data
+        return name in self.data or name in list(self)
 
 
 METHODS = Methods()
