@@ -189,7 +189,7 @@ def bandit(
     """
     from ramac_lib.campaign import bandit as campaign_bandit
 
-    every = campaign_bandit.cells(suites, methods or campaign_bandit.ALL_METHODS, seeds, steps)
+    every = campaign_bandit.cells(suites, methods, seeds, steps)
     campaign_bandit.run(every, cells, workers)
     table = campaign_bandit.gather(every, cells, out)
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
@@ -292,7 +292,6 @@ def methods() -> None:
     """List the methods: name, label, what each is, and what it needs of the data beside transitions."""
     from ramac_lib.methods import METHODS
 
-    plugins.load_entry_points()
     for name, kind in METHODS.items():
         needs = f" Needs {', '.join(kind.needs)}." if kind.needs else ""
         print(f"{name:<16}  {kind.style.label:<16}  {str(kind.__doc__).splitlines()[0]}{needs}")

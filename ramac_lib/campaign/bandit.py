@@ -86,7 +86,7 @@ class Cell:
 
 
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
-    """Return the cells of the suites.
+    """Return the cells of the suites, for these methods (all where none is given).
 
     They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
 
@@ -96,8 +96,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    for method in methods:
-        get_method(method)
+    methods = [get_method(method).name for method in methods or METHODS]
     if not seeds or len(set(seeds)) != len(seeds):
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:
@@ -232,12 +231,6 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
         raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None
 
 
-ALL_METHODS = tuple(METHODS)
-
-
-Array = np.ndarray
-
-
 @dataclass(frozen=True)
 class Trained:
     """A method trained on the bandit: its stack of seeds, its log, and update → actions (seeds, count, 2)."""
@@ -245,10 +238,10 @@ class Trained:
     config: RunConfig
     stack: Method
     metrics: pd.DataFrame
-    actions: dict[int, Float[Array, "seeds count 2"]]
+    actions: dict[int, Float[np.ndarray, "seeds count 2"]]
 
     @property
-    def last(self) -> Float[Array, "seeds count 2"]:
+    def last(self) -> Float[np.ndarray, "seeds count 2"]:
         """What the policies do at the end of training."""
         return self.actions[max(self.actions)]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from ramac_lib.campaign.grid import choose
 from ramac_lib.campaign.scheduler import Campaign
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
+from ramac_lib.system.processes import cores
 from ramac_lib.training.engine import get_engine
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def run(
     began = time.monotonic() if began is None else began
     target = get_device(device)
     if workers is None:
-        workers = 1 if target.type == "cuda" else len(os.sched_getaffinity(0))
+        workers = 1 if target.type == "cuda" else cores()
     if workers < 0 or (budget is not None and budget <= 0):
         raise RamacError(f"workers is {workers}, the budget {budget}; expected at least 0, and more than 0 seconds")
     store = CampaignDirectory(Path(out))

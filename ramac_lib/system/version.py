@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ramac_lib.system.plugins import loaded
+
 if TYPE_CHECKING:
     import torch
 
@@ -15,13 +17,15 @@ if TYPE_CHECKING:
 DECIDES = ("risk", "networks", "envs", "datasets", "methods", "training", "system/machine.py")
 
 
-@functools.cache
 def code_version(folder: Path | None = None) -> str:
-    """Return 12 hexadecimal digits of the SHA-256 of the sources that decide a run's result.
+    """Return 12 hexadecimal digits of the SHA-256 of a package's sources (default: ours) and of the plugins' files."""
+    own = of_the_sources(folder)
+    return hashlib.sha256("".join([own, *sorted(loaded.values())]).encode()).hexdigest()[:12] if loaded else own
 
-    Args:
-        folder: of the package (default: the one this module is in).
-    """
+
+@functools.cache
+def of_the_sources(folder: Path | None) -> str:
+    """Return the version of the package's own sources."""
     root = folder or Path(__file__).parents[1]
     digest = hashlib.sha256()
     for name in DECIDES:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import typing
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ramac_lib.envs.hazards import Hazard, get_hazard
-from ramac_lib.envs.tasks import Task, get_task
-from ramac_lib.methods import Config, Method, get_method
+from ramac_lib.envs.tasks import TASKS, Task, get_task
+from ramac_lib.methods import METHODS, Config, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
 
 
@@ -30,7 +31,7 @@ class RunConfig:
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
 
     Raises:
-        RamacError: no seed or one given twice, a step count that is not positive, a hazard that the task does not know.
+        RamacError: a method or task that is not registered, no seed or one twice, steps below 1, an unknown hazard.
     """
 
     method: type[Method]
@@ -45,6 +46,9 @@ class RunConfig:
     env_id: str | None = None
 
     def __post_init__(self) -> None:
+        for own, known in ((self.method, METHODS.get(self.method.name)), (self.task, TASKS.get(self.task.name))):
+            if known != own:  # a stored config has their names only
+                raise RamacError(f"{own!r} is not what {own.name!r} is the name of; register it under one of its own")
         if not (called := self.hazard.name) or get_hazard(called, self.task) != self.hazard:
             raise RamacError(f"the hazard {called or self.hazard} of {self.task} is not a registered one; register it")
         if not self.seeds:
@@ -134,29 +138,34 @@ def with_options(settings: Config, options: Mapping[str, str]) -> Config:
     Raises:
         RamacError: an unknown option (the known ones are listed) or a value of another type.
     """
-    types = typing.get_type_hints(type(settings))
+    hints = typing.get_type_hints(type(settings))
+    known = sorted(field.name for field in dataclasses.fields(settings))
     changes = {}
     for name, text in options.items():
-        if name not in {f.name for f in dataclasses.fields(settings)}:
-            raise unknown(f"option of {type(settings).__name__.removesuffix('Config')}", name, sorted(types))
-        changes[name] = _parse(name, text, types[name])
+        if name not in known:
+            raise unknown(f"option of {type(settings).__name__.removesuffix('Config')}", name, known)
+        try:
+            changes[name] = _read(text, hints[name])
+        except (KeyError, TypeError, ValueError):
+            expected = inspect.formatannotation(hints[name])
+            raise RamacError(f"option {name} is {text!r}; expected a value of type {expected}") from None
     return dataclasses.replace(settings, **changes)
 
 
-def _parse(name: str, text: str, kind: Any) -> Any:
-    choices = typing.get_args(kind) if type(None) in typing.get_args(kind) else (kind,)
-    if type(None) in choices and text.lower() == "none":
-        return None
-    target = next(c for c in choices if c is not type(None))
-    try:
-        if target is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if typing.get_origin(target) is tuple:
-            return tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
-        return target(text)
-    except (KeyError, ValueError):
-        expected = getattr(target, "__name__", str(target))
-        raise RamacError(f"option {name} is {text!r}; expected a value of type {expected}") from None
+def _read(text: str, kind: Any) -> Any:
+    """Return the text as that type, or raise a KeyError, TypeError or ValueError."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if type(None) in arguments:
+        return None if text.lower() == "none" else _read(text, next(a for a in arguments if a is not type(None)))
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()]
+    if origin is typing.Literal:
+        return {str(choice): choice for choice in arguments}[text]
+    if origin is tuple:
+        parts = [part.strip() for part in text.strip("() ").split(",") if part.strip()]
+        kinds = arguments[:1] * len(parts) if arguments[1:] == (...,) else arguments
+        return tuple(_read(part, kind) for part, kind in zip(parts, kinds, strict=True))
+    return kind(text)
 
 
 def config_from_json(data: Mapping[str, Any]) -> RunConfig:

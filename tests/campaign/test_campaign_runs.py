@@ -16,7 +16,7 @@ import torch
 from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
-from ramac_lib.campaign import scheduler, slices
+from ramac_lib.campaign import launch, scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
 from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
 from ramac_lib.campaign.grid import PROFILES
@@ -24,7 +24,7 @@ from ramac_lib.datasets.hdf5 import save_file
 from ramac_lib.envs.hazards import PRESETS, Hazard, register_hazard
 from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.version import DECIDES, code_version
+from ramac_lib.system.version import DECIDES, code_version, of_the_sources
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
@@ -339,12 +339,12 @@ def test_the_version_is_of_the_sources_that_decide(tmp_path):
     copytree(Path(ramac_lib.__file__).parent, copy)
     assert code_version(copy) == code_version()
     (copy / "cli.py").write_text("")
-    code_version.cache_clear()
+    of_the_sources.cache_clear()
     assert code_version(copy) == code_version()
     for name in ("networks/quantile_loss.py", "methods/radac.py"):
         before = code_version(copy)
         (copy / name).write_text((copy / name).read_text() + "\n")
-        code_version.cache_clear()
+        of_the_sources.cache_clear()
         assert code_version(copy) != before
     assert all((copy / name).exists() for name in DECIDES)
 
@@ -475,3 +475,10 @@ def test_data_are_loaded_anew_when_their_file_or_hazard_has_changed(hopper, hopp
     third, others = slices.load(config, engine)
     np.testing.assert_allclose(third.rewards, second.rewards + 1, atol=1e-5)
     assert others["data"]["sha256"] != facts["data"]["sha256"]
+
+
+def test_the_cores_are_counted_where_a_system_binds_no_process_to_some(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    with pytest.raises(RamacError, match="workers is 3, the budget -1"):
+        launch.run(tmp_path / "c", budget=-1, device="cpu")

@@ -8,15 +8,20 @@ import pytest
 import torch
 
 from ramac_lib.analysis.style import style
+from ramac_lib.bench import updates
+from ramac_lib.campaign import bandit
 from ramac_lib.campaign.launch import run
 from ramac_lib.envs import play
+from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Controller, get_method, register
 from ramac_lib.methods.shared.base import Style
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError
+from ramac_lib.training.engine import Engine
 
 FLOW = get_method("bc-flow")
+ENGINES = [Engine(torch.device("cpu"))]
 
 
 @pytest.fixture
@@ -55,6 +60,13 @@ def test_a_name_is_another_class_s_only_once_but_a_cell_may_run_again(mine):
     assert get_method("mine").style.label == "Mine again"
 
 
+def test_a_class_has_one_name(mine):
+    with pytest.raises(RamacError, match=r"Mine is the method 'mine'; 'mine-again' needs a class of its"):
+        register("mine-again")(mine)
+    assert mine.name == "mine"
+    assert "mine-again" not in METHODS
+
+
 def test_unknown_needs_are_refused():
     with pytest.raises(RamacError, match="unknown column that a method may need 'prices': choose one of costs"):
         register("other", needs=("prices",))
@@ -78,7 +90,7 @@ def test_an_entry_point_that_fails_is_named_and_the_rest_works(monkeypatch, capl
 
     points = [Point("broken", fail), Point("good", offer)]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == plugins.GROUP else [])
-    plugins.load_entry_points.cache_clear()
+    plugins.pending.cache_clear()
     try:
         assert get_method("offered").style.label == "Offered"
         assert "the entry point broken (broken.module)" in caplog.text
@@ -87,7 +99,40 @@ def test_an_entry_point_that_fails_is_named_and_the_rest_works(monkeypatch, capl
         assert get_method("radac")
     finally:
         METHODS.pop("offered", None)
-        plugins.load_entry_points.cache_clear()
+        plugins.pending.cache_clear()
+
+
+LISTINGS = {
+    "list": lambda: "offered" in list(METHODS),
+    "dict": lambda: "offered" in dict(METHODS),
+    "items": lambda: "offered" in [name for name, _ in METHODS.items()],
+    "values": lambda: "Offered" in [kind.style.label for kind in METHODS.values()],
+    "length": lambda: len(METHODS) == 14,
+    "in": lambda: "offered" in METHODS,
+    "style": lambda: style("offered").label == "Offered",
+    "bench": lambda: "offered" in [m.config.method.name for m in updates.measurements((), BANDIT, (1,), (), ENGINES)],
+    "bandit": lambda: "offered" in [cell.method for cell in bandit.cells(("methods",), (), (0,), 20)],
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_entry_points_are_in_every_listing(listing, monkeypatch):
+    def offer():
+        listed.append(list(METHODS))  # a plugin may list the methods itself
+
+        @register("offered", label="Offered")
+        class Offered(FLOW):
+            pass
+
+    listed = []
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Point("good", offer)])
+    plugins.pending.cache_clear()
+    try:
+        assert LISTINGS[listing]()
+    finally:
+        METHODS.pop("offered", None)
+        plugins.pending.cache_clear()
+    assert len(listed) == 1
 
 
 def test_a_notebooks_method_runs_in_its_own_process_and_elsewhere_says_why_not(mine, tmp_path):

@@ -46,7 +46,7 @@ def loaded():
     yield
     for name in NAMES:
         del METHODS[name]
-    del plugins.loaded[:]
+    plugins.loaded.clear()
 
 
 def config(name, source, steps=12):

@@ -1,13 +1,100 @@
-"""A run's config: the hazard is taken by name or itself."""
+"""A config is of what the registries know, by this name; options are read as their fields' types."""
 
+import dataclasses
 import pickle
-from dataclasses import replace
+import re
+from typing import Any, ClassVar, Literal
 
 import pytest
 
+from ramac_lib.envs import tasks
 from ramac_lib.envs.hazards import PRESETS, Interval, register_hazard
+from ramac_lib.methods import METHODS, Config, Method, get_method, register
 from ramac_lib.system.errors import RamacError
-from ramac_lib.training.config import make_config
+from ramac_lib.training.config import make_config, with_options
+
+RADAC = get_method("radac")
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnConfig(Config):
+    """One field of each kind."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ()
+
+    mode: Literal["fast", "slow", 3] = "fast"
+    maybe: Literal["a"] | None = None
+    scales: tuple[float, ...] = ()
+    names: tuple[str, ...] | None = None
+    pair: tuple[int, str] = (1, "a")
+    either: int | str = 1
+    table: Any = None
+
+
+def test_an_unregistered_method_has_no_config():
+    class Mine(RADAC):
+        pass
+
+    class Bare(Method):
+        pass
+
+    for cls, name in ((Mine, "'radac'"), (Bare, "''")):
+        with pytest.raises(RamacError, match=f"{cls.__name__}'> is not what {name} is the name of; register it"):
+            make_config(cls, "risky-bandit", (0,), 10)
+
+
+def test_a_class_that_was_registered_again_is_no_longer_the_method():
+    classes = [type("Mine", (RADAC,), {"__module__": "cell", "__qualname__": "Mine"}) for _ in range(2)]
+    try:
+        for cls in classes:
+            register("own-radac")(cls)
+        with pytest.raises(RamacError, match="not what 'own-radac' is the name of"):
+            make_config(classes[0], "risky-bandit", (0,), 10)
+        config = make_config(classes[1], "risky-bandit", (0,), 10)
+    finally:
+        METHODS.pop("own-radac", None)
+    assert config.to_json()["method"] == "own-radac"
+    assert config.hash != make_config("radac", "risky-bandit", (0,), 10).hash
+
+
+@pytest.mark.parametrize("changes", [{"horizon": 7}, {"name": "another"}])
+def test_an_unregistered_task_has_no_config(changes):
+    task = dataclasses.replace(tasks.get_task("hopper-medium-expert"), **changes)
+    with pytest.raises(RamacError, match=f"is not what '{task.name}' is the name of; register it under one of"):
+        make_config("radac", task, (0,), 10, hazard="none")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("mode", "slow", "slow"), ("mode", "3", 3), ("maybe", "a", "a"), ("maybe", "none", None),
+        ("scales", "0.5, 1e-3", (0.5, 1e-3)), ("scales", "()", ()), ("names", "a, b", ("a", "b")),
+        ("names", "None", None), ("pair", "(2,b)", (2, "b")),
+    ],
+)  # fmt: skip
+def test_options_of_every_kind_are_read(name, text, expected):
+    read = getattr(with_options(OwnConfig(), {name: text}), name)
+    assert (read, type(read)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("mode", "medium", "Literal['fast', 'slow', 3]"), ("maybe", "b", "Optional[Literal['a']]"),
+        ("scales", "a,b", "tuple[float, ...]"), ("pair", "1", "tuple[int, str]"), ("table", "x", "Any"),
+        ("either", "1", "int | str"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_in_a_sentence(name, text, expected):
+    with pytest.raises(RamacError, match=re.escape(f"option {name} is '{text}'; expected a value of type {expected}")):
+        with_options(OwnConfig(), {name: text})
+
+
+def test_only_fields_are_offered_as_options():
+    with pytest.raises(RamacError, match="unknown option of Own 'KINDS': choose one of batch_size, either") as error:
+        with_options(OwnConfig(), {"KINDS": "a"})
+    assert "RELEASED" not in str(error.value)
+
 
 TASK = "hopper-medium-expert"
 HURRY = Interval(5, -1.0, 3.5, -20.0, 0.1)
@@ -25,7 +112,7 @@ def test_a_hazard_is_taken_by_name_or_itself(monkeypatch):
 def test_a_hazard_that_runs_could_not_name_is_refused(monkeypatch):
     monkeypatch.setitem(PRESETS, "hurry", {})
     hurry = register_hazard("hurry", TASK, HURRY)
-    for hazard, named in ((HURRY, r"Interval\(.*\)"), (replace(hurry, low=-2.0), "hurry")):
+    for hazard, named in ((HURRY, r"Interval\(.*\)"), (dataclasses.replace(hurry, low=-2.0), "hurry")):
         with pytest.raises(RamacError, match=f"the hazard {named} of {TASK} is not a registered one; register it"):
             make_config("radac", TASK, (0,), 10, hazard=hazard)
     with pytest.raises(RamacError, match="'hurry' is not defined for walker2d-medium-expert"):

@@ -9,14 +9,30 @@ Another distribution names the modules that do so in its entry points, group ``r
 results or a config is looked up here and never imported.
 """
 
-from collections.abc import Callable, Iterable
+from collections import UserDict
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from ramac_lib.methods.shared.base import Method, Style
 from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
-METHODS: dict[str, type[Method]] = {}
+
+class Methods(UserDict[str, type[Method]]):
+    """Methods by name; those of other distributions are loaded when it is listed or asked for one that it lacks."""
+
+    def __iter__(self) -> Iterator[str]:
+        load_entry_points()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data or name in list(self)
+
+
+METHODS = Methods()
 """Every method by name, in the order of registration, those of the paper first."""
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
@@ -40,7 +56,7 @@ def register(
         needs: columns of the data beside the six arrays: ``costs``.
 
     Raises:
-        RamacError: another class has the name already, it is no name, or an unknown column is needed.
+        RamacError: another class has the name, the class has another, it is no name, or an unknown column is needed.
     """
     check_name("the method's name", name)
     wanted = tuple(needs)
@@ -48,12 +64,14 @@ def register(
         raise unknown("column that a method may need", missing[0], COLUMNS)
 
     def decorate(cls: Class) -> Class:
-        there = METHODS.get(name)
+        there = METHODS.data.get(name)  # a look that loads nothing: entry points may be what registers
         if there is not None and (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
             raise RamacError(
                 f"the method {name!r} is registered twice: by {there.__module__}.{there.__qualname__} "
                 f"and by {cls.__module__}.{cls.__qualname__}"
             )
+        if cls.name != name and METHODS.data.get(cls.name) is cls:
+            raise RamacError(f"{cls.__qualname__} is the method {cls.name!r}; {name!r} needs a class of its own")
         cls.name, cls.style, cls.needs = name, Style(label or name, colour, line, marker), wanted
         METHODS[name] = cls
         return cls
@@ -69,8 +87,6 @@ def get_method(name: str | type[Method]) -> type[Method]:
     """
     if not isinstance(name, str):
         return name
-    if name not in METHODS:
-        load_entry_points()
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]
