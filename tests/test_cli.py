@@ -8,26 +8,15 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from cli_helpers import run
 
 from ramac_lib.campaign.grid import Grid
-from ramac_lib.cli import main
 from ramac_lib.envs.tasks import TASKS
 from ramac_lib.methods import METHODS
 
 TINY = (
     "--set", "hidden=16,16", "critic_hidden=16", "embedding=8", "n_cos=8", "n_fractions=8", "batch_size=32",
 )  # fmt: skip
-
-
-def run(capsys, *arguments):
-    """Return (exit code, standard output, standard error)."""
-    code = 0
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code or 0
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def train(file, out, *more):

@@ -271,8 +271,11 @@ def train(
     """
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = loop.Schedule(eval_every=every or steps)
-    data = dataset(bandit=bandit) if bandit else loop.load_data(config, progress=False)
-    data = with_costs(data, bandit) if "costs" in config.method.needs else data
+    if bandit is None:
+        data = loop.load_data(config, progress=False)
+    else:
+        data = dataset(bandit=bandit)
+        data = with_costs(data, bandit) if "costs" in config.method.needs else data
     evaluator = ExactBandit(bandit, count)
     engine = get_engine(device, precision=precision)
     trainer = loop.Trainer(config, data, engine, schedule=schedule, evaluator=evaluator)

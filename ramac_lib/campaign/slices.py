@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import json
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ import torch
 from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.plan import Cost
 from ramac_lib.datasets.contract import Dataset
+from ramac_lib.envs.hazards import Hazard
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.processes import begin_worker
 from ramac_lib.training import evaluators
@@ -84,21 +84,20 @@ Tick = Callable[[int], bool]
 
 KEPT = 2  # datasets: slices of a task come one after another
 
-_kept: dict[Any, tuple[Dataset, dict[str, Any]]] = {}
+_kept: dict[Any, tuple[Dataset, dict[str, Any], Hazard]] = {}  # a hazard that is held keeps its id to itself
 
 
 def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
     """Return a run's data and facts; the last few are kept, while their file and their hazard stay as they are."""
     costs, file = "costs" in config.method.needs, Path(config.source)
     stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
-    hazard = (type(config.hazard), config.hazard.name, json.dumps(config.hazard.to_json(), sort_keys=True))
-    key = (config.task, config.source, stamp, config.size, config.data_seed, hazard, config.env_id, costs)
+    key = (config.task, config.source, stamp, config.size, config.data_seed, id(config.hazard), config.env_id, costs)
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
         data = load_data(config, progress=False)
-        _kept[key] = data, get_facts(data, engine)
-    return _kept[key]
+        _kept[key] = data, get_facts(data, engine), config.hazard
+    return _kept[key][:2]
 
 
 def run_slice(job: Job, tick: Tick) -> Outcome:

@@ -1,18 +1,7 @@
 """The commands end well, or in one sentence."""
 
 import pytest
-
-from ramac_lib.cli import main
-
-
-def run(capsys, *arguments):
-    code = 0
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        code = stop.code or 0
-    out, err = capsys.readouterr()
-    return code, out, err
+from cli_helpers import run
 
 
 def test_record(capsys, runs, tmp_path):

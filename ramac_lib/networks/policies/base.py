@@ -13,9 +13,9 @@ class Policy(nn.Module, ABC):
 
     action_dim: int
 
-    @abstractmethod
     def noise_shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape, without the seed axis, of the noise that `sample` consumes for `batch` rows."""
+        """Return the shape, without the seed axis, of the noise that `sample` consumes: an action's, unless told."""
+        return (batch, self.action_dim)
 
     @abstractmethod
     def sample(self, noise: Float[Tensor, "S ..."], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:

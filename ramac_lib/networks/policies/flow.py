@@ -34,10 +34,6 @@ class FlowPolicy(CloningPolicy):
         # Times are embedded in units of Euler steps, so that the sinusoids resolve them.
         self.register_buffer("times", torch.arange(steps, dtype=torch.float32), persistent=False)
 
-    def noise_shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
-        return (batch, self.action_dim)
-
     def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
         """Integrate the ODE from `noise`; differentiable in θ from end to end."""
         embedded = self.velocity.time(self.times)  # (S, steps, d)

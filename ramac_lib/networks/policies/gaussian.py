@@ -38,10 +38,6 @@ class GaussianPolicy(CloningPolicy):
         self.action_dim = action_dim
         self.mlp = MLP(stack, (observation_dim, *hidden, 2 * action_dim), activation)
 
-    def noise_shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
-        return (batch, self.action_dim)
-
     def moments(self, observations: Float[Tensor, "S B s"]) -> tuple[Float[Tensor, "S B a"], Float[Tensor, "S B a"]]:
         """Return μ(s) and log σ(s), both before the tanh."""
         mean, log_std = self.mlp(observations).chunk(2, dim=-1)

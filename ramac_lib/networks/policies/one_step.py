@@ -33,10 +33,6 @@ class OneStepPolicy(Policy):
         self.action_dim = action_dim
         self.mlp = MLP(stack, (action_dim + observation_dim, *hidden, action_dim), activation)
 
-    def noise_shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape, without the seed axis, of the noise that `sample` consumes."""
-        return (batch, self.action_dim)
-
     def unclamped(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Tensor:
         """Return μ(s, z), which the distillation compares with the flow's action."""
         return self.mlp(torch.cat([noise, observations], dim=-1))
