@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Small networks lose more to threads than they win, and two chapters or test workers run side by side.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
+WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
 .PHONY: book test fast lint types clean
 .DELETE_ON_ERROR:
@@ -21,11 +23,11 @@ book: $(VENV)/.book
 	@$(BIN)/ramac book --profile $(PROFILE)
 
 test: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --durations 10 \
+	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations 10 \
 		--nbval-lax tests book
 
 fast: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -n logical --maxprocesses 4 --dist loadscope -m "not slow" tests
+	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
