@@ -190,7 +190,7 @@ def bandit(
     from ramac_lib.campaign import bandit as campaign_bandit
 
     every = campaign_bandit.cells(suites, methods, seeds, steps)
-    campaign_bandit.run(every, cells, workers)
+    campaign_bandit.run_cells(every, cells, workers)
     table = campaign_bandit.gather(every, cells, out)
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
     shown = last.groupby(["suite", "method", "variant"], sort=False)[["centre", "gap", "ring", "ood", "cvar"]].mean()

@@ -1,1 +1,1 @@
-"""Stored rows and trained runs become numbers: tables, intervals, verdicts, recordings."""
+"""Stored rows and trained runs become numbers: intervals, evidence, recordings, critic checks."""

@@ -15,7 +15,7 @@ from ramac_lib.training.results import options
 BEHAVIOUR = "behaviour"
 # What RADAC is compared with never stands for it.
 CONTROLS = ("radac:risk=neutral", "radac:td_clip=None", "radac:quantile_axis=target,td_clip=None")
-DECIDES = ["method", "task", "risk", "alpha", "options"]
+DECIDING = ["method", "task", "risk", "alpha", "options"]
 
 
 def key(method: str, task: str, risk: str, alpha: float | None, options: str) -> str:
@@ -40,10 +40,10 @@ def with_keys(table: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({"risk": object, "options": object}).fillna({"risk": "", "options": ""})
     if table.empty:
         return table.assign(row=pd.Series(dtype=object))
-    distinct = table[DECIDES].drop_duplicates()
+    distinct = table[DECIDING].drop_duplicates()
     keys = [key(*values) for values in distinct.itertuples(index=False)]
     named = distinct.assign(row=keys)
-    return table.merge(named, on=DECIDES, how="left")  # keeps the order; NaN meets NaN
+    return table.merge(named, on=DECIDING, how="left")  # keeps the order; NaN meets NaN
 
 
 def method_of(row: str) -> str:

@@ -51,7 +51,7 @@ SUITES = ("methods", "axis", "stability", "precision")
 
 
 @dataclass(frozen=True)
-class Cell:
+class BanditCell:
     """One run of the campaign.
 
     Args:
@@ -85,7 +85,7 @@ class Cell:
         return Bandit(**self.constants)
 
 
-def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[Cell]:
+def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[BanditCell]:
     """Return the cells of the suites, for these methods (all where none is given).
 
     They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
@@ -101,18 +101,18 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:
         raise RamacError(f"steps is {steps}; expected at least {FIGURE_6} updates")
-    every: dict[str, list[Cell]] = {
-        "methods": [Cell("methods", m, "", s, steps) for s in seeds for m in methods],
-        "axis": [Cell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
+    every: dict[str, list[BanditCell]] = {
+        "methods": [BanditCell("methods", m, "", s, steps) for s in seeds for m in methods],
+        "axis": [BanditCell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
         "stability": [
-            Cell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
+            BanditCell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
             for s in seeds[:2]
             for name, constants in STABILITY.items()
             for m in STABILITY_METHODS
             if m in methods
         ],
         "precision": [
-            Cell("precision", m, "bfloat16", s, steps, precision="bfloat16")
+            BanditCell("precision", m, "bfloat16", s, steps, precision="bfloat16")
             for s in seeds
             for m in PRECISION_METHODS
             if m in methods
@@ -121,7 +121,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     return [cell for suite in suites for cell in every[suite]]
 
 
-def run_cell(cell: Cell, folder: Path) -> float:
+def run_cell(cell: BanditCell, folder: Path) -> float:
     """Train a cell, write its file and return the seconds it took."""
     torch.set_num_threads(1)
     began = time.monotonic()
@@ -148,7 +148,7 @@ def run_cell(cell: Cell, folder: Path) -> float:
     return seconds
 
 
-def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = True) -> None:
+def run_cells(every: Sequence[BanditCell], folder: Path, workers: int = 2, progress: bool = True) -> None:
     """Run the cells that the folder lacks, `workers` at a time, one thread each.
 
     Raises:
@@ -158,7 +158,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
         raise RamacError(f"workers is {workers}; expected at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
-    failed: list[tuple[Cell, BaseException]] = []
+    failed: list[tuple[BanditCell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
     with bar, spawn(workers) as pool:
         jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
@@ -176,7 +176,7 @@ def run(every: Sequence[Cell], folder: Path, workers: int = 2, progress: bool = 
         raise RamacError(f"{len(failed)} of {len(every)} cells failed; the first, {where}: {error}")
 
 
-def gather(every: Sequence[Cell], folder: Path, out: Path) -> pd.DataFrame:
+def gather(every: Sequence[BanditCell], folder: Path, out: Path) -> pd.DataFrame:
     """Write the cells' numbers (OUT.csv), what made them (OUT.json) and the actions to draw (OUT.npz).
 
     The .npz holds float16 actions: ``METHOD`` (seeds, SHOWN, 2) at the end of training for each method of the suite
@@ -272,7 +272,7 @@ def train(
     config = make_config(method, BANDIT, seeds, steps, {k: str(v) for k, v in (options or {}).items()})
     schedule = loop.Schedule(eval_every=every or steps)
     if bandit is None:
-        data = loop.load_data(config, progress=False)
+        data = loop.data_of(config, progress=False)
     else:
         data = dataset(bandit=bandit)
         data = with_costs(data, bandit) if "costs" in config.method.needs else data

@@ -14,7 +14,7 @@ from ramac_lib.campaign.backends.base import Pool
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import Cell, Grid, tasks_of
 from ramac_lib.campaign.plan import Cost, Round, State
-from ramac_lib.campaign.slices import Job, Outcome
+from ramac_lib.campaign.slices import Job, SliceResult
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import OutOfTime, alarm, on_interrupt
 from ramac_lib.system.version import code_version
@@ -197,7 +197,7 @@ class Campaign:
             self.engine, self.code,
         )  # fmt: skip
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: SliceResult) -> None:
         state = self.states[outcome.name]
         if outcome.warning and outcome.warning not in self._warned:
             self._warned.add(outcome.warning)

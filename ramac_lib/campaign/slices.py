@@ -22,7 +22,7 @@ from ramac_lib.training import evaluators
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.loop import Interrupted, Schedule, Trainer, check_data, get_facts, load_data
+from ramac_lib.training.loop import Interrupted, Schedule, Trainer, check_data, data_of, get_facts
 
 TOLD_EVERY = 0.5  # seconds between two words on how far a slice is
 GROWTH = 1.25  # episodes of the report may last longer than the last ones seen
@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SliceResult:
     """What came of a slice, and the seconds that its parts took (`Cost`); None where nothing was measured.
 
     Args:
@@ -95,12 +95,12 @@ def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
-        data = load_data(config, progress=False)
+        data = data_of(config, progress=False)
         _kept[key] = data, get_facts(data, engine), config.hazard
     return _kept[key][:2]
 
 
-def run_slice(job: Job, tick: Tick) -> Outcome:
+def run_slice(job: Job, tick: Tick) -> SliceResult:
     """Do a slice.
 
     Raises:
@@ -128,7 +128,7 @@ def run_slice(job: Job, tick: Tick) -> Outcome:
     if each is None and clock.report is None and job.timed:
         each = time_episode(trainer)
     report = clock.report if clock.report is not None or each is None else GROWTH * each * job.report
-    return Outcome(
+    return SliceResult(
         job.cell.name,
         trainer.step,
         trainer.reported(),
@@ -149,7 +149,7 @@ def time_episode(trainer: Trainer, episodes: int = 3) -> float:
     return len(trainer.stacks) * (time.monotonic() - began) / episodes
 
 
-def attempt(job: Job, tick: Tick) -> Outcome:
+def attempt(job: Job, tick: Tick) -> SliceResult:
     """Do a slice; put a failure into words instead of raising it."""
     try:
         return run_slice(job, tick)
@@ -164,7 +164,7 @@ def attempt(job: Job, tick: Tick) -> Outcome:
     gc.collect()
     if job.engine.device.type == "cuda":
         torch.cuda.empty_cache()
-    return Outcome(job.cell.name, failure=failure)
+    return SliceResult(job.cell.name, failure=failure)
 
 
 def _received(connection: Connection) -> Any:

@@ -51,7 +51,7 @@ class Schedule:
         return log, evaluate
 
 
-def load_data(config: RunConfig, progress: bool = True) -> Dataset:
+def data_of(config: RunConfig, progress: bool = True) -> Dataset:
     """Return the run's data, rewards relabelled with the run's hazard, with costs if the method needs them."""
     data = datasets.load(
         config.task, config.source, size=config.size, seed=config.data_seed, env_id=config.env_id, progress=progress
@@ -379,7 +379,7 @@ def train(
     directory = None if out is None else RunDirectory(Path(out))
     if directory is not None and directory.path.exists():
         directory.check(config, resume)  # before the data are built
-    data = load_data(config, progress)
+    data = data_of(config, progress)
     trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
     if directory is not None:
         facts = get_facts(data, target)

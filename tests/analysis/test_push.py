@@ -107,7 +107,7 @@ def test_a_pushed_policy_still_hears_what_it_earned(linear):
 
 
 def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("ramac_lib.training.loop.load_data", lambda config, progress: dataset(500))
+    monkeypatch.setattr("ramac_lib.training.loop.data_of", lambda config, progress: dataset(500))
     for method, task in (("radac", "risky-bandit"), ("diffusion-ql", "risky-bandit"), ("bc-flow", "risky-bandit")):
         cli.main(["train", "--method", method, "--task", task, "--steps", "2", "--episodes", "0",
                   "--out", str(tmp_path / method)])  # fmt: skip

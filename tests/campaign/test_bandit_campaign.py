@@ -101,7 +101,7 @@ def test_no_table_says_which_command_makes_it(tmp_path):
 @pytest.mark.slow
 def test_worker_processes_make_the_same_cells(small, tmp_path):
     """Spawned workers see the module's own counts, so only the first actions are compared."""
-    campaign_bandit.run(small[:2], tmp_path / "pool", workers=2, progress=False)
+    campaign_bandit.run_cells(small[:2], tmp_path / "pool", workers=2, progress=False)
     for cell in small[:2]:
         campaign_bandit.run_cell(cell, tmp_path / "here")
         with np.load(tmp_path / "pool" / f"{cell.key}.npz") as a, np.load(tmp_path / "here" / f"{cell.key}.npz") as b:

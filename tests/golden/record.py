@@ -45,7 +45,7 @@ def train(name: str) -> dict[str, Any]:
     method, task, others = CASES[name]
     config = make_config(method, task, (0, 1), 30, **others)
     schedule = loop.Schedule(log_every=10, eval_every=15, episodes=2)
-    trainer = loop.Trainer(config, loop.load_data(config, progress=False), get_engine("cpu"), schedule=schedule)
+    trainer = loop.Trainer(config, loop.data_of(config, progress=False), get_engine("cpu"), schedule=schedule)
     trainer.run(progress=False)
     found = {key: v for key, v in trainer.stacks[0].state_dict().items() if v.ndim}
     networks: dict[str, float] = {}

@@ -229,18 +229,18 @@ def test_a_planner_has_no_critics_to_ask(hopper):
 
 def test_costs_are_the_hazards_violations(hopper_file):
     chosen = config("priced-q", hopper_file)
-    data = loop.load_data(chosen, progress=False)
+    data = loop.data_of(chosen, progress=False)
     assert data.costs.mean() == pytest.approx(loop.relabel.rates(data, chosen.hazard))
     assert 0 < data.costs.mean() < 1
-    assert loop.load_data(config("chunked-q", hopper_file), progress=False).costs is None
+    assert loop.data_of(config("chunked-q", hopper_file), progress=False).costs is None
 
 
 def test_on_the_bandit_costs_are_where_the_trap_can_strike(tmp_path):
     """As the environment reports live; the data of methods that need no costs stay as they are."""
     own = {**dict.fromkeys(("ring_sigma", "centre_sigma"), 0.04), "ring_radius": 0.5}
     chosen = make_config("priced-q", BANDIT, (0,), 20, {"batch_size": "16"})
-    plain = loop.load_data(make_config("bc-flow", BANDIT, (0,), 20), progress=False)
-    data = loop.load_data(chosen, progress=False)
+    plain = loop.data_of(make_config("bc-flow", BANDIT, (0,), 20), progress=False)
+    data = loop.data_of(chosen, progress=False)
     assert plain.costs is None
     assert data.with_(costs=None).sha256() == plain.sha256() == bandit_data.dataset().sha256()
     env = gymnasium.make(data.env_id)
@@ -257,7 +257,7 @@ def test_on_the_bandit_costs_are_where_the_trap_can_strike(tmp_path):
 
 @pytest.mark.parametrize("constants", [{}, {"trap_penalty": 5.0}])
 def test_a_cell_of_the_bandit_learns_from_its_costs(constants, tmp_path):
-    cell = campaign_bandit.Cell("methods", "priced-q", "", 0, 20, {"batch_size": "16"}, constants)
+    cell = campaign_bandit.BanditCell("methods", "priced-q", "", 0, 20, {"batch_size": "16"}, constants)
     campaign_bandit.run_cell(cell, tmp_path)
     assert (tmp_path / f"{cell.key}.npz").exists()
     run = campaign_bandit.train("priced-q", [0], 20, {"batch_size": "16"}, device="cpu")

@@ -112,7 +112,7 @@ def test_the_version_is_of_the_plugins_too(registries, tmp_path):
 @pytest.mark.slow
 def test_what_the_evaluating_processes_do_not_know_is_played_here(own):
     config = make_config(own, "risky-bandit", (3, 5), 4, {"hidden": "8,8", "batch_size": "16"}, size=400)
-    data = loop.load_data(config, progress=False)
+    data = loop.data_of(config, progress=False)
     tables = []
     for evaluator in (Background(), Rollouts()):
         schedule = loop.Schedule(eval_every=2, episodes=2)

@@ -32,7 +32,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def data(config):
-    return loop.load_data(config, progress=False)
+    return loop.data_of(config, progress=False)
 
 
 def run(config, data, folder, evaluator, until=None):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from ramac_lib.campaign.slices import Job, Outcome
+from ramac_lib.campaign.slices import Job, SliceResult
 
 Prepare = Callable[[Job, Sequence[Job]], Job]  # a job and those that still wait → the job with its deadline
 
@@ -14,7 +14,7 @@ OnStep = Callable[[str, int], None]  # a cell's name, its step
 class Pool(Protocol):
     """Something that does slices."""
 
-    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs, the first one first; yield their outcomes as they come."""
         ...
 

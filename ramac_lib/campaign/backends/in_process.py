@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
-from ramac_lib.campaign.slices import Job, Outcome, attempt
+from ramac_lib.campaign.slices import Job, SliceResult, attempt
 
 
 class InProcess:
@@ -12,7 +12,7 @@ class InProcess:
     def __init__(self) -> None:
         self._stopped = False
 
-    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs."""
         for i, job in enumerate(jobs):
             if self._stopped:

@@ -12,7 +12,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
-from ramac_lib.campaign.slices import Job, Outcome, serve
+from ramac_lib.campaign.slices import Job, SliceResult, serve
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import loaded
 
@@ -61,7 +61,7 @@ class Processes:
         self.workers.append(worker)
         return worker
 
-    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs; one whose process dies is tried once more, and is a failure if that dies too."""
         waiting = list(jobs)
         while True:
@@ -84,12 +84,12 @@ class Processes:
                         waiting.insert(0, job)
                     else:
                         how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-                        yield Outcome(job.cell.name, failure=f"its process died twice ({how})")
+                        yield SliceResult(job.cell.name, failure=f"its process died twice ({how})")
                     continue
                 if isinstance(message, RamacError) and worker.job is not None:
                     name, worker.job = worker.job.cell.name, None
-                    yield Outcome(name, failure=f"{message}; {ALONE}")
-                elif isinstance(message, Outcome):
+                    yield SliceResult(name, failure=f"{message}; {ALONE}")
+                elif isinstance(message, SliceResult):
                     worker.job = None
                     yield message
                 else:
