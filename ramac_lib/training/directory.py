@@ -133,10 +133,11 @@ class RunDirectory:
             codes: versions of the code that trained the run, where they are kept.
         """
         head = {"format": FORMAT, "hash": self.read_facts()["hash"], "step": step, "engine": engine}
-        with atomic(self.policy_file) as temporary:
-            torch.save({**head, "seeds": dict(policies)}, temporary)
+        # In this order: from the state, whoever goes on makes the copies that a kill in between has prevented.
         with atomic(self.checkpoint_file) as temporary:
             torch.save({**head, "seeds": dict(seeds), "codes": list(codes)}, temporary)
+        with atomic(self.policy_file) as temporary:
+            torch.save({**head, "seeds": dict(policies)}, temporary)
 
     def load_checkpoint(self) -> dict[str, Any]:
         """Return the full state that `save_checkpoint` wrote (no code in the file is run).
@@ -149,6 +150,10 @@ class RunDirectory:
     def load_policies(self) -> dict[str, Any]:
         """Return the policies' copies that `save_checkpoint` wrote; errors as `load_checkpoint`."""
         return self._load(self.policy_file)
+
+    def copies_lag(self) -> bool:
+        """Return whether the policies' copies are not there, or not of the last checkpoint's step; errors as above."""
+        return not self.policy_file.exists() or self._load(self.policy_file, mmap=True)["step"] != self.read_head()[0]
 
     def read_head(self) -> tuple[int, str]:
         """Return the last checkpoint's step and engine, without reading its tensors; errors as `load_checkpoint`."""

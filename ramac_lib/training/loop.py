@@ -193,6 +193,8 @@ class Trainer:
         elif len(self.evaluations):
             curve = self.evaluations[self.evaluations["purpose"] == "training"]
             self._evaluated = int(curve["step"].max()) if len(curve) else 0
+        if self.directory.copies_lag():
+            self.save()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 

@@ -379,14 +379,17 @@ def _half(folder):
     return slices.run_slice(job, lambda step: False)
 
 
-@pytest.mark.parametrize("name", ["results.csv", "checkpoint.pt"])
-def test_no_space_left_at_some_point_and_on_to_the_same_bits(whole, tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [("results.csv", 3), ("checkpoint.pt", 1), ("checkpoint.pt", 3), ("policy.pt", 1), ("policy.pt", 5)],
+)
+def test_no_space_left_at_some_point_and_on_to_the_same_bits(whole, tmp_path, monkeypatch, name, time):
     replace, writes = os.replace, []
 
     def full(source, target):
         if str(target).endswith(name):
             writes.append(target)
-            if len(writes) == 3:
+            if len(writes) == time:
                 raise OSError(28, "No space left on device")
         return replace(source, target)
 

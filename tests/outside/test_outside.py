@@ -126,7 +126,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(name, hopper_file, tmp_path):
     def command(out, *more):
         return [
             sys.executable, "-m", "ramac_lib.cli", "--plugin", str(path), "train", "--method", name, "--task", TASK,
-            "--source", str(hopper_file), "--steps", "2000", "--eval-every", "100", "--episodes", "1",
+            "--source", str(hopper_file), "--steps", "800", "--eval-every", "100", "--episodes", "1",
             "--device", "cpu", "--set", "batch_size=16", "--out", str(out), *more,
         ]  # fmt: skip
 
@@ -135,7 +135,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(name, hopper_file, tmp_path):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert RunDirectory(tmp_path / "cut").read_head()[0] < 2000
+    assert RunDirectory(tmp_path / "cut").read_head()[0] < 800
     for out, more in (("cut", ["--resume"]), ("whole", [])):
         subprocess.run(command(tmp_path / out, *more), check=True, capture_output=True)
     for table in ("metrics.csv", "evaluations.csv"):

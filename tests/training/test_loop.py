@@ -233,20 +233,23 @@ def test_damaged_checkpoints_are_refused(hopper_file, tmp_path, damage):
         loop.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", resume=True)
 
 
-def test_no_space_left_keeps_the_previous_checkpoint(hopper_file, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("call", "step"), [(3, 10), (4, 20)])  # a checkpoint, the policies' copies; and again
+def test_no_space_left_keeps_a_whole_checkpoint(hopper_file, tmp_path, monkeypatch, call, step):
     original = torch.save
     calls = []
 
     def full(value, path):
         calls.append(path)
-        if len(calls) == 4:  # a policy, a checkpoint; a policy, and now a checkpoint
+        if len(calls) == call:
             raise OSError(28, "No space left on device")
         return original(value, path)
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(RamacError, match="no space is left"):
         loop.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
-    assert RunDirectory(tmp_path / "run").load_checkpoint()["step"] == 10
+    directory = RunDirectory(tmp_path / "run")
+    assert (directory.load_checkpoint()["step"], directory.load_policies()["step"]) == (step, 10)
+    assert directory.copies_lag() == (step != 10)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "checkpoint.pt", "config.json", "evaluations.csv", "metrics.csv", "policy.pt",
     ]  # fmt: skip
