@@ -61,7 +61,7 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("embedding", "critic_init", "actor_critics"):
+        for name in ("embedding", "critic_init", "joint_relu", "actor_critics"):
             if (value := getattr(self, name)) != getattr(DistributionalConfig, name):
                 raise RamacError(f"option {name} is {value}, but CODAC's critics are its own and have none")
 

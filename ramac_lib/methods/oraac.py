@@ -103,8 +103,9 @@ class Anchored(Distributional):
     def build_critic(self) -> IQNCritic:
         """Return the one critic, of ORAAC's widths."""
         config = self.config
-        sizes = {"hidden": config.critic_hidden, "encoder": config.critic_encoder, "embedding": config.embedding}
-        return IQNCritic(self.stack, *self.dims, **sizes, n_cos=config.n_cos, n_critics=1, init=config.critic_init)
+        kinds: dict[str, Any] = {"init": config.critic_init, "joint_relu": config.joint_relu, "n_cos": config.n_cos}
+        kinds |= {"hidden": config.critic_hidden, "encoder": config.critic_encoder, "embedding": config.embedding}
+        return IQNCritic(self.stack, *self.dims, n_critics=1, **kinds)
 
     @property
     def prior_until(self) -> float:

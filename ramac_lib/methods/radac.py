@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import bandit_settings, base, short_runs
 from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
@@ -43,7 +43,12 @@ PER_TASK: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
     "quantile_axis": "target", "fractions": "random", "eta_ramp": 0.0, "hidden": (256, 256, 256), "activation": "mish",
-    "ema_every": 5, "ema_start": 1000, "critic_init": "released",
+    "ema_every": 5, "ema_start": 1000 / short_runs.REFERENCE_STEPS, "critic_init": "released", "joint_relu": True,
+    "short_run_rate": False,
+}  # fmt: skip
+RELEASED_SIZES = {  # as many cosines as fractions
+    "halfcheetah-medium-expert": 32, "halfcheetah-medium-replay": 16, "hopper-medium-expert": 16,
+    "hopper-medium-replay": 16, "walker2d-medium-expert": 16, "walker2d-medium-replay": 8,
 }  # fmt: skip
 
 
@@ -52,6 +57,9 @@ class RADACConfig(RAMACConfig):
     """RAMAC's settings with those of RADAC's table for each task."""
 
     RELEASED: ClassVar[dict[str, Any]] = RELEASED
+    RELEASED_PER_TASK: ClassVar[dict[str, dict[str, Any]]] = {
+        task: {"n_fractions": n, "n_cos": n} for task, n in RELEASED_SIZES.items()
+    }
 
     @classmethod
     def for_task(cls, task: str) -> "RADACConfig":

@@ -3,7 +3,8 @@
 Differences from the released code, whose settings `RELEASED` restores: see `ramac_lib.methods.shared.ramac`, 2 and 3.
 Further:
 
-4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps;
+4. the velocity field is the paper's (256-256, SiLU), not 3 × 128 with Mish; times are embedded in units of Euler steps
+   (16 wide), not as they are (4 wide); the critic's layers are 256 wide, not 128;
 5. the released η of 1000 was never exercised on the deployed network, so here the risk term is divided by mean |Z|, as
    released, and η is chosen by a sweep (`support.evidence.selection`);
 6. in runs shorter than 2M updates the rules of `ramac_lib.methods.shared.short_runs` hold, as for RADAC.
@@ -32,8 +33,9 @@ PER_TASK: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
     "risk_path": "one-step", "bootstrap": False, "reward_clamp": 1.0, "pairing": "one-to-one", "risk": "neutral",
-    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released", "hidden": (128, 128, 128),
-    "activation": "mish",
+    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released", "joint_relu": True,
+    "critic_hidden": 128, "fractions": "random", "hidden": (128, 128, 128), "activation": "mish", "time_dim": 4,
+    "time_in_steps": False, "short_run_rate": False,
 }  # fmt: skip
 
 
@@ -42,8 +44,11 @@ class RAFMACConfig(RAMACConfig):
     """RAMAC's settings with RAFMAC's own defaults."""
 
     RELEASED: ClassVar[dict[str, Any]] = RELEASED
+    ADDED: ClassVar[dict[str, Any]] = {**RAMACConfig.ADDED, "time_dim": 16, "time_in_steps": True}
 
     policy_steps: int = 10
+    time_dim: int = 16
+    time_in_steps: bool = True
     lr_critic: float = 3e-4
     embedding: int = 128
     eta: float = 10.0
@@ -63,4 +68,6 @@ class RAFMAC(RAMAC):
 
     def build_policy(self) -> FlowPolicy:
         """Return the flow policy of eq. 6 and 8."""
-        return base.flow_policy(self)
+        config: Any = self.config
+        times = {"time_dim": config.time_dim, "time_in_steps": config.time_in_steps}
+        return base.flow_policy(self, **times)

@@ -50,14 +50,15 @@ def _matvec(matrices: Float[Tensor, "M R H"], vectors: Float[Tensor, "M H"]) -> 
 class IQNCritic(nn.Module):
     """Implicit quantile networks Z(s, a; τ), two unless told otherwise (Dabney et al. 2018; eq. 7).
 
-    As the released RAMAC code builds them:
-    ReLU(W_s s) ‖ ReLU(W_a a) → emb, times ReLU(W cos(π i τ)), i = 0 … n_cos − 1, → hidden → 1. State and action are
-    encoded once, the fractions once (they are shared by the batch), and only their product has B·N rows.
+    ReLU(W_s s) ‖ ReLU(W_a a) → emb, times ReLU(W cos(π i τ)), i = 0 … n_cos − 1, → ReLU(hidden) → 1. State and action
+    are encoded once, the fractions once (they are shared by the batch), and only their product has B·N rows. The
+    released codes of RAMAC and of ORAAC have a further ReLU after emb: `joint_relu`.
 
     Args:
         stack: (S,) seeds; the critics are a second stack axis.
         hidden, encoder: widths of the last layer and of the first two (the same unless given).
-        init: ``"fan_in"``, or ``"released"``: weights N(0, 0.1²), no biases, head U(±3e-4).
+        init: ``"fan_in"``, or ``"released"``: weights N(0, 0.1²) with the default's biases, head U(±3e-4) without one.
+        joint_relu: a ReLU on the joint embedding of state and action, before the product.
     """
 
     harmonics: Tensor
@@ -74,10 +75,12 @@ class IQNCritic(nn.Module):
         encoder: int | None = None,
         n_critics: int = 2,
         init: str = "fan_in",
+        joint_relu: bool = False,
     ) -> None:
         super().__init__()
         stack = (*stack, n_critics)
         encoder = encoder or hidden
+        self.joint_relu = joint_relu
         weights: str | tuple[str, float] = ("normal", 0.1) if init == "released" else "fan_in"
         head: str | tuple[str, float] = ("uniform", 3e-4) if init == "released" else "fan_in"
         self.state = Linear(stack, observation_dim, encoder, weights)
@@ -103,6 +106,8 @@ class IQNCritic(nn.Module):
             dim=-1,
         )
         encoded = self.encoder(encoded)
+        if self.joint_relu:
+            encoded = encoded.relu()
         cosines = torch.cos(taus[..., None] * self.harmonics)
         fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3)).relu()
         rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)

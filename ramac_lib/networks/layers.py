@@ -50,8 +50,9 @@ class Linear(nn.Module):
 
     Args:
         stack: leading axes; the first is the seed axis.
-        init: ``"fan_in"`` draws weights and biases from U(±1/√n_in), PyTorch's default; ``("normal", σ)`` and
-            ``("uniform", b)`` draw the weights from N(0, σ²) or U(±b) and leave the biases at zero.
+        init: ``"fan_in"`` draws weights and biases from U(±1/√n_in), PyTorch's default; ``("normal", σ)`` draws the
+            weights from N(0, σ²) and leaves the biases as they are by default; ``("uniform", b)`` draws the weights
+            from U(±b) and sets the biases to zero.
     """
 
     def __init__(self, stack: Sequence[int], n_in: int, n_out: int, init: str | tuple[str, float] = "fan_in") -> None:
@@ -71,14 +72,19 @@ class Linear(nn.Module):
     def reset(self, seed_index: int, generator: torch.Generator) -> None:
         """Draw one seed's initial parameters."""
         weight, bias = self.weight[seed_index], self.bias[seed_index]
-        if isinstance(self.init, str):
-            bound = 1 / math.sqrt(weight.shape[-2])
-            for part in (weight, bias):
-                part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * bound)
+
+        def uniform(part: Tensor, bound: float) -> None:
+            part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * bound)
+
+        default = 1 / math.sqrt(weight.shape[-2])
+        kind, scale = ("uniform", default) if isinstance(self.init, str) else self.init
+        if kind == "normal":
+            weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
         else:
-            kind, scale = self.init
-            draw = torch.randn if kind == "normal" else lambda *a, **k: 2 * torch.rand(*a, **k) - 1
-            weight.copy_(draw(weight.shape, generator=generator) * scale)
+            uniform(weight, scale)
+        if isinstance(self.init, str) or kind == "normal":
+            uniform(bias, default)
+        else:
             bias.zero_()
 
 

@@ -64,7 +64,9 @@ class RunConfig:
         """Return the config as plain data, method, task and hazard by name."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain |= {key: getattr(self, key).name for key in ("method", "task", "hazard")}
-        return json.loads(json.dumps(plain | {"settings": dataclasses.asdict(self.settings)}))
+        added = self.settings.ADDED  # left out at their first values, so that runs from before keep their hashes
+        settings = {k: v for k, v in dataclasses.asdict(self.settings).items() if k not in added or v != added[k]}
+        return json.loads(json.dumps(plain | {"settings": settings}))
 
     def __reduce__(self) -> Any:
         return config_from_json, (self.to_json(),)  # another process looks the names up in its own registries
@@ -106,11 +108,9 @@ def make_config(
         RamacError: an unknown method, task, hazard or option, or an option's value of the wrong type.
     """
     cls, chosen = get_method(method), get_task(task)
-    settings = cls.Config.for_task(chosen.name)
-    if released:
-        if not settings.RELEASED:
-            raise RamacError(f"{cls.name} was not in the released code, so it has no released settings")
-        settings = dataclasses.replace(settings, **settings.RELEASED)
+    if released and not cls.Config.RELEASED:
+        raise RamacError(f"{cls.name} was not in the released code, so it has no released settings")
+    settings = (cls.Config.released if released else cls.Config.for_task)(chosen.name)
     live = hazard if isinstance(hazard, Hazard) else get_hazard(hazard, chosen)
     return RunConfig(cls, chosen, with_options(settings, options or {}), tuple(seeds), steps, live, **others)
 
@@ -180,6 +180,7 @@ def config_from_json(data: Mapping[str, Any]) -> RunConfig:
     except RamacError as error:
         raise RamacError(f"{error}; one of your own is known where its file is loaded, with --plugin FILE") from None
     config_class: Any = method.Config
-    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()})
+    stored = {**config_class.ADDED, **data["settings"]}
+    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
     named = {"method": method, "task": task, "hazard": hazard}
     return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})

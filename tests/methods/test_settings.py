@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import math
 import re
 
 import pytest
@@ -92,6 +93,56 @@ def test_released_settings_are_settings_and_learn(name):
     assert all(torch.isfinite(v).all() for v in metrics.values())
 
 
+RELEASED_RADAC = {  # critic rate, η, gradient clip, N = cosines, embedding, TD clip, λ, warm-up
+    "halfcheetah-medium-expert": (5e-5, 0.02, 5, 32, 128, 300, 1.0, 0.0),
+    "halfcheetah-medium-replay": (5e-5, 0.02, 5, 16, 64, 300, 1.0, 0.0),
+    "hopper-medium-expert": (1e-5, 0.05, 5, 16, 64, 300, 1.0, 0.15),
+    "hopper-medium-replay": (1e-5, 0.05, 5, 16, 64, 150, 1.5, 0.15),
+    "walker2d-medium-expert": (1e-5, 0.05, 5, 16, 64, 300, 1.5, 0.15),
+    "walker2d-medium-replay": (5e-6, 0.02, 3, 8, 32, 300, 1.0, 0.15),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "expected"), RELEASED_RADAC.items())
+def test_released_radac_is_the_released_algorithm(task, expected):
+    config = training_config.make_config("radac", task, (0,), 2_000_000, released=True).settings
+    rate, eta, norm, n, embedding, clip, weight, warmup = expected
+    assert (config.lr_critic, config.eta, config.grad_clip, config.embedding) == (rate, eta, norm, embedding)
+    assert (config.n_fractions, config.n_cos, config.td_clip) == (n, n, clip)
+    assert (config.bc_weight, config.eta_warmup) == (weight, warmup)
+    method = get_method("radac")(config, OBS, ACT, (0,), 2_000_000)
+    assert (method.critic_rate, method.target_rate) == (rate, 0.005)
+    for step, moves in ((999, False), (1000, True), (1001, False), (1005, True)):
+        method.step.fill_(step)
+        assert bool(method.policy_rate() > 0) == moves
+    for step, share in ((warmup * 2_000_000 - 1, 0.0), (warmup * 2_000_000, 1.0)):
+        method.step.fill_(step)
+        assert float(method.eta()) == pytest.approx(eta * share) or (warmup == 0 and share == 0)
+
+
+def test_a_released_run_of_another_length_keeps_the_released_rates():
+    method = make("radac", steps=1000, **get_method("radac").Config.RELEASED)
+    assert (method.critic_rate, method.target_rate) == (method.config.lr_critic, 0.005)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_younger_settings_leave_the_hashes_of_older_runs(name):
+    config = training_config.make_config(name, "hopper-medium-expert", (0,), 10)
+    added = config.settings.ADDED
+    old = config.to_json()
+    assert not set(added) & {k for k in old["settings"] if getattr(config.settings, k) == added.get(k)}
+    for k in added:
+        old["settings"].pop(k, None)
+    restored = training_config.config_from_json(old)
+    assert {k: getattr(restored.settings, k) for k in added} == added
+    assert restored.to_json() == old
+    for k, v in added.items():
+        if isinstance(v, bool) and name != "codac":
+            other = dataclasses.replace(restored, settings=dataclasses.replace(restored.settings, **{k: not v}))
+            assert other.hash != restored.hash
+            assert training_config.config_from_json(other.to_json()) == other
+
+
 @pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if hasattr(cls.Config(), "target_rate")])
 def test_rates_of_short_runs(name):
     """At 2M updates they are the config's; in shorter runs rate × steps is kept up to a cap, and no rate is lowered."""
@@ -115,7 +166,9 @@ def test_the_released_initial_scale_reaches_the_critic(name):
     for critic in (released.critic, released.target_critic):
         assert 1e-4 < critic.head.weight.abs().max() <= 3e-4
         assert critic.hidden.weight.std().item() == pytest.approx(0.1, rel=0.1)
-        assert not critic.hidden.bias.any()
+        assert 0.9 / math.sqrt(critic.hidden.weight.shape[-2]) < critic.hidden.bias.abs().max()
+        assert critic.hidden.bias.abs().max() <= 1 / math.sqrt(critic.hidden.weight.shape[-2])
+        assert not critic.head.bias.any()
     assert plain.critic.head.weight.abs().max() > 0.01
 
 

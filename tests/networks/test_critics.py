@@ -22,14 +22,16 @@ def plain_critic(critic, s, a, tau, member):
         return x @ layer.weight[i, c] + layer.bias[i, c, 0]
 
     encoded = affine(critic.encoder, torch.cat([affine(critic.state, s).relu(), affine(critic.action, a).relu()]))
+    encoded = encoded.relu() if critic.joint_relu else encoded
     cosines = torch.cos(math.pi * torch.arange(critic.harmonics.numel()) * tau)
     fraction = affine(critic.fraction, cosines).relu()
     return affine(critic.head, affine(critic.hidden, encoded * fraction).relu())[0]
 
 
+@pytest.mark.parametrize("joint_relu", [False, True])
 @pytest.mark.parametrize("per_seed", [False, True])
-def test_quantiles_by_hand(per_seed):
-    critic = IQNCritic((2,), 3, 2, hidden=16, embedding=8, n_cos=6, init="fan_in")
+def test_quantiles_by_hand(per_seed, joint_relu):
+    critic = IQNCritic((2,), 3, 2, hidden=16, embedding=8, n_cos=6, joint_relu=joint_relu)
     initialise(critic, Noise((0, 1), "init").generators)
     g = torch.Generator().manual_seed(0)
     s, a = torch.randn(2, 4, 3, generator=g), torch.randn(2, 4, 2, generator=g)
@@ -40,6 +42,23 @@ def test_quantiles_by_hand(per_seed):
         tau = taus[i, k] if per_seed else taus[k]
         by_hand = plain_critic(critic, s[i, row], a[i, row], tau, (i, c))
         torch.testing.assert_close(quantiles[i, c, row, k], by_hand)
+
+
+def test_the_released_critics_value_by_hand():
+    """One unit a layer: Z = 4 relu(3 relu(e) relu(cos(0)) + 1) with e = 2 relu(s) + 5 relu(a) − 1."""
+    critic = IQNCritic((1,), 1, 1, hidden=1, embedding=1, n_cos=1, n_critics=1, joint_relu=True)
+    values = {"state": ([[1]], 0), "action": ([[1]], 0), "encoder": ([[2], [5]], -1), "fraction": ([[1]], 0),
+              "hidden": ([[3]], 1), "head": ([[4]], 0)}  # fmt: skip
+    for name, (weight, bias) in values.items():
+        layer = getattr(critic, name)
+        layer.weight.data, layer.bias.data[:] = torch.tensor(weight).float()[None, None], bias
+    states, actions = torch.tensor([[[0.25], [0.0]]]), torch.tensor([[[0.1], [-1.0]]])
+    quantiles = critic(states, actions, torch.tensor([0.3]))[0, 0, :, 0]
+    assert quantiles.tolist() == pytest.approx([4.0, 4.0])  # e is 0 and −1: without the ReLU 4 and 0
+    critic.joint_relu = False
+    assert critic(states, actions, torch.tensor([0.3]))[0, 0, :, 0].tolist() == pytest.approx([4.0, 0.0])
+    critic.joint_relu = True
+    assert critic(states + 1, actions, torch.tensor([0.3]))[0, 0, 0, 0].item() == pytest.approx(4 * (3 * 2 + 1))
 
 
 def test_the_critics_own_backward_pass():

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Config:
     """What every method's config has. Lengths within a run are fractions of it."""
 
     RELEASED: ClassVar[dict[str, Any]] = {}  # what the released code does otherwise; empty where it has no such method
+    RELEASED_PER_TASK: ClassVar[dict[str, dict[str, Any]]] = {}  # and for one task only
+    ADDED: ClassVar[dict[str, Any]] = {}  # settings younger than stored runs, with the values that those were made with
 
     batch_size: int = 256
     lr_actor: float = 3e-4
@@ -50,6 +53,11 @@ class Config:
     def for_task(cls, task: str) -> "Config":
         """Return the settings for a task by name; the same for all unless the method's source says otherwise."""
         return cls()
+
+    @classmethod
+    def released(cls, task: str) -> "Config":
+        """Return the released code's settings for a task by name."""
+        return dataclasses.replace(cls.for_task(task), **cls.RELEASED, **cls.RELEASED_PER_TASK.get(task, {}))
 
 
 @dataclass(frozen=True)
@@ -346,10 +354,10 @@ def diffusion_policy(method: Any) -> DiffusionPolicy:
     return DiffusionPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
 
 
-def flow_policy(method: Any) -> FlowPolicy:
-    """Return RAFMAC's flow policy (eq. 6, 8), not yet initialised."""
+def flow_policy(method: Any, **times: Any) -> FlowPolicy:
+    """Return RAFMAC's flow policy (eq. 6, 8), not yet initialised; `times`: how they are embedded."""
     config = method.config
-    kinds = {"hidden": config.hidden, "activation": config.activation}
+    kinds = {"hidden": config.hidden, "activation": config.activation, **times}
     return FlowPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
 
 

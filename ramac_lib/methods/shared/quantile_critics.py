@@ -36,12 +36,14 @@ class DistributionalConfig(base.CriticConfig):
     embedding: int = 64
     critic_hidden: int = 256
     critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
+    joint_relu: bool = False  # a ReLU on the joint embedding of state and action, as released
     actor_critics: str = "min"  # over the critics, elementwise; or "mean"
     kappa: float = 1.0
     quantile_axis: str = "prediction"
     pairing: str = "all"
     grad_clip: float | None = None
 
+    ADDED: ClassVar[dict[str, Any]] = {"joint_relu": False}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "fractions": ("grid", "random"),
         "critic_init": ("fan_in", "released"),
@@ -85,6 +87,7 @@ class Distributional(base.Method):
             n_cos=config.n_cos,
             n_critics=self.n_critics,
             init=config.critic_init,
+            joint_relu=config.joint_relu,
         )
 
     def add_critic(self) -> None:

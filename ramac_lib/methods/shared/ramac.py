@@ -9,7 +9,8 @@ the released code that changes what is learned is an option (see `RELEASED` in t
    ``done_mask="inverted"`` is the mask it would use if it bootstrapped; ``pairing="one-to-one"`` compares the i-th
    prediction with the i-th target alone; ``risk="neutral"`` is what its uniform fractions make of every distortion.
 3. ``fractions="random"``: τ ~ U(0, 1), shared by the batch, in place of the fixed grid (eq. 14); ``eta_ramp=0``: η
-   jumps at the end of the warm-up.
+   jumps at the end of the warm-up; ``joint_relu``, ``critic_init="released"``: the released critic; and no rule for
+   short runs (``short_run_rate=False``), as every released length is one of a run of 2M updates.
 """
 
 from abc import abstractmethod
@@ -50,7 +51,7 @@ class RAMACConfig(DistributionalConfig):
     grad_clip: float | None = 5.0
     target_policy: str = "ema"  # or "online": the policy that chooses a' in the target
     ema_every: int = 1
-    ema_start: int = 0
+    ema_start: float = 0
     # The released code's quirks (see the module's docstring), beside those of the critic.
     done_mask: str = "correct"
     reward_clamp: float | None = None
@@ -77,7 +78,7 @@ class RAMAC(Distributional):
         self.target_policy = self.target_of(self.policy)
         self.optimizers["policy"] = StackedAdam(self.policy, config.lr_actor, max_norm=config.grad_clip)
         if config.risk_path == "one-step":
-            self.one_step = self.new(MLP(self.stack, (a + s, *config.hidden, a), config.activation))
+            self.one_step = self.new(MLP(self.stack, (a + s, *config.hidden[:2], a), config.activation))  # as released
             self.optimizers["one_step"] = StackedAdam(self.one_step, config.lr_actor, max_norm=config.grad_clip)
 
     @abstractmethod
@@ -157,17 +158,13 @@ class RAMAC(Distributional):
         """Return how far the target policy moves now; as released, only every `ema_every` steps after `ema_start`."""
         if self.config.ema_every == 1 and self.config.ema_start == 0:
             return self.target_rate
-        step = self.step + 1  # the update under way
-        moves = (step % self.config.ema_every == 0) & (step >= self.config.ema_start)
+        moves = (self.step % self.config.ema_every == 0) & (self.step >= self.config.ema_start * self.steps)
         return moves * self.target_rate
 
     def update_one_step(self, batch: Batch) -> Tensor:
-        """Update the released RAFMAC's separate network μ(s, z): ‖μ − ψ_θ‖² + η L_risk. It is never deployed."""
+        """Update the released RAFMAC's separate network μ(s, z) on η L_risk alone. It is never deployed."""
         noise = self.policy_noise(batch.observations)
-        with torch.no_grad():
-            anchor = self.policy.sample(noise, batch.observations)
         actions = self.one_step(torch.cat([noise, batch.observations], dim=-1))
-        distance = (actions - anchor).square().mean(dim=(1, 2))
         risk_loss, value = self.risk_loss(batch, actions.clamp(-1, 1))
-        self.optimizers["one_step"].step(distance + self.eta() * risk_loss)
+        self.optimizers["one_step"].step(self.eta() * risk_loss)
         return value

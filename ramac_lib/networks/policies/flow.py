@@ -12,7 +12,13 @@ from ramac_lib.networks.policies.base import CloningPolicy
 
 
 class FlowPolicy(CloningPolicy):
-    """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1]."""
+    """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1].
+
+    Args:
+        time_dim: width of the time's embedding.
+        time_in_steps: embed times in units of Euler steps, so that the sinusoids resolve them; else as they are, in
+            [0, 1), as the released RAFMAC does.
+    """
 
     times: Tensor
 
@@ -26,13 +32,14 @@ class FlowPolicy(CloningPolicy):
         hidden: Sequence[int] = (256, 256),
         activation: str = "silu",
         time_dim: int = 16,
+        time_in_steps: bool = True,
     ) -> None:
         super().__init__()
         self.steps = steps
+        self.time_unit = 1.0 if time_in_steps else 1 / steps  # of an Euler step, as the embedding sees it
         self.action_dim = action_dim
         self.velocity = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
-        # Times are embedded in units of Euler steps, so that the sinusoids resolve them.
-        self.register_buffer("times", torch.arange(steps, dtype=torch.float32), persistent=False)
+        self.register_buffer("times", torch.arange(steps, dtype=torch.float32) * self.time_unit, persistent=False)
 
     def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
         """Integrate the ODE from `noise`; differentiable in θ from end to end."""
@@ -54,7 +61,7 @@ class FlowPolicy(CloningPolicy):
         """
         times, noise = draws
         x = torch.lerp(noise, actions, times[..., None])
-        velocity = self.velocity(x, self.velocity.time(times * self.steps), observations)
+        velocity = self.velocity(x, self.velocity.time(times * (self.steps * self.time_unit)), observations)
         return (velocity - (actions - noise)).square().mean(dim=(1, 2))
 
     def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
