@@ -153,6 +153,7 @@ def test_rates_of_short_runs(name):
 
     config = make(name).config
     own = (config.lr_critic, config.target_rate)
+    assert rates(1_000, target_rate_cap=0.01)[1] == pytest.approx(max(0.01, own[1]))
     assert rates(2_000_000) == rates(4_000_000) == rates(1_000, short_run_rate=False) == pytest.approx(own)
     for steps in (1_600_000, 1_000):
         caps = zip(own, (config.lr_critic_cap, 0.05), strict=True)

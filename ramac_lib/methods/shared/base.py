@@ -67,11 +67,14 @@ class CriticConfig(Config):
     discount: float = 0.99
     lr_critic: float = 3e-4
     target_rate: float = 0.005
+    target_rate_cap: float = short_runs.TARGET_RATE_CAP  # up to which a short run raises target_rate
     lr_critic_cap: float = 3e-4  # up to which a short run raises lr_critic
     short_run_rate: bool = (
         True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.methods.shared.short_runs`
     )
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
+
+    ADDED: ClassVar[dict[str, Any]] = {"target_rate_cap": short_runs.TARGET_RATE_CAP}
 
 
 class Controller:
@@ -272,8 +275,8 @@ class Method(nn.Module, ABC):
     @property
     def target_rate(self) -> float:
         """How far targets follow at an update, by the rule for short runs where the config says so."""
-        rate = self.config.target_rate
-        return short_runs.target_rate(rate, self.steps) if self.config.short_run_rate else rate
+        rate, cap = self.config.target_rate, self.config.target_rate_cap
+        return short_runs.target_rate(rate, self.steps, cap) if self.config.short_run_rate else rate
 
     def returns(self, batch: Batch, values: Float[Tensor, "S B *N"]) -> Float[Tensor, "S B *N"]:
         """Return r + γ(1−d) · values, the one-step return that a critic is fitted to."""

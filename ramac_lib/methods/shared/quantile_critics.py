@@ -43,7 +43,7 @@ class DistributionalConfig(base.CriticConfig):
     pairing: str = "all"
     grad_clip: float | None = None
 
-    ADDED: ClassVar[dict[str, Any]] = {"joint_relu": False}
+    ADDED: ClassVar[dict[str, Any]] = {**base.CriticConfig.ADDED, "joint_relu": False}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "fractions": ("grid", "random"),
         "critic_init": ("fan_in", "released"),

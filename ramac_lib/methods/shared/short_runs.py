@@ -26,14 +26,14 @@ def policy_rate(rate: float, steps: int) -> float:
     return short_run_rate(rate, steps, POLICY_RATE_CAP)
 
 
-def target_rate(rate: float, steps: int) -> float:
+def target_rate(rate: float, steps: int, cap: float = TARGET_RATE_CAP) -> float:
     """Return how far targets follow at an update in a run of `steps` updates, by `short_run_rate`.
 
     Values spread backwards by about one step of the environment in 1/rate updates. At .005 a run of 5,000 updates has
     seen 25 of them: its critic looks 25 steps ahead, and on Hopper, where episodes fall after some 200, its gradient
     in the action pointed the wrong way (`diagnostics.push_test`: one seed, 20 episodes a row; to be repeated on more).
     """
-    return short_run_rate(rate, steps, TARGET_RATE_CAP)
+    return short_run_rate(rate, steps, cap)
 
 
 def risk_weight(eta: float, rate: float, raised: float) -> float:

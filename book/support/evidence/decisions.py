@@ -1,0 +1,113 @@
+"""Which settings depart from their source in short runs: the rule, written down before any of these runs was made.
+
+A default follows its source (the paper; where that is silent, the released or official code) unless a departure is
+better on runs as short as the campaigns': on Hopper medium-expert under the paper's hazard, 5,000 updates, eight seeds
+that are reported nowhere, the mean return of a seed's report (20 episodes), departure minus source, seed by seed (both
+see the same batches and draw from the same streams). The departure is taken where the 95 % interval of the mean
+difference (Student's t over the seeds) lies above zero; otherwise the source's value is, and the difference is called
+inconclusive where the interval contains zero. Decided once, for all tasks; nothing is tuned further.
+
+A setting that the source gives for each task (RADAC's clip of targets) stays in any case: its pair only shows what it
+does.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ramac_lib.campaign.grid import parse_row
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.paths import data_folder
+from ramac_lib.training import results
+from ramac_lib.training.config import make_config
+
+TASK, HAZARD, STEPS, SEEDS, EPISODES = "hopper-medium-expert", "paper", 5_000, tuple(range(100, 108)), 20
+DECISIONS_FILE = "decisions"
+
+
+class Decision(NamedTuple):
+    """A method's setting: the source's value and the departure from it, as rows of a campaign."""
+
+    method: str
+    setting: str
+    source: str
+    departure: str
+    decides: bool = True  # or it only shows what the setting does
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """The source's row and the departure's, as `ramac campaign --methods` takes them."""
+        return f"{self.method}:{self.setting}={self.source}", f"{self.method}:{self.setting}={self.departure}"
+
+
+DECISIONS = (
+    Decision("radac", "joint_relu", "true", "false"),
+    Decision("rafmac", "joint_relu", "true", "false"),
+    Decision("oraac", "joint_relu", "true", "false"),
+    Decision("oraac", "radius", "0.25", "0.05"),
+    Decision("oraac-diffusion", "radius", "0.25", "0.05"),
+    Decision("oraac-flow", "radius", "0.25", "0.05"),
+    Decision("diffusion-ql", "target_rate_cap", "0.005", "0.05"),
+    Decision("radac", "target_rate_cap", "0.005", "0.05"),
+    Decision("radac", "hidden", "256,256,activation=silu", "256,256,256,activation=mish"),
+    Decision("radac", "td_clip", "300", "none", decides=False),
+)
+
+
+def decide(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], decision: Decision) -> dict[str, Any]:
+    """Return what a pair of runs says: means, the mean difference with its 95 % interval, and which value is taken.
+
+    Args:
+        table: rows of `results.COLUMNS`; only reports on the rule's task, hazard and seeds count.
+        facts: each run's facts, by hash, to find the two runs by.
+
+    Raises:
+        RamacError: one of the two has no report on all of the seeds.
+    """
+    means = []
+    for row in decision.rows:
+        method, options = parse_row(row)
+        wanted = make_config(method, TASK, SEEDS, STEPS, options, hazard=HAZARD).to_json()["settings"]
+        runs = [run for run, fact in facts.items() if _is_run(fact["config"], method, wanted)]
+        own = table[table["run"].isin(runs) & (table["purpose"] == "report") & (table["step"] == STEPS)]
+        found = own.groupby("seed")["return"].mean()
+        if set(found.index) != set(SEEDS):
+            raise RamacError(f"{row}: reports on seeds {sorted(found.index)}; expected {SEEDS}")
+        means.append(found.sort_index())
+    difference = (means[1] - means[0]).to_numpy()
+    half = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
+    centre = float(difference.mean())
+    better = centre - half > 0
+    return {
+        "method": decision.method, "setting": decision.setting, "source": decision.source,
+        "departure": decision.departure, "source mean": float(means[0].mean()),
+        "departure mean": float(means[1].mean()), "difference": centre, "low": centre - half, "high": centre + half,
+        "taken": decision.departure if better and decision.decides else decision.source,
+        "conclusive": bool(np.sign(centre - half) == np.sign(centre + half)),
+    }  # fmt: skip
+
+
+def _is_run(config: Mapping[str, Any], method: str, settings: Mapping[str, Any]) -> bool:
+    cell = (config["method"], config["task"], config["hazard"], config["steps"])
+    return cell == (method, TASK, HAZARD, STEPS) and config["settings"] == settings
+
+
+def load(folder: Path | None = None) -> pd.DataFrame:
+    """Return what each stored pair says (`decide`), one row a pair; without those that are not stored yet.
+
+    Args:
+        folder: of the stored runs (default: the repository's data/results).
+    """
+    folder = data_folder() / "results" if folder is None else Path(folder)
+    table, facts = results.load(DECISIONS_FILE, folder)
+    rows = []
+    for decision in DECISIONS:
+        try:
+            rows.append(decide(table, facts, decision))
+        except RamacError:
+            continue
+    return pd.DataFrame(rows)
