@@ -11,6 +11,7 @@ A setting that the source gives for each task (RADAC's clip of targets) stays in
 does.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +21,16 @@ import pandas as pd
 from scipy import stats
 
 from ramac_lib.campaign.grid import parse_row
+from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
-from ramac_lib.training.config import make_config
+from ramac_lib.training.config import RunConfig, make_config
 
 TASK, HAZARD, STEPS, SEEDS, EPISODES = "hopper-medium-expert", "paper", 5_000, tuple(range(100, 108)), 20
 DECISIONS_FILE = "decisions"
+# What the runs had beside the pair's own setting, whatever the defaults became by it.
+AS_MEASURED = {"joint_relu": "false", "radius": "0.25", "target_rate_cap": "0.05"}
 
 
 class Decision(NamedTuple):
@@ -70,9 +74,8 @@ def decide(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], decision
     """
     means = []
     for row in decision.rows:
-        method, options = parse_row(row)
-        wanted = make_config(method, TASK, SEEDS, STEPS, options, hazard=HAZARD).to_json()["settings"]
-        runs = [run for run, fact in facts.items() if _is_run(fact["config"], method, wanted)]
+        wanted = config_of(row)
+        runs = [run for run in facts if run == wanted.hash]
         own = table[table["run"].isin(runs) & (table["purpose"] == "report") & (table["step"] == STEPS)]
         found = own.groupby("seed")["return"].mean()
         if set(found.index) != set(SEEDS):
@@ -91,9 +94,12 @@ def decide(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], decision
     }  # fmt: skip
 
 
-def _is_run(config: Mapping[str, Any], method: str, settings: Mapping[str, Any]) -> bool:
-    cell = (config["method"], config["task"], config["hazard"], config["steps"])
-    return cell == (method, TASK, HAZARD, STEPS) and config["settings"] == settings
+def config_of(row: str) -> RunConfig:
+    """Return the run of a pair's row."""
+    method, own = parse_row(row)
+    known = {field.name for field in dataclasses.fields(get_method(method).Config)}
+    options = {name: value for name, value in AS_MEASURED.items() if name in known and method != "codac"}
+    return make_config(method, TASK, SEEDS, STEPS, {**options, **own}, hazard=HAZARD)
 
 
 def load(folder: Path | None = None) -> pd.DataFrame:
