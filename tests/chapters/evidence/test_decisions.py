@@ -50,7 +50,7 @@ def test_a_pair_that_only_shows_keeps_the_sources_value():
 
 
 def test_what_is_missing_is_refused_or_left_out(tmp_path, monkeypatch):
-    with pytest.raises(RamacError, match="reports on seeds .100, 101, 102."):
+    with pytest.raises(RamacError, match=r"oraac:radius=0\.05: reports on"):
         decide(*stored([1, 2, 3]), PAIR)
     with pytest.raises(RamacError, match="reports on seeds"):
         decide(*stored([1] * 8, purpose="training"), PAIR)
