@@ -1,5 +1,8 @@
 """Adam over a stack: as torch's Adam for each member, gradients clipped one member at a time."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -24,7 +27,7 @@ def test_each_members_gradient_is_clipped_by_its_own_norm():
     network = make()
     optimizer = StackedAdam(network, 1e-3, max_norm=0.5)
     seen = {}
-    optimizer.adam.step = lambda: seen.update(g=[p.grad.clone() for p in optimizer.parameters])
+    optimizer._descend = lambda gradients: seen.update(g=[g.clone() for g in gradients])
     norms = optimizer.step(losses(network, [100.0, 1e-3]))
     clipped = torch.stack([g.flatten(1).square().sum(1) for g in seen["g"]]).sum(0).sqrt()
     assert norms[0] > 0.5 > norms[1]
@@ -41,6 +44,32 @@ def test_a_member_moves_as_under_torchs_adam():
         plain.step()
     for a, b in zip(both.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(a[1:], b)
+
+
+def test_the_bits_are_those_of_torchs_fused_adam_and_its_rate_may_change():
+    ours, theirs = make(), make()
+    stacked, plain = StackedAdam(ours, 1e-2), torch.optim.Adam(theirs.parameters(), lr=1e-2, fused=True)
+    for rate in (1e-2, 1e-2, 3e-3, 1e-3):
+        stacked.lr = plain.param_groups[0]["lr"] = rate
+        stacked.step(losses(ours, [5.0, 1.0]))
+        plain.zero_grad()
+        losses(theirs, [5.0, 1.0]).sum().backward()
+        plain.step()
+    for index, (a, b) in enumerate(zip(ours.parameters(), theirs.parameters(), strict=True)):
+        assert torch.equal(a, b)
+        assert stacked.state[index].keys() == plain.state[b].keys()
+        assert all(torch.equal(value, plain.state[b][key]) for key, value in stacked.state[index].items())
+
+
+def test_a_process_that_trains_does_not_import_the_compiler():
+    program = """if True:
+    import sys
+    from ramac_lib.training import loop
+    from ramac_lib.training.config import make_config
+    config = make_config("radac", "risky-bandit", (0,), 2, {"batch_size": "8"})
+    loop.train(config, schedule=loop.Schedule(episodes=2), device="cpu", progress=False)
+    sys.exit("torch._dynamo" in sys.modules)"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
 def test_state_moves_from_seed_to_seed():

@@ -43,9 +43,9 @@ def fit_critic(
     if not isinstance(fitted, RAMAC):
         raise RamacError(f"{method} has no distributional critic; expected radac or rafmac")
     replay, optimizer = Replay(data), fitted.optimizers["critic"]
-    rate = optimizer.adam.param_groups[0]["lr"]
+    rate = optimizer.lr
     for k in range(steps):
-        optimizer.adam.param_groups[0]["lr"] = rate * min(1.0, 3 * (1 - k / steps))
+        optimizer.lr = rate * min(1.0, 3 * (1 - k / steps))
         batch = replay.sample(fitted.batches, config.settings.batch_size)
         targets, _ = fitted.target_returns(batch)
         loss, _ = fitted.critic_loss(batch, targets)
@@ -121,7 +121,7 @@ def fit_laws(
     for k in range(steps):
         samples = np.stack([draw(batch, rng) for draw, rng in zip(draws, generators, strict=True)])
         targets = torch.as_tensor(samples, dtype=torch.float32).reshape(-1, 1, rows, n_fractions)
-        optimizer.adam.param_groups[0]["lr"] = 3e-3 * (1 - k / steps)
+        optimizer.lr = 3e-3 * (1 - k / steps)
         quantiles = critic(nothing, nothing, taus).expand(-1, 2, rows, n_fractions)
         optimizer.step(quantile_huber(quantiles, targets, taus, axis=axis))
     with torch.no_grad():

@@ -67,7 +67,7 @@ def fit_flow(data: Float[Array, " n"], updates: int, seed: int = 0, batch: int =
     optimizer, noise = StackedAdam(policy, 3e-3), Noise([seed], "training")
     actions, states = torch.as_tensor(data, dtype=torch.float32), torch.zeros(1, batch, 1)
     for k in range(updates):
-        optimizer.adam.param_groups[0]["lr"] = 3e-3 * min(1.0, 2 * (1 - k / updates))
+        optimizer.lr = 3e-3 * min(1.0, 2 * (1 - k / updates))
         rows = actions[noise.integers(len(actions), batch)][..., None]
         optimizer.step(policy.bc_loss(states, rows, *policy.bc_draws(noise, batch)))
     return policy

@@ -44,7 +44,7 @@ class Processes:
         # new one costs no time. CUDA cannot be used in a process forked from one that has looked for it.
         forks: Any = get_context("spawn" if cuda else "forkserver")
         if not cuda:
-            forks.set_forkserver_preload(["ramac_lib.campaign.slices", "ramac_lib.envs.bandit", "torch._dynamo"])
+            forks.set_forkserver_preload(["ramac_lib.campaign.slices", "ramac_lib.envs.bandit"])
         self.context: Any = forks
         self.count, self.claim, self.threads = workers, claim, None if cuda else 1
         self.workers: list[_Worker] = []
