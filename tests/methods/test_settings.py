@@ -149,7 +149,7 @@ def test_rates_of_short_runs(name):
 
     def rates(steps, **options):
         method = make(name, steps=steps, **options)
-        return method.optimizers["critic"].adam.param_groups[0]["lr"], method.target_rate
+        return method.optimizers["critic"].lr, method.target_rate
 
     config = make(name).config
     own = (config.lr_critic, config.target_rate)
