@@ -89,7 +89,7 @@ def test_killed_and_resumed_to_the_same_bits(hopper_file, tmp_path):
         process = subprocess.Popen(command(cut) + extra, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = _step(cut)
         while process.poll() is None and _step(cut) == before:
-            time.sleep(0.005)
+            time.sleep(0.02)
         time.sleep(0.05)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -106,7 +106,7 @@ def test_killed_and_resumed_to_the_same_bits(hopper_file, tmp_path):
 
 def _step(folder):
     try:
-        return RunDirectory(folder).load_checkpoint()["step"]
+        return RunDirectory(folder).read_head()[0]
     except RamacError:
         return -1
 
