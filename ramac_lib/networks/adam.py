@@ -1,6 +1,7 @@
 """Adam over a stack of networks, with gradient norms clipped a network (and a seed) at a time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -44,22 +45,12 @@ class StackedAdam:
             if not state:
                 state["step"] = torch.zeros((), device=p.device)
                 state |= {key: torch.zeros_like(p, memory_format=torch.preserve_format) for key in MOMENTS}
-        adam(
-            self.parameters,
-            list(gradients),
-            *([state[key] for state in self.state] for key in MOMENTS),
-            [],
-            [state["step"] for state in self.state],
-            fused=True,
-            capturable=self.parameters[0].is_cuda,
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=self.lr,
-            weight_decay=0.0,
-            eps=EPSILON,
-            maximize=False,
-        )
+        first, second = ([state[key] for state in self.state] for key in MOMENTS)
+        kinds = {"fused": True, "capturable": self.parameters[0].is_cuda, "amsgrad": False, "maximize": False}
+        rates = {"lr": self.lr, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "weight_decay": 0.0}
+        steps = [state["step"] for state in self.state]
+        arguments: dict[str, Any] = {**kinds, **rates}
+        adam(list(self.parameters), list(gradients), first, second, [], steps, **arguments)
 
     @torch.no_grad()
     def _clip(self, gradients: Sequence[Tensor]) -> Tensor:
