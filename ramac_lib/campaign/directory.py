@@ -1,6 +1,5 @@
 """A campaign's directory: one campaign at a time, its grid, its cells, and one tidy table made of them."""
 
-import contextlib
 import dataclasses
 import fcntl
 import json
@@ -17,6 +16,7 @@ from ramac_lib.campaign.grid import Cell, Grid
 from ramac_lib.campaign.plan import Cost, State
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
+from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.results import COLUMNS
 
@@ -121,9 +121,10 @@ class CampaignDirectory:
 
     def tidy(self) -> None:
         """Remove what killed processes left half written."""
-        for path in self.path.rglob(".*.part"):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        for path in self.path.glob(".*.part"):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob("cells/*"):
+            RunDirectory(path).tidy()
 
     def run_directory(self, cell: Cell) -> RunDirectory:
         """Return the cell's run."""
@@ -148,7 +149,7 @@ class CampaignDirectory:
             step = run.load_policies()["step"]
         else:
             return fresh
-        state = dataclasses.replace(fresh, step=step, reported=self._reported(run, step))
+        state = dataclasses.replace(fresh, step=step, reported=self._reported(run, cell.config, step))
         if not run.checkpoint_file.exists() and not state.done:
             raise RamacError(f"{run.path}: its full state was left behind at step {step}; it cannot be gone on with")
         if step < steps and begun != engine:
@@ -158,11 +159,13 @@ class CampaignDirectory:
             )
         return state
 
-    def _reported(self, run: RunDirectory, step: int) -> int:
+    def _reported(self, run: RunDirectory, config: RunConfig, step: int) -> int:
         table = run.read_table("evaluations.csv", step)
         if not len(table):
             return -1
-        reports = table.loc[table["purpose"] == "report", "step"]
+        # `ramac evaluate` may have added others: another horizon's or hazard's are not the report.
+        own = (table["horizon"] == config.task.horizon) & (table["hazard"] == config.hazard.name)
+        reports = table.loc[own & (table["purpose"] == "report"), "step"]
         return int(reports.max()) if len(reports) else -1
 
     # -- the one table ----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
 from ramac_lib.training.results import COLUMNS
+from ramac_lib.training.stored import evaluate_run
 from support.evidence.tables import EARLY
 
 FLOW_CELL = "risky-bandit.none.bc-flow_hidden-8_batch_size-16"
@@ -485,3 +486,17 @@ def test_the_cores_are_counted_where_a_system_binds_no_process_to_some(monkeypat
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     with pytest.raises(RamacError, match="workers is 3, the budget -1"):
         launch.run(tmp_path / "c", budget=-1, device="cpu")
+
+
+def test_an_evaluation_of_another_horizon_is_not_taken_for_the_report(tmp_path):
+    """`ramac evaluate` of a cell that stands at its end and has no report yet."""
+    changes = {**SMALL, "rows": (FLOW,)}
+    store = CampaignDirectory(tmp_path / "c")
+    run(store.path, changes)
+    (cell,) = store.read()[0].cells()
+    runs = store.run_directory(cell)
+    table = runs.read_table("evaluations.csv")
+    runs.write_table("evaluations.csv", table[table["purpose"] != "report"])
+    evaluate_run(runs.path, 2, horizon=7, device="cpu")
+    table, _ = run(store.path, {}, resume=True)
+    assert table[table["purpose"] == "report"].groupby("horizon").size().to_dict() == {1: 6, 7: 2}
