@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import HASHES, RunDirectory
 
@@ -69,9 +69,9 @@ def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
         tables.append(table)
     out = Path(out)
     merged = pd.concat(tables, ignore_index=True)
-    with atomic(out.with_suffix(".csv")) as temporary:
+    with atomic(beside(out, ".csv")) as temporary:
         merged.to_csv(temporary, index=False)
-    with atomic(out.with_suffix(".json")) as temporary:
+    with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     return merged
 
