@@ -199,10 +199,12 @@ def bandit(
 
 def _grid() -> type:
     """Return a dataclass of the fields of a campaign's grid, each None or empty where the profile decides."""
-    from ramac_lib.campaign.grid import Grid
+    from ramac_lib.campaign.grid import NO_OPTIONS, Grid
 
     options: list[Any] = []
     for name, kind in get_type_hints(Grid).items():
+        if name in NO_OPTIONS:
+            continue
         several = get_origin(kind) is tuple
         about = arg(name="methods" if name == "rows" else name, help_behavior_hint="")
         options.append((name, Annotated[kind if several else kind | None, about], () if several else None))
@@ -225,7 +227,7 @@ def campaign(
     """Run a grid of tasks × methods × hazards, all seeds of a cell in one run; or pack one up, or unpack it.
 
     All cells advance in rounds, so that a budget leaves them equally far. A campaign that was killed, at whatever
-    moment, goes on with --resume, which needs no other option than --out, and may add tasks, methods and hazards.
+    moment, goes on with --resume, which needs no other option than --out, and may add tasks, methods, hazards, seeds.
 
     Args:
         profile: quick (minutes on two cores), laptop (an evening), gpu or paper; the grid's options depart from it.

@@ -20,7 +20,7 @@ from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.results import COLUMNS
 
-FORMAT = 1  # of campaign.json
+FORMAT = 2  # of campaign.json; 2 since a grid has env_id and more_seeds
 SCHEMA = (*COLUMNS, "code")
 """Columns of a campaign's one table, which has a row for each evaluation episode."""
 NUMBERS = (
