@@ -85,6 +85,11 @@ class CampaignDirectory:
         """The one table."""
         return self.path / "results.csv"
 
+    @property
+    def facts_file(self) -> Path:
+        """Each run's facts, by hash."""
+        return self.path / "results.json"
+
     def read(self) -> tuple[Grid, str] | None:
         """Return the grid of the campaign there and the version of the code that began it; None for no campaign.
 
@@ -187,7 +192,7 @@ class CampaignDirectory:
         with atomic(self.table_file) as temporary:
             whole[list(SCHEMA)].to_csv(temporary, index=False)
         text: Any = json.dumps(facts, indent=1, sort_keys=True) + "\n"
-        with atomic(self.path / "results.json") as temporary:
+        with atomic(self.facts_file) as temporary:
             temporary.write_text(text)
         for column in NUMBERS:
             whole[column] = pd.to_numeric(whole[column])

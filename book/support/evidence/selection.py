@@ -111,7 +111,7 @@ def load(folder: Path | None = None) -> dict[Sweep, pd.DataFrame]:
         RamacError: a sweep is stored in part.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
-    if not (folder / f"{SWEEPS_FILE}.csv").exists():
+    if not results.is_there(SWEEPS_FILE, folder):
         return {}
     table, facts = results.load(SWEEPS_FILE, folder)
     methods = set(table["method"])
