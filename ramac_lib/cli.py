@@ -199,10 +199,12 @@ def bandit(
 
 def _grid() -> type:
     """Return a dataclass of the fields of a campaign's grid, each None or empty where the profile decides."""
-    from ramac_lib.campaign.grid import Grid
+    from ramac_lib.campaign.grid import NO_OPTIONS, Grid
 
     options: list[Any] = []
     for name, kind in get_type_hints(Grid).items():
+        if name in NO_OPTIONS:
+            continue
         several = get_origin(kind) is tuple
         about = arg(name="methods" if name == "rows" else name, help_behavior_hint="")
         options.append((name, Annotated[kind if several else kind | None, about], () if several else None))
@@ -218,14 +220,15 @@ def campaign(
     device: Device = "auto",
     out: Path | None = None,
     resume: bool = False,
+    export: Path | None = None,
     pack: Path | None = None,
     unpack: Path | None = None,
     pack_states: bool = True,
 ) -> None:
-    """Run a grid of tasks × methods × hazards, all seeds of a cell in one run; or pack one up, or unpack it.
+    """Run a grid of tasks × methods × hazards, all seeds of a cell in one run; or export, pack or unpack one.
 
     All cells advance in rounds, so that a budget leaves them equally far. A campaign that was killed, at whatever
-    moment, goes on with --resume, which needs no other option than --out, and may add tasks, methods and hazards.
+    moment, goes on with --resume, which needs no other option than --out, and may add tasks, methods, hazards, seeds.
 
     Args:
         profile: quick (minutes on two cores), laptop (an evening), gpu or paper; the grid's options depart from it.
@@ -233,6 +236,7 @@ def campaign(
         workers: cells trained at a time, one thread each (default: the cores, 1 on CUDA; 0: no processes).
         out: the campaign's directory (default: runs/campaign-PROFILE).
         resume: go on with the campaign in that directory.
+        export: run nothing, write TASK.HAZARD.csv.gz and .json into this folder for each that is whole.
         pack: run nothing, gather what must travel into this folder, in files under 16 MB.
         unpack: run nothing, write the campaign that was packed into this folder to --out.
         pack_states: take the full states along, without which unfinished cells cannot be gone on with.
@@ -243,8 +247,13 @@ def campaign(
 
     folder = out or Path("runs") / f"campaign-{profile or 'quick'}"
     onwards = f"go on with --resume --out {folder}"
-    if pack and unpack:
-        raise RamacError("--pack and --unpack were given; expected one of them")
+    if sum(map(bool, (export, pack, unpack))) > 1:
+        given = [f"--{k}" for k, v in (("export", export), ("pack", pack), ("unpack", unpack)) if v]
+        raise RamacError(f"{' and '.join(given)} were given; expected one of them")
+    if export:
+        files = campaigns.export(folder, export)
+        size = sum(f.stat().st_size for f in files) / 1e6
+        return print(f"{folder}: {len(files) // 2} tasks and hazards are whole, {size:.2f} MB, in {export}")
     if pack:
         files = campaigns.pack(folder, pack, pack_states)
         return print(f"{folder} in {len(files)} files, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB, in {pack}")

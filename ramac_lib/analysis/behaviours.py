@@ -17,7 +17,7 @@ from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.envs.play import DISCOUNT
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.version import provenance
 from ramac_lib.training.results import COLUMNS
 
@@ -82,9 +82,9 @@ def measure(
 
 def write(table: pd.DataFrame, facts: dict[str, dict[str, Any]], out: Path) -> None:
     """Write ``OUT.csv`` and ``OUT.json``."""
-    with atomic(out.with_suffix(".csv")) as part:
+    with atomic(beside(out, ".csv")) as part:
         table.to_csv(part, index=False)
-    with atomic(out.with_suffix(".json")) as part:
+    with atomic(beside(out, ".json")) as part:
         part.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 

@@ -30,7 +30,7 @@ from ramac_lib.envs.hazards import Hazard
 from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.version import code_version, provenance
 from ramac_lib.training import stored
@@ -238,19 +238,19 @@ QUANTILES = (
 
 
 def _write(out: Path, table: pd.DataFrame, by_state: pd.DataFrame, made: dict[str, Any]) -> None:
-    with atomic(out.with_suffix(".csv")) as temporary:
+    with atomic(beside(out, ".csv")) as temporary:
         table[list(QUANTILES)].to_csv(temporary, index=False, float_format="%.5g")
     with atomic(states_file(out)) as temporary:
         head = [column for column in QUANTILES if column in by_state]
         rest = [column for column in by_state if column not in head]
         by_state[head + rest].to_csv(temporary, index=False, float_format="%.6g")
-    with atomic(out.with_suffix(".json")) as temporary:
+    with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
 
 
 def states_file(out: Path) -> Path:
     """Return where the table of states lies beside OUT.csv."""
-    return out.with_name(f"{out.name}_states.csv")
+    return beside(out, "_states.csv")
 
 
 def load(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -261,10 +261,8 @@ def load(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """
     out = Path(out)
     try:
-        facts = json.loads(out.with_suffix(".json").read_text())
-        tables = [
-            pd.read_csv(f, keep_default_na=False, dtype=HASHES) for f in (out.with_suffix(".csv"), states_file(out))
-        ]
+        facts = json.loads(beside(out, ".json").read_text())
+        tables = [pd.read_csv(f, keep_default_na=False, dtype=HASHES) for f in (beside(out, ".csv"), states_file(out))]
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; make it with `ramac analyse critics`") from None
     if facts["format"] > FORMAT:

@@ -226,7 +226,8 @@ def load(folder: Path | None = None) -> Evidence:
     """Return the stored evidence; what is not there is empty, and says so when it is asked for.
 
     Args:
-        folder: of ``campaign.csv``, ``behaviour.csv`` and their ``.json`` (default: the repository's data/results).
+        folder: of ``campaign.csv``, ``behaviour.csv`` and their ``.json``, or a folder ``campaign`` of compressed
+            tables (default: the repository's data/results).
 
     Raises:
         RamacError: a file that is there is none of these.
@@ -234,7 +235,7 @@ def load(folder: Path | None = None) -> Evidence:
     folder = data_folder() / "results" if folder is None else Path(folder)
 
     def read(name: str) -> tuple[pd.DataFrame, dict[str, dict]]:
-        if not (folder / f"{name}.csv").exists():
+        if not results.is_there(name, folder):
             return pd.DataFrame(columns=list(results.COLUMNS)), {}
         return results.load(name, folder)
 

@@ -14,7 +14,7 @@ from ramac_lib.envs.hazards import Hazard
 from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.training import stored
 
 SIZES = (0.1, -0.1)
@@ -106,6 +106,6 @@ def push_runs(runs: Sequence[Path], policy: Path, out: Path, episodes: int, devi
             )
             tables.append(table.assign(critics=config.method.name, run=config.hash, policy=acting.method.name))
     merged = pd.concat(tables, ignore_index=True)
-    with atomic(Path(out).with_suffix(".csv")) as temporary:
+    with atomic(beside(out, ".csv")) as temporary:
         merged.to_csv(temporary, index=False)
     return merged

@@ -25,7 +25,7 @@ from ramac_lib.envs.hazards import get_hazard, hazard_from_json
 from ramac_lib.envs.robots import make_env
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.version import code_version, provenance
 from ramac_lib.training import evaluators, stored
@@ -122,8 +122,8 @@ def load(out: Path) -> Signals:
     """
     out = Path(out)
     try:
-        facts = json.loads(out.with_suffix(".json").read_text())
-        with np.load(out.with_suffix(".npz")) as file:
+        facts = json.loads(beside(out, ".json").read_text())
+        with np.load(beside(out, ".npz")) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; make it with `ramac analyse record`") from None
@@ -229,9 +229,9 @@ def record_runs(
     }
     arrays = _arrays(played) | {f"behaviour {task}": signal for task, (signal, _) in data.items()}
     out = Path(out)
-    with atomic(out.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+    with atomic(beside(out, ".npz")) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    with atomic(out.with_suffix(".json")) as temporary:
+    with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     return load(out)
 

@@ -25,7 +25,7 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.system.errors import RamacError, unknown
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.processes import spawn
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
@@ -206,11 +206,11 @@ def gather(every: Sequence[BanditCell], folder: Path, out: Path) -> pd.DataFrame
     merged = pd.concat(tables, ignore_index=True)
     columns = ["suite", "method", "variant", "seed", "precision", "step"]
     merged = merged[columns + [c for c in merged.columns if c not in columns]]
-    with atomic(out.with_suffix(".csv")) as temporary:
+    with atomic(beside(out, ".csv")) as temporary:
         merged.to_csv(temporary, index=False, float_format="%.6g")
-    with atomic(out.with_suffix(".json")) as temporary:
+    with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-    with atomic(out.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+    with atomic(beside(out, ".npz")) as temporary, temporary.open("wb") as file:
         arrays: Any = {name: np.stack(parts) for name, parts in drawn.items()}
         np.savez_compressed(file, **arrays)
     return merged
@@ -223,9 +223,9 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
         RamacError: there is no such table.
     """
     try:
-        table = pd.read_csv(out.with_suffix(".csv"), keep_default_na=False, na_values=["nan"])
-        facts = json.loads(out.with_suffix(".json").read_text())
-        with np.load(out.with_suffix(".npz")) as file:
+        table = pd.read_csv(beside(out, ".csv"), keep_default_na=False, na_values=["nan"])
+        facts = json.loads(beside(out, ".json").read_text())
+        with np.load(beside(out, ".npz")) as file:
             return table, facts, {name: file[name].astype(np.float32) for name in file.files}
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None

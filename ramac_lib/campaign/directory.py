@@ -1,6 +1,5 @@
 """A campaign's directory: one campaign at a time, its grid, its cells, and one tidy table made of them."""
 
-import contextlib
 import dataclasses
 import fcntl
 import json
@@ -17,10 +16,11 @@ from ramac_lib.campaign.grid import Cell, Grid
 from ramac_lib.campaign.plan import Cost, State
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
+from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.results import COLUMNS
 
-FORMAT = 1  # of campaign.json
+FORMAT = 2  # of campaign.json; 2 since a grid has env_id and more_seeds
 SCHEMA = (*COLUMNS, "code")
 """Columns of a campaign's one table, which has a row for each evaluation episode."""
 NUMBERS = (
@@ -85,6 +85,11 @@ class CampaignDirectory:
         """The one table."""
         return self.path / "results.csv"
 
+    @property
+    def facts_file(self) -> Path:
+        """Each run's facts, by hash."""
+        return self.path / "results.json"
+
     def read(self) -> tuple[Grid, str] | None:
         """Return the grid of the campaign there and the version of the code that began it; None for no campaign.
 
@@ -121,9 +126,10 @@ class CampaignDirectory:
 
     def tidy(self) -> None:
         """Remove what killed processes left half written."""
-        for path in self.path.rglob(".*.part"):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        for path in self.path.glob(".*.part"):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob("cells/*"):
+            RunDirectory(path).tidy()
 
     def run_directory(self, cell: Cell) -> RunDirectory:
         """Return the cell's run."""
@@ -148,7 +154,7 @@ class CampaignDirectory:
             step = run.load_policies()["step"]
         else:
             return fresh
-        state = dataclasses.replace(fresh, step=step, reported=self._reported(run, step))
+        state = dataclasses.replace(fresh, step=step, reported=self._reported(run, cell.config, step))
         if not run.checkpoint_file.exists() and not state.done:
             raise RamacError(f"{run.path}: its full state was left behind at step {step}; it cannot be gone on with")
         if step < steps and begun != engine:
@@ -158,11 +164,13 @@ class CampaignDirectory:
             )
         return state
 
-    def _reported(self, run: RunDirectory, step: int) -> int:
+    def _reported(self, run: RunDirectory, config: RunConfig, step: int) -> int:
         table = run.read_table("evaluations.csv", step)
         if not len(table):
             return -1
-        reports = table.loc[table["purpose"] == "report", "step"]
+        # `ramac evaluate` may have added others: another horizon's or hazard's are not the report.
+        own = (table["horizon"] == config.task.horizon) & (table["hazard"] == config.hazard.name)
+        reports = table.loc[own & (table["purpose"] == "report"), "step"]
         return int(reports.max()) if len(reports) else -1
 
     # -- the one table ----------------------------------------------------------------------------------------------
@@ -184,7 +192,7 @@ class CampaignDirectory:
         with atomic(self.table_file) as temporary:
             whole[list(SCHEMA)].to_csv(temporary, index=False)
         text: Any = json.dumps(facts, indent=1, sort_keys=True) + "\n"
-        with atomic(self.path / "results.json") as temporary:
+        with atomic(self.facts_file) as temporary:
             temporary.write_text(text)
         for column in NUMBERS:
             whole[column] = pd.to_numeric(whole[column])

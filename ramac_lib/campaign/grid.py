@@ -1,6 +1,7 @@
 """What a campaign runs: profiles, rows, and the cells of their grid."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from ramac_lib.training.config import RunConfig, make_config, parse_options
 
 TABLE_1 = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
 ROWS = (*TABLE_1, "radac:risk=neutral", "bc-diffusion")  # beside table 1: what risk and what the critic add
-MAY_GROW = ("tasks", "rows", "hazards")
+MAY_GROW = ("tasks", "rows", "hazards")  # and seeds, whose growth is other runs beside those that are there
+NO_OPTIONS = ("more_seeds",)  # fields that only a campaign's growth fills
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Grid:
         tasks: names of tasks; `ramac tasks` lists them.
         rows: METHOD or METHOD:option=value[,option=value] each, e.g. radac radac:risk=neutral.
         hazards: paper, calibrated, none: of the robots; the Risky Bandit has its own trap and is run once.
-        seeds: of every cell.
+        seeds: of every cell; those added to a campaign later are cells of their own.
         steps: updates of every cell.
         evaluations: how many there are while a cell is trained, evenly spread, the last at its end.
         evaluate_at: further steps to evaluate at; those beyond the end are never reached.
@@ -34,6 +36,8 @@ class Grid:
         data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
         engine: auto, eager, compile, graph or compiled-graph (`ramac_lib.training.engine`).
         precision: auto, float32, tf32 or bfloat16.
+        env_id: Gymnasium's id, for a file of your own.
+        more_seeds: groups of seeds that were added since, each a further run of every row.
 
     Raises:
         RamacError: an unknown name, a bad number, the same cell twice.
@@ -53,6 +57,8 @@ class Grid:
     data_seed: int = 0
     engine: str = "auto"
     precision: str = "auto"
+    env_id: str | None = None
+    more_seeds: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("evaluations", 1), ("episodes", 0), ("report_episodes", 1)):
@@ -63,7 +69,15 @@ class Grid:
         for name in MAY_GROW:
             if not getattr(self, name):
                 raise RamacError(f"no {name} were given; at least one is needed")
+        for seed in self.every_seed:
+            if self.every_seed.count(seed) > 1:
+                raise RamacError(f"seed {seed} is given twice")
         self.cells()
+
+    @property
+    def every_seed(self) -> tuple[int, ...]:
+        """The seeds of every row: those of the beginning, then those added since."""
+        return (*self.seeds, *(seed for group in self.more_seeds for seed in group))
 
     @property
     def eval_every(self) -> int:
@@ -79,18 +93,20 @@ class Grid:
         found: dict[str, Cell] = {}
         for task in dict.fromkeys(self.tasks):
             for hazard in dict.fromkeys("none" if get_task(task).is_bandit else h for h in self.hazards):
-                for row in dict.fromkeys(self.rows):
-                    cell = Cell(row, self._config(row, task, hazard))
+                runs = itertools.product(dict.fromkeys(self.rows), (self.seeds, *self.more_seeds))
+                for row, seeds in runs:
+                    cell = Cell(row, self._config(row, task, hazard, seeds), seeds != self.seeds)
                     twin = next((c for c in found.values() if c.config.hash == cell.config.hash), None)
                     if twin or cell.name in found:
                         raise RamacError(f"the rows {(twin or found[cell.name]).row} and {row} are the same on {task}")
                     found[cell.name] = cell
         return list(found.values())
 
-    def _config(self, row: str, task: str, hazard: str) -> RunConfig:
+    def _config(self, row: str, task: str, hazard: str, seeds: Sequence[int]) -> RunConfig:
         method, options = parse_row(row)
         others: dict[str, Any] = {"source": self.source, "size": self.size, "data_seed": self.data_seed}
-        return make_config(method, task, self.seeds, self.steps, options, hazard=hazard, **others)
+        others["env_id"] = self.env_id
+        return make_config(method, task, seeds, self.steps, options, hazard=hazard, **others)
 
     def to_json(self) -> dict[str, Any]:
         """Return the grid as plain data."""
@@ -100,6 +116,7 @@ class Grid:
     def from_json(cls, data: Mapping[str, Any]) -> "Grid":
         """Return the grid that `to_json` wrote."""
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        fields["more_seeds"] = tuple(tuple(group) for group in fields.get("more_seeds", ()))
         return cls(**fields)
 
     def but(self, changes: Mapping[str, Any]) -> "Grid":
@@ -107,21 +124,25 @@ class Grid:
         return dataclasses.replace(self, **{k: v for k, v in changes.items() if v is not None and v != ()})
 
     def grown(self, other: "Grid") -> "Grid":
-        """Return this grid with the other's tasks, rows and hazards added.
+        """Return this grid with the other's tasks, rows, hazards and seeds added.
+
+        Seeds that are new become one more run of every row, so that the runs that are there stay what they are.
 
         Raises:
             RamacError: they differ in anything else, which is named.
         """
         for field in dataclasses.fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.name not in MAY_GROW and mine != theirs:
+            if field.name not in (*MAY_GROW, "seeds", "more_seeds") and mine != theirs:
                 raise RamacError(
                     f"{field.name} is {_shown(mine)} in the campaign there and {_shown(theirs)} here; "
-                    f"only {', '.join(MAY_GROW)} can be added to a campaign"
+                    f"only {', '.join((*MAY_GROW, 'seeds'))} can be added to a campaign"
                 )
         more: dict[str, Any] = {
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in MAY_GROW
         }
+        if new := tuple(seed for seed in other.every_seed if seed not in self.every_seed):
+            more["more_seeds"] = (*self.more_seeds, new)
         return dataclasses.replace(self, **more)
 
 
@@ -131,16 +152,18 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One task, row and hazard, with all its seeds: one run."""
+    """One task, row and hazard: one run of all its seeds, or of some that were added later."""
 
     row: str
     config: RunConfig
+    added: bool = False
 
     @property
     def name(self) -> str:
         """The cell's folder, of letters, digits, '.', '_' and '-' only."""
         row = re.sub(r"[^A-Za-z0-9._-]", "-", self.row.replace(":", "_").replace(",", "_"))
-        return f"{self.config.task}.{self.config.hazard.name}.{row}"
+        seeds = f".seeds-{'-'.join(map(str, self.config.seeds))}" if self.added else ""
+        return f"{self.config.task}.{self.config.hazard.name}.{row}{seeds}"
 
 
 def parse_row(row: str) -> tuple[str, dict[str, str]]:
@@ -206,7 +229,8 @@ def choose(profile: str | None, changes: Mapping[str, Any], there: Grid | None) 
     """
     if there is None:
         return get_profile(profile or "quick").but(changes)
-    return there.grown((there if profile is None else get_profile(profile)).but(changes))
+    start = dataclasses.replace(there, more_seeds=()) if profile is None else get_profile(profile)
+    return there.grown(start.but(changes))
 
 
 def tasks_of(cells: Sequence[Cell]) -> list[RunConfig]:

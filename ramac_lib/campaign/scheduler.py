@@ -86,8 +86,9 @@ class Campaign:
             for config in tasks_of(list(self.cells.values())):
                 try:
                     datasets.load(
-                        config.task, config.source, size=config.size, seed=config.data_seed, progress=self.progress
-                    )
+                        config.task, config.source, size=config.size, seed=config.data_seed, env_id=config.env_id,
+                        progress=self.progress,
+                    )  # fmt: skip
                 except OutOfTime:
                     raise RamacError(
                         f"the budget of {self.budget:g} s ended while the data of {config.task} were built; "
@@ -131,7 +132,7 @@ class Campaign:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
         self._seen: dict[str, int] = {}
         table = self.gather()
-        total = len(self.grid.seeds) * self.grid.steps * len(self.cells)
+        total = self.grid.steps * sum(len(cell.config.seeds) for cell in self.cells.values())
         self._bar = tqdm(
             total=total, initial=self._updates(), unit="update", unit_scale=True, desc="campaign",
             disable=None if self.progress else True,
@@ -219,7 +220,9 @@ class Campaign:
         self._bar.refresh()
 
     def _updates(self) -> int:
-        return len(self.grid.seeds) * sum(max(s.step, self._seen.get(s.name, 0)) for s in self.states.values())
+        return sum(
+            len(self.cells[s.name].config.seeds) * max(s.step, self._seen.get(s.name, 0)) for s in self.states.values()
+        )
 
     def gather(self) -> pd.DataFrame:
         """Write the one table."""

@@ -1,5 +1,6 @@
 """One slice of one cell: load, go on, evaluate, report, save, and say what it took."""
 
+import contextlib
 import dataclasses
 import gc
 import signal
@@ -22,7 +23,7 @@ from ramac_lib.training import evaluators
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
-from ramac_lib.training.loop import Interrupted, Schedule, Trainer, check_data, data_of, get_facts
+from ramac_lib.training.loop import Interrupted, Schedule, Trainer, data_of, get_facts
 
 TOLD_EVERY = 0.5  # seconds between two words on how far a slice is
 GROWTH = 1.25  # episodes of the report may last longer than the last ones seen
@@ -111,17 +112,16 @@ def run_slice(job: Job, tick: Tick) -> SliceResult:
     data, facts = load(config, job.engine)
     directory = None if job.folder is None else RunDirectory(job.folder)
     if directory is not None:
-        for left in directory.path.glob(".*.part"):  # by a process that was killed
-            left.unlink(missing_ok=True)
+        directory.tidy()
     trainer = Trainer(config, data, job.engine, directory, job.schedule, code=job.code)
-    warning = None
-    if directory is not None and directory.open(config, facts, resume=True):
-        warning = check_data(directory, config, facts)
-        trainer.restore()
-    trainer.run(False, job.until, job.deadline, tick)
-    clock = trainer.clock
-    if directory is not None and (job.last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
-        trainer.report(job.report)
+    warning, clock = None, trainer.clock
+    with contextlib.nullcontext() if directory is None else directory.training():
+        if directory is not None and directory.open(config, facts, resume=True):
+            warning = directory.check_data(config, facts)
+            trainer.restore()
+        trainer.run(False, job.until, job.deadline, tick)
+        if directory is not None and (job.last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
+            trainer.report(job.report)
     episodes = job.schedule.episodes
     each = None if clock.evaluation is None else clock.evaluation / episodes  # seconds of one episode of each seed
     elsewhere = clock.training + clock.evaluations + (clock.report or 0.0)

@@ -9,6 +9,16 @@ from pathlib import Path
 
 from ramac_lib.system.errors import RamacError
 
+WRITTEN = (".csv", ".json", ".npz")  # what a command writes beside each other under one name
+
+
+def beside(out: Path, suffix: str) -> Path:
+    """Return the path of the file of that suffix under the name `out`; ``eta0.5`` is a name, ``eta.csv`` is ``eta``."""
+    name = Path(out).name
+    for written in WRITTEN:
+        name = name.removesuffix(written)
+    return Path(out).with_name(name + suffix)
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:

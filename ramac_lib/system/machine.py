@@ -25,6 +25,17 @@ def get_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def prepare(device: torch.device) -> None:
+    """Set what PyTorch and glibc keep for a whole process that computes on this device.
+
+    Every method does so when it is made, so that whatever process trains or acts with it makes the same products, as
+    fast, and its returns have the same digits.
+    """
+    if device.type == "cpu":
+        keep_freed_memory()
+        use_fast_products()
+
+
 def use_fast_products() -> None:
     """Let oneDNN make float32 matrix products on a CPU, where that changes no result beyond rounding.
 

@@ -1,9 +1,10 @@
 """A run's directory: its config, tables and checkpoints, each whole or not there."""
 
+import contextlib
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
@@ -18,7 +20,8 @@ from ramac_lib.training.config import RunConfig, config_from_json
 
 HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
 
-
+TRAINING, TABLES = ".training.lock", ".tables.lock"  # held by the kernel for a process, whose death gives them back
+SOON, LONG = 1.0, 60.0  # seconds: for a trainer that is just ending; for a table to be written
 FORMAT = 2  # of a checkpoint and of config.json; 2 since methods keep the normalizer of their observations
 
 
@@ -45,7 +48,7 @@ class RunDirectory:
                 raise RamacError(f"{self.path}: holds a run of another config: {_difference(there, config)}")
             if not resume:
                 raise RamacError(f"{self.path}: this run was begun before; pass --resume to go on with it")
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(p.name not in (TRAINING, TABLES) for p in self.path.iterdir()):
             raise RamacError(f"{self.path}: the folder is not empty and holds no run")
 
     def open(self, config: RunConfig, facts: Mapping[str, Any], resume: bool) -> bool:
@@ -69,6 +72,67 @@ class RunDirectory:
             with atomic(self.config_file) as temporary:
                 temporary.write_text(json.dumps(data, indent=2) + "\n")
         return self.checkpoint_file.exists()
+
+    def check_data(self, config: RunConfig, facts: Mapping[str, Any]) -> str | None:
+        """Return a warning if the run's bundled data came out otherwise than where it was begun.
+
+        They are rolled out afresh from their recipe; MuJoCo's rollouts need not agree to the bit between processors.
+
+        Raises:
+            RamacError: data of another source differ.
+        """
+        there, here = self.read_facts()["data"]["sha256"], facts["data"]["sha256"]
+        if there == here:
+            return None
+        differ = f"the data of {config.task} have the hash {here[:12]}, the run was begun with {there[:12]}"
+        if config.source != "bundled":
+            raise RamacError(f"{self.path}: {differ}; expected the same data from {config.source}")
+        return (
+            f"{differ}: rebuilt from their recipe on another machine, they need not agree to the bit; "
+            "going on with them"
+        )
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half written; what others are writing now stays."""
+        if any(self.path.glob(".*.part")):
+            with self.tables():
+                for left in self.path.glob(".*.part"):
+                    left.unlink(missing_ok=True)
+
+    # -- one at a time ----------------------------------------------------------------------------------------------
+
+    def training(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the run for the one that trains it, from before its state is read to the end of its updates.
+
+        Raises:
+            RamacError: another process trains it, or nothing can be written there.
+        """
+        return self._held(TRAINING, SOON, "this run is being trained by another process")
+
+    def tables(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the run's tables while they are read, changed and written; no one holds them for longer.
+
+        Raises:
+            RamacError: another process has held them for a minute, or nothing can be written there.
+        """
+        return self._held(TABLES, LONG, "another process has held this run's tables for a minute")
+
+    @contextlib.contextmanager
+    def _held(self, name: str, patience: float, refusal: str) -> Iterator[None]:
+        lock = FileLock(self.path / name, timeout=patience)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise RamacError(f"{self.path}: {refusal}") from None
+        except OSError as error:
+            raise RamacError(f"{self.path}: cannot be written ({error.strerror})") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- its files --------------------------------------------------------------------------------------------------
 
     @property
     def config_file(self) -> Path:

@@ -15,7 +15,7 @@ from ramac_lib.methods import Method
 from ramac_lib.methods.shared.base import Metrics
 from ramac_lib.networks.layers import set_products
 from ramac_lib.system.errors import RamacError, unknown
-from ramac_lib.system.machine import get_device, keep_freed_memory, use_fast_products
+from ramac_lib.system.machine import get_device, prepare
 
 MODES = ("auto", "eager", "compile", "graph", "compiled-graph")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
@@ -46,10 +46,8 @@ class Engine:
 
     def prepare(self) -> None:
         """Set what PyTorch keeps for the whole process."""
-        if self.device.type == "cpu":
-            keep_freed_memory()
-            use_fast_products()
-        else:
+        prepare(self.device)
+        if self.device.type == "cuda":
             torch.backends.cuda.matmul.fp32_precision = "ieee" if self.precision == "float32" else "tf32"
 
     def updater(self, stack: Method, replay: Replay) -> Update:

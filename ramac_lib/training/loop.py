@@ -1,8 +1,9 @@
 """The only training loop: any method, any number of seeds, resumable to the same bits."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,23 +82,6 @@ def get_facts(data: Dataset, engine: Engine) -> dict[str, Any]:
     }
 
 
-def check_data(directory: RunDirectory, config: RunConfig, facts: Mapping[str, Any]) -> str | None:
-    """Return a warning if a run's bundled data came out otherwise than where it was begun.
-
-    They are rolled out afresh from their recipe, and MuJoCo's rollouts need not agree to the bit between processors.
-
-    Raises:
-        RamacError: data of another source differ.
-    """
-    there, here = directory.read_facts()["data"]["sha256"], facts["data"]["sha256"]
-    if there == here:
-        return None
-    differ = f"the data of {config.task} have the hash {here[:12]}, the run was begun with {there[:12]}"
-    if config.source != "bundled":
-        raise RamacError(f"{directory.path}: {differ}; expected the same data from {config.source}")
-    return f"{differ}: rebuilt from their recipe on another machine, they need not agree to the bit; going on with them"
-
-
 @dataclass
 class Clock:
     """Seconds that a run's parts took since it was built: updates, evaluations, the last of them, the report."""
@@ -159,7 +143,9 @@ class Trainer:
         if self._evaluator.holds(self.step):
             self._collect()  # a resumed run repeats the evaluation of its checkpoint's step, but no earlier one
         self.directory.write_table("metrics.csv", self.metrics)
-        self.directory.write_table("evaluations.csv", self.evaluations)
+        with self.directory.tables():
+            self._take_reports()
+            self.directory.write_table("evaluations.csv", self.evaluations)
         states, policies = {}, {}
         for stack, tally in zip(self.stacks, self._tallies, strict=True):
             for i, seed in enumerate(stack.seeds):
@@ -323,10 +309,21 @@ class Trainer:
         self._collect()
         self._evaluator.begin(self.stacks, self._asked("report", episodes))
         (table,) = self._evaluator.collect()
-        self.evaluations = self.evaluations[~self._reports()]
-        self._add(table)
-        self.directory.write_table("evaluations.csv", self.evaluations)
+        with self.directory.tables():
+            self._take_reports()
+            self.evaluations = self.evaluations[~self._reports()]
+            self._add(table)
+            self.directory.write_table("evaluations.csv", self.evaluations)
         self.clock.report = time.monotonic() - began
+
+    def _take_reports(self) -> None:
+        """Let rows of reports be the file's: `ramac evaluate` may have added or replaced some beside this trainer."""
+        assert self.directory is not None
+        there = self.directory.read_table("evaluations.csv", self.step)
+        reports = there[there["purpose"] == "report"] if len(there) else there
+        if len(reports):
+            curve = self.evaluations[self.evaluations["purpose"] != "report"] if len(self.evaluations) else there[:0]
+            self.evaluations = pd.concat([curve, reports], ignore_index=True)
 
     def reported(self) -> int:
         """Return the step of the run's report, −1 where there is none."""
@@ -379,15 +376,20 @@ def train(
     schedule.resolve(config.steps)
     target = get_engine(device, engine, precision)
     directory = None if out is None else RunDirectory(Path(out))
-    if directory is not None and directory.path.exists():
-        directory.check(config, resume)  # before the data are built
-    data = data_of(config, progress)
-    trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
-    if directory is not None:
-        facts = get_facts(data, target)
-        if directory.open(config, facts, resume):
-            if warning := check_data(directory, config, facts):
-                logging.getLogger(__name__).warning(warning)
-            trainer.restore()
-    trainer.run(progress)
+    with contextlib.ExitStack() as held:
+        begun = directory is not None and directory.path.exists()
+        if directory is not None and begun:  # before the data are built
+            directory.check(config, resume)
+            held.enter_context(directory.training())
+        data = data_of(config, progress)
+        trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
+        if directory is not None:
+            if not begun:
+                held.enter_context(directory.training())
+            facts = get_facts(data, target)
+            if directory.open(config, facts, resume):
+                if warning := directory.check_data(config, facts):
+                    logging.getLogger(__name__).warning(warning)
+                trainer.restore()
+        trainer.run(progress)
     return trainer

@@ -1,17 +1,23 @@
 """One tidy table: a row for each evaluation episode, with all that tells it from the others."""
 
 import dataclasses
+import io
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from ramac_lib.envs.hazards import PRESETS
+from ramac_lib.envs.tasks import TASKS
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, beside
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import HASHES, RunDirectory
 
+PART = ".csv.gz"  # a table of a task and hazard, of several in a folder
 COLUMNS = (
     "run", "method", "task", "source", "env_id", "hazard", "risk", "alpha", "options", "seed", "step", "purpose",
     "horizon", "episode", "return", "discounted_return", "length", "violations",
@@ -50,6 +56,25 @@ def label(
     )[list(COLUMNS)]
 
 
+def _read_part(path: Path) -> pd.DataFrame:
+    """Return a compressed table as text."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, compression="gzip")
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
+        raise RamacError(f"{path}: is damaged; expected a compressed table of results") from None
+
+
+def _ordered(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return tables of one task and hazard each in the order of the tasks, then of the hazards."""
+    tasks, hazards = list(TASKS), list(PRESETS)
+
+    def place(table: pd.DataFrame) -> list[int]:
+        task, hazard = table.iloc[0][["task", "hazard"]] if len(table) else ("", "")
+        return [known.index(x) if x in known else len(known) for known, x in ((tasks, task), (hazards, hazard))]
+
+    return sorted(tables, key=place)
+
+
 def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
     """Write runs' evaluations as one table, with what made each run beside it: ``OUT.csv`` and ``OUT.json``.
 
@@ -69,23 +94,44 @@ def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
         tables.append(table)
     out = Path(out)
     merged = pd.concat(tables, ignore_index=True)
-    with atomic(out.with_suffix(".csv")) as temporary:
+    with atomic(beside(out, ".csv")) as temporary:
         merged.to_csv(temporary, index=False)
-    with atomic(out.with_suffix(".json")) as temporary:
+    with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     return merged
+
+
+def is_there(name: str, folder: Path) -> bool:
+    """Return whether the folder has a table of that name, in whichever of the two forms that `load` reads."""
+    return (Path(folder) / f"{name}.csv").exists() or (Path(folder) / name).is_dir()
 
 
 def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
     """Return a gathered table and the facts of its runs, by hash.
 
+    It is one file, ``NAME.csv`` with ``NAME.json``, or a folder ``NAME`` of compressed ones with theirs, as
+    `ramac campaign --export` writes them: then tasks and hazards come in the library's order.
+
     Raises:
-        RamacError: there is no such table, or a column is missing.
+        RamacError: there is no such table or two, one is damaged, or a column is missing.
     """
-    file = Path(folder) / f"{name}.csv"
+    file, parts = Path(folder) / f"{name}.csv", Path(folder) / name
+    if file.exists() and parts.is_dir():
+        raise RamacError(f"{folder}: holds both {name}.csv and {name}/; expected one of them")
     try:
-        table = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=HASHES)
-        facts = json.loads(file.with_suffix(".json").read_text())
+        source: Any = file
+        facts: dict[str, dict] = {}
+        if parts.is_dir():
+            file = parts
+            texts = _ordered([_read_part(part) for part in sorted(parts.glob(f"*{PART}"))])
+            if not texts:
+                raise RamacError(f"{parts}: holds no results; expected files {PART}")
+            for part in sorted(parts.glob(f"*{PART}")):
+                facts |= json.loads((parts / f"{part.name.removesuffix(PART)}.json").read_text())
+            source = io.StringIO(pd.concat(texts, ignore_index=True).to_csv(index=False))
+        else:
+            facts = json.loads(beside(file, ".json").read_text()) if file.exists() else facts
+        table = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=HASHES)
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None
     missing = [c for c in COLUMNS if c not in table.columns]

@@ -71,13 +71,14 @@ def evaluate_run(
     name = hazard or config.hazard.name
     table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name))
     directory = RunDirectory(Path(path))
-    before = directory.read_table("evaluations.csv")
-    if "code" in before:  # a campaign's run
-        codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
-        table = table.assign(code="+".join(codes))
-    if len(before):
-        same = (before["purpose"] == "report") & (before["step"] == step)
-        same &= (before["hazard"] == name) & (before["horizon"] == horizon)
-        before = before[~same]
-    directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
+    with directory.tables():  # others may evaluate the same run, or train it
+        before = directory.read_table("evaluations.csv")
+        if "code" in before:  # a campaign's run
+            codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
+            table = table.assign(code="+".join(codes))
+        if len(before):
+            same = (before["purpose"] == "report") & (before["step"] == step)
+            same &= (before["hazard"] == name) & (before["horizon"] == horizon)
+            before = before[~same]
+        directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
     return table

@@ -33,6 +33,7 @@ def test_rows_of_every_policy_and_hazard(tmp_path):
     np.testing.assert_allclose(cost, np.round(cost), atol=1e-4)
     assert (cost.round() <= live["violations"]).all()
     behaviours.write(table, facts, tmp_path / "behaviour")
+    behaviours.write(table.head(0), {}, tmp_path / "behaviour.5")
     assert load(tmp_path).played(TASK, "paper")["row"].nunique() == 2
     again, _ = behaviours.measure([TASK], ["paper"], seeds=(4,), episodes=2, workers=1)
     expected = table[(table["hazard"] == "paper") & (table["seed"] == 4)]["return"]

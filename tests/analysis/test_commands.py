@@ -11,7 +11,7 @@ def test_record(capsys, runs, tmp_path):
         "record",
         *runs,
         "--out",
-        tmp_path / "s",
+        tmp_path / "s0.5",
         "--episodes",
         2,
         "--no-behaviour",
@@ -20,15 +20,15 @@ def test_record(capsys, runs, tmp_path):
     )
     assert code == 0
     assert "DiffusionQL" in out
-    assert {f.name for f in tmp_path.iterdir()} == {"s.npz", "s.json"}
+    assert {f.name for f in tmp_path.iterdir()} == {"s0.5.npz", "s0.5.json"}
 
 
 def test_critics(capsys, runs, tmp_path):
     call = ("--states", 2, "--rollouts", 2, "--device", "cpu")
-    code, out, _ = run(capsys, "analyse", "critics", runs[0], "--out", tmp_path / "c", *call)
+    code, out, _ = run(capsys, "analyse", "critics", runs[0], "--out", tmp_path / "c0.5", *call)
     assert code == 0
     assert "bias" in out
-    assert {f.name for f in tmp_path.iterdir()} == {"c.csv", "c_states.csv", "c.json"}
+    assert {f.name for f in tmp_path.iterdir()} == {"c0.5.csv", "c0.5_states.csv", "c0.5.json"}
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,9 @@ def test_runs_are_asked_by_command(tmp_path, monkeypatch, capsys):
         cli.main(["train", "--method", method, "--task", task, "--steps", "2", "--episodes", "0",
                   "--out", str(tmp_path / method)])  # fmt: skip
     runs = [str(tmp_path / name) for name in ("radac", "diffusion-ql")]
-    rest = ["--policy", str(tmp_path / "bc-flow"), "--out", str(tmp_path / "push")]
+    rest = ["--policy", str(tmp_path / "bc-flow"), "--out", str(tmp_path / "push0.5")]
     cli.main(["analyse", "push", *runs, *rest, "--episodes", "3"])
-    table = pd.read_csv(tmp_path / "push.csv")
+    table = pd.read_csv(tmp_path / "push0.5.csv")
     assert table.groupby("critics").size().to_dict() == {"radac": 15, "diffusion-ql": 9}
     assert set(table["policy"]) == {"bc-flow"}
     cli.main(["train", "--method", "radac", "--task", "risky-bandit", "--steps", "2", "--episodes", "0",

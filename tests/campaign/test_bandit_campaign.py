@@ -79,8 +79,9 @@ def test_a_cut_campaign_goes_on_with_what_it_lacks(small, tmp_path):
 def test_tables_hold_what_the_cells_did(small, tmp_path):
     for cell in small:
         campaign_bandit.run_cell(cell, tmp_path)
-    campaign_bandit.gather(small, tmp_path, tmp_path / "out")
-    table, facts, actions = campaign_bandit.load(tmp_path / "out")
+    campaign_bandit.gather(small, tmp_path, tmp_path / "out0.5")
+    assert all((tmp_path / f"out0.5{suffix}").exists() for suffix in (".csv", ".json", ".npz"))
+    table, facts, actions = campaign_bandit.load(tmp_path / "out0.5")
     assert list(table.columns[:6]) == ["suite", "method", "variant", "seed", "precision", "step"]
     masses = table[["centre", "gap", "ring", "outside"]].sum(axis=1)
     np.testing.assert_allclose(masses, 1, atol=1e-5)

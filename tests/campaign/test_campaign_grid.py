@@ -1,6 +1,7 @@
 """Rows, cells, profiles; what may be added to a campaign and what not."""
 
 import dataclasses
+import json
 import re
 
 import pytest
@@ -84,7 +85,39 @@ def test_every_cell_has_a_folder_name_that_travels(options):
 
 
 def test_a_grid_survives_json():
-    assert Grid.from_json(GRID.to_json()) == GRID
+    grown = choose(
+        None, {"seeds": (3, 4)}, choose(None, {"seeds": (2,)}, dataclasses.replace(GRID, env_id="Hopper-v5"))
+    )
+    for grid in (GRID, grown):
+        assert Grid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
+    old = {k: v for k, v in GRID.to_json().items() if k not in ("env_id", "more_seeds")}
+    assert Grid.from_json(old) == GRID
+
+
+def test_seeds_that_are_added_are_runs_of_their_own():
+    """The cells that were there keep their names and hashes; seeds that are there are just there."""
+    grown = choose(None, {"seeds": (1, 3, 4)}, GRID)
+    assert grown == choose(None, {"seeds": (0, 1, 3, 4)}, GRID)
+    there, cells = GRID.cells(), grown.cells()
+    assert [c for c in cells if c.config.seeds == (0, 1)] == there
+    added = [c for c in cells if c not in there]
+    assert [(c.row, c.config.seeds, c.name) for c in added] == [
+        ("radac", (3, 4), "hopper-medium-expert.paper.radac.seeds-3-4"),
+        ("cql", (3, 4), "hopper-medium-expert.paper.cql.seeds-3-4"),
+    ]
+    assert choose(None, {"seeds": (4, 0)}, grown) == grown
+    more = choose(None, {"seeds": (5,), "tasks": ("risky-bandit",)}, grown)
+    assert more.every_seed == (0, 1, 3, 4, 5)
+    assert len(more.cells()) == 2 * 2 * 3  # a task that is added has every seed
+    assert len({c.config.hash for c in more.cells()}) == len({c.name for c in more.cells()}) == 12
+    with pytest.raises(RamacError, match="seed 1 is given twice"):
+        dataclasses.replace(GRID, more_seeds=((2, 1),))
+
+
+def test_the_environments_id_is_the_runs():
+    grid = dataclasses.replace(GRID, source="d4rl", env_id="Hopper-v2")
+    assert {c.config.env_id for c in grid.cells()} == {"Hopper-v2"}
+    assert {c.config.hash for c in grid.cells()} & {c.config.hash for c in GRID.cells()} == set()
 
 
 def test_profiles_are_those_of_the_plan():
@@ -98,13 +131,13 @@ def test_profiles_are_those_of_the_plan():
         get_profile("huge")
 
 
-def test_tasks_rows_and_hazards_may_be_added_and_nothing_else():
+def test_tasks_rows_hazards_and_seeds_may_be_added_and_nothing_else():
     more = choose(None, {"rows": ("cql", "bc-flow"), "steps": None, "seeds": ()}, GRID)
     assert more == dataclasses.replace(GRID, rows=("radac", "cql", "bc-flow"))
     assert choose(None, {}, GRID) == GRID
     for name, value, words in (
         ("steps", 200, "steps is 100 in the campaign there and 200 here"),
-        ("seeds", (0, 1, 2), "seeds is 0 1 in the campaign there and 0 1 2 here"),
+        ("env_id", "Hopper-v5", "env_id is None in the campaign there and Hopper-v5 here"),
         ("source", "d4rl", "source is bundled in the campaign there and d4rl here"),
     ):
         with pytest.raises(RamacError, match=words):

@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 import torch
 from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
+from cli_helpers import run as command
 
 from ramac_lib import campaign
+from ramac_lib.analysis import evidence
 from ramac_lib.campaign import launch, scheduler, slices
 from ramac_lib.campaign.backends.processes import Processes
 from ramac_lib.campaign.directory import SCHEMA, CampaignDirectory
@@ -30,6 +32,8 @@ from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
 from ramac_lib.training.results import COLUMNS
+from ramac_lib.training.results import load as load_results
+from ramac_lib.training.stored import evaluate_run
 from support.evidence.tables import EARLY
 
 FLOW_CELL = "risky-bandit.none.bc-flow_hidden-8_batch_size-16"
@@ -485,3 +489,49 @@ def test_the_cores_are_counted_where_a_system_binds_no_process_to_some(monkeypat
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     with pytest.raises(RamacError, match="workers is 3, the budget -1"):
         launch.run(tmp_path / "c", budget=-1, device="cpu")
+
+
+def test_an_evaluation_of_another_horizon_is_not_taken_for_the_report(tmp_path):
+    """`ramac evaluate` of a cell that stands at its end and has no report yet."""
+    changes = {**SMALL, "rows": (FLOW,)}
+    store = CampaignDirectory(tmp_path / "c")
+    run(store.path, changes)
+    (cell,) = store.read()[0].cells()
+    runs = store.run_directory(cell)
+    table = runs.read_table("evaluations.csv")
+    runs.write_table("evaluations.csv", table[table["purpose"] != "report"])
+    evaluate_run(runs.path, 2, horizon=7, device="cpu")
+    table, _ = run(store.path, {}, resume=True)
+    assert table[table["purpose"] == "report"].groupby("horizon").size().to_dict() == {1: 6, 7: 2}
+
+
+def test_a_campaign_grows_by_seeds(whole, tmp_path):
+    """What is finished keeps its bits; the rows of both runs of a row are one row's."""
+    out = Path(shutil.copytree(whole, tmp_path / "c"))
+    before = contents(out)
+    table, failures = run(out, {"seeds": (0, 3)}, resume=True)
+    assert not failures
+    after = contents(out)
+    del before["results.csv"], after["results.csv"]
+    assert after.items() >= before.items()
+    counts = table[table["purpose"] == "report"].groupby(["method", "seed"]).size().to_dict()
+    assert counts == {(method, seed): 3 for method in ("bc-flow", "radac") for seed in (0, 1, 3)}
+    assert table[table["seed"] == 3]["run"].nunique() == 2
+    now, then = ((folder / "results.csv").read_text().splitlines() for folder in (out, whole))
+    assert [line for line in now if line in set(then)] == then
+    episodes, facts = load_results("results", out)
+    found = evidence.make(episodes, facts, episodes.head(0))
+    (flow,) = {row for row in found.table["row"] if row.startswith("bc-flow")}
+    sample = found.sample("risky-bandit", "none", str(flow))
+    assert (sample.seeds, sample.episodes) == (3, 9)
+
+
+def test_a_campaign_takes_the_environments_id(hopper_file, tmp_path, capsys):
+    """Of a file whose attribute names another, as `ramac data` and `ramac train` do."""
+    options = (
+        *("--tasks", "hopper-medium-expert", "--methods", FLOW, "--seeds", 0, "--steps", 4, "--source", hopper_file),
+        *("--env-id", "Hopper-v4", "--episodes", 0, "--report-episodes", 1, "--workers", 0, "--device", "cpu"),
+    )
+    code, _, error = command(capsys, "campaign", *options, "--out", tmp_path / "c")
+    assert code == 0, error
+    assert set(pd.read_csv(tmp_path / "c" / "results.csv")["env_id"]) == {"Hopper-v4"}

@@ -1,10 +1,15 @@
 """Evaluations made by other processes: the same episodes, one moment late, none lost."""
 
+import pickle
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 import torch
 
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.processes import spawn
 from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
@@ -17,6 +22,7 @@ from ramac_lib.training.evaluators import (
     copies,
     draw_actions,
     play_copy,
+    play_pickled,
     roll_out,
 )
 
@@ -116,3 +122,32 @@ def test_drawn_actions_of_the_wrong_shape_are_refused(config, data, monkeypatch)
     monkeypatch.setattr(stack, "controller", lambda noise: lambda observations: observations.flatten(0, 1))
     with pytest.raises(RamacError, match=r"actions of shape \(10, 1\); expected \(2, 5, 2\)"):
         draw_actions(stack, 5)
+
+
+# What DiffusionQL's choice among 50 candidates returns, in a process that does nothing else.
+ALONE = """
+import pickle, sys
+from ramac_lib.training.evaluators import play_copy
+import torch
+torch.set_num_threads(1)
+sys.stdout.buffer.write(pickle.dumps(play_copy(pickle.load(sys.stdin.buffer))))
+"""
+
+
+def test_an_evaluation_has_the_same_bits_in_every_process():
+    """In one that trains, one of its pool, and one that only evaluates: products are made in one way."""
+    config = make_config("diffusion-ql", "hopper-medium-expert", (0,), 100)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        ENGINE.prepare()
+        stack = config.method(config.settings, 11, 3, (0,), config.steps, "cpu")
+        (copy,) = copies([stack], Asked(config, config.task.env_id(), 0, "report", 2, 8))
+        here = play_copy(copy)
+    finally:
+        torch.set_num_threads(before)
+    sent = pickle.dumps(copy)
+    with spawn(1) as pool:
+        pd.testing.assert_frame_equal(pool.submit(play_pickled, sent).result(), here, check_exact=True)
+    alone = subprocess.run([sys.executable, "-c", ALONE], input=sent, capture_output=True, check=True).stdout
+    pd.testing.assert_frame_equal(pickle.loads(alone), here, check_exact=True)

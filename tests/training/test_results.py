@@ -64,6 +64,9 @@ def test_gather_and_load(hopper_file, tmp_path):
     assert set(facts) == set(table["run"])
     assert all({"made", "config", "data"} <= set(f) for f in facts.values())
     np.testing.assert_array_equal(table["return"], merged["return"])
+    for k, method in enumerate(("bc-flow", "bc-diffusion")):  # the part after a name's dot is no suffix of ours
+        results.gather([tmp_path / method], tmp_path / f"results/eta0.{k}")
+    assert set(results.load("eta0.0", tmp_path / "results")[0]["method"]) == {"bc-flow"}
     with pytest.raises(RamacError, match="given twice"):
         results.gather([tmp_path / "bc-flow"] * 2, tmp_path / "x")
     with pytest.raises(RamacError, match="ramac gather"):

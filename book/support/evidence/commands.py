@@ -37,14 +37,16 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     }
     if len(curve):
         steps = max(c["steps"] for c in configs)
-        every, named = _moments(sorted(curve["step"].unique()), steps)
+        every, further = _moments(sorted(curve["step"].unique()), steps)
         words["evaluations"] = kept([steps // every])
-        if named:
-            words["evaluate-at"] = kept(named)
+        if further:
+            words["evaluate-at"] = kept(further)
         words["episodes"] = most(curve)
     if len(own):  # episodes of another length are `ramac evaluate`'s
         words["report-episodes"] = most(own)
     words["source"] = kept([c["source"] for c in configs])
+    if named := kept([c["env_id"] for c in configs if c.get("env_id")]):
+        words["env-id"] = named
     sizes = {c["size"] for c in configs} - {None}
     if sizes:
         words["size"] = kept([max(sizes)])

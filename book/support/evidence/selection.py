@@ -72,12 +72,13 @@ def swept(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], sweep: Sw
     Raises:
         RamacError: a value has no report, or another number of updates than the rest.
     """
-    found: dict[float, pd.DataFrame] = {}
+    of_runs: dict[float, list[pd.DataFrame]] = {}
     own = table[(table["method"] == sweep.method) & (table["purpose"] == "report") & table["seed"].isin(SEEDS)]
     own = own[(own["task"] == TASK) & (own["hazard"] == HAZARD)].fillna({"options": ""})
     for (run, text), episodes in own.groupby(["run", "options"]):
         if set(parse_options([part for part in str(text).split(";") if part])) <= {sweep.setting}:
-            found[float(facts[str(run)]["config"]["settings"][sweep.setting])] = episodes
+            of_runs.setdefault(float(facts[str(run)]["config"]["settings"][sweep.setting]), []).append(episodes)
+    found = {value: pd.concat(runs) for value, runs in of_runs.items()}  # seeds that were added are another run
     if missing := [value for value in sweep.values if value not in found]:
         raise RamacError(f"{sweep.method}: no report with {sweep.setting} {missing[0]:g} on seeds {SEEDS}")
     rows = []
@@ -110,7 +111,7 @@ def load(folder: Path | None = None) -> dict[Sweep, pd.DataFrame]:
         RamacError: a sweep is stored in part.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
-    if not (folder / f"{SWEEPS_FILE}.csv").exists():
+    if not results.is_there(SWEEPS_FILE, folder):
         return {}
     table, facts = results.load(SWEEPS_FILE, folder)
     methods = set(table["method"])

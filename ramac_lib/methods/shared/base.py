@@ -23,6 +23,7 @@ from ramac_lib.networks.policies.cvae import CVAEPolicy
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 from ramac_lib.networks.policies.flow import FlowPolicy
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.machine import prepare
 
 Network = TypeVar("Network", bound=nn.Module)
 Metrics = dict[str, Float[Tensor, " S"]]
@@ -139,6 +140,7 @@ class Method(nn.Module, ABC):
         self.stack = (len(self.seeds),)
         self.steps = steps
         self.device = torch.device(device)
+        prepare(self.device)
         self.batches = Noise(seeds, "batches", device)  # its own stream: every method sees the same batches
         self.noise = Noise(seeds, "training", device)
         self.optimizers: dict[str, StackedAdam] = {}

@@ -72,6 +72,13 @@ def test_other_runs_do_not_count():
     assert found.loc[found["chosen"], "value"].item() == 1.0
 
 
+def test_seeds_of_two_runs_of_a_value_are_pooled():
+    whole = table(RAFMAC, RETURNS[RAFMAC])
+    whole["return"] += whole["seed"]
+    apart = whole.assign(run=whole["run"].where(whole["seed"] == SEEDS[0], whole["run"] + " later"))
+    pd.testing.assert_frame_equal(chosen_of(apart, RAFMAC), chosen_of(whole, RAFMAC))
+
+
 def test_a_sweep_that_is_not_whole_is_refused():
     with pytest.raises(RamacError, match="rafmac: no report with eta 10 on seeds"):
         chosen_of(table(RAFMAC, {0.1: (1, 1), 1.0: (1, 1)}), RAFMAC)

@@ -15,7 +15,7 @@ from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate, Sample
 from ramac_lib.envs.tasks import ROBOTS
 from ramac_lib.system.errors import RamacError
-from support.evidence import shown, tables
+from support.evidence import aggregates, commands, shown, tables
 
 PAPER = (TASK, "paper")
 
@@ -235,3 +235,26 @@ def test_policies_behind_other_data_do_not_count():
 def test_hopper_has_two_published_rows():
     assert evidence.published(TASK).loc["RADAC", "mean"] == 1277.74
     assert evidence.published(TASK, "page-2026-06-15").loc["RADAC", "cvar"] == -167.29
+
+
+def test_seeds_of_two_runs_of_a_row_are_pooled():
+    """A campaign that grew by seeds has another run of each row: tables and samples are those of one run."""
+    whole = [episodes(row, around(mean, seeds=4, seed=k)) for k, (row, mean) in enumerate((("radac", 90), ("cql", 50)))]
+    for step in (5_000, 10_000):
+        whole += [episodes("radac", around(60, seeds=4), step=step, purpose="training")]
+    apart = [t.assign(run=t["run"].where(t["seed"] < 2, t["run"].str.replace("|", "+2|", n=1))) for t in whole]
+    one, two = (gathered(*part, behaviour=policies(100, 60)) for part in (whole, apart))
+    assert len(two.facts) == 2 * len(one.facts)
+    assert two.seeds(*PAPER) == 4
+    for name in ("table_1", "table_3"):
+        pd.testing.assert_frame_equal(getattr(tables, name)(two, *PAPER), getattr(tables, name)(one, *PAPER))
+    pd.testing.assert_frame_equal(aggregates.iqm(two, [PAPER]), aggregates.iqm(one, [PAPER]))
+    pd.testing.assert_frame_equal(aggregates.improvement(two, [PAPER]), aggregates.improvement(one, [PAPER]))
+    assert two.early_sample(*PAPER, "radac", 5_000).seeds == 4
+    assert "--seeds 0 1 2 3" in commands.command(two)
+
+
+def test_seeds_that_were_added_and_are_not_as_far_do_not_count_yet():
+    there, behind = episodes("radac", around(90, seeds=2)), episodes("radac", around(10, seeds=4), step=2_000)
+    behind = behind[behind["seed"] >= 2].assign(run=f"radac+2|{TASK}|paper")
+    assert gathered(there, behind).sample(*PAPER, "radac").seeds == 2

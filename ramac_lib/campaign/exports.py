@@ -1,0 +1,62 @@
+"""A campaign's results for a repository: one compressed table a task and hazard, written when it is whole."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ramac_lib.campaign.directory import CampaignDirectory
+from ramac_lib.campaign.grid import Cell
+from ramac_lib.system.errors import RamacError
+from ramac_lib.system.files import atomic
+from ramac_lib.training.results import PART
+
+
+def export(folder: Path, out: Path) -> list[Path]:
+    """Write each task and hazard whose runs are all at their end as ``OUT/TASK.HAZARD.csv.gz`` and ``….json``.
+
+    The former has the rows of the campaign's one table, every number as it stands there; the latter each run's facts,
+    by hash. The same results give the same bytes, so that a file that is stored stays as it is while others come;
+    `ramac_lib.training.results.load` reads the folder. The campaign may be running. What `ramac evaluate` has added
+    to its runs is in the one table once the campaign has been resumed.
+
+    Args:
+        folder: the campaign's directory.
+
+    Raises:
+        RamacError: no campaign there, or no task of it is whole.
+    """
+    store, out = CampaignDirectory(Path(folder)), Path(out)
+    there = store.read() if store.grid_file.exists() else None
+    if there is None:
+        raise RamacError(f"{folder}: holds no campaign (no campaign.json)")
+    facts: dict[str, Any] = {}
+    table = pd.DataFrame(columns=["run", "purpose", "step"])
+    if store.table_file.exists():
+        facts = json.loads(store.facts_file.read_text())  # first: a table that is newer has at most more rows
+        table = pd.read_csv(store.table_file, dtype=str, keep_default_na=False)  # as text: numbers stay as written
+    cells: dict[str, list[Cell]] = {}
+    for cell in there[0].cells():
+        cells.setdefault(f"{cell.config.task}.{cell.config.hazard.name}", []).append(cell)
+    reported = table[table["purpose"] == "report"].groupby("run")["step"].agg(set).to_dict()
+    whole = {
+        name: [c for c in own if c.config.hash in facts and str(c.config.steps) in reported.get(c.config.hash, ())]
+        for name, own in cells.items()
+    }
+    files = []
+    for name, own in cells.items():
+        if len(whole[name]) == len(own):
+            runs = [cell.config.hash for cell in own]
+            with atomic(out / f"{name}{PART}") as temporary, temporary.open("wb") as file:
+                text = table[table["run"].isin(runs)].to_csv(index=False)
+                with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=9, mtime=0, filename="") as packed:
+                    packed.write(text.encode())
+            with atomic(out / f"{name}.json") as temporary:
+                temporary.write_text(json.dumps({run: facts[run] for run in runs}, indent=1, sort_keys=True) + "\n")
+            files += [out / f"{name}{PART}", out / f"{name}.json"]
+    if not files:
+        behind = ", ".join(f"{name} has {len(whole[name])} of {len(own)} runs" for name, own in cells.items())
+        raise RamacError(f"{folder}: no task is whole yet; {behind}")
+    return files
