@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ramac_lib.system.errors import RamacError
@@ -12,10 +13,14 @@ from ramac_lib.system.files import atomic
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import HASHES, RunDirectory
 
+OOD = ("ood_action", "ood_state_action", "ood_neighbours", "ood_curves")  # of reports: `ramac_lib.training.unseen`
 COLUMNS = (
     "run", "method", "task", "source", "env_id", "hazard", "risk", "alpha", "options", "seed", "step", "purpose",
-    "horizon", "episode", "return", "discounted_return", "length", "violations",
+    "horizon", "episode", "return", "discounted_return", "length", "violations", "completed", "sampler_noise",
+    *OOD,
 )  # fmt: skip
+"""``violations`` is an episode's cost too: a step costs 1 where it is a violation, in the data as in rollouts."""
+LATER = ("completed", "sampler_noise", *OOD)  # what older tables lack
 
 
 def options(config: RunConfig) -> str:
@@ -34,7 +39,7 @@ def label(
         purpose: ``training`` for an evaluation while training, ``report`` for one of the finished run.
         hazard: the live hazard, if it is not the one that the run was trained with.
     """
-    return episodes.assign(
+    return complete(episodes).assign(
         run=config.hash,
         method=config.method.name,
         task=config.task.name,
@@ -48,6 +53,22 @@ def label(
         purpose=purpose,
         horizon=horizon,
     )[list(COLUMNS)]
+
+
+def complete(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the columns that it lacks of `LATER`: empty, and as deployed (`sampler_noise` 1)."""
+    lacking = {name: 1 if name == "sampler_noise" else np.nan for name in LATER if name not in table}
+    return table.assign(**lacking) if lacking else table
+
+
+def at_noise(table: pd.DataFrame, level: int = 1) -> pd.DataFrame:
+    """Return the rows of policies as deployed (1), or with their sampler noise switched off (0).
+
+    The only filter that tells the two apart. Rows that say nothing of it are of policies as deployed.
+    """
+    if "sampler_noise" not in table:
+        return table if level == 1 else table.iloc[:0]
+    return table[pd.to_numeric(table["sampler_noise"]).fillna(1) == level]
 
 
 def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
@@ -76,8 +97,11 @@ def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
     return merged
 
 
-def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """Return a gathered table and the facts of its runs, by hash.
+def load(name: str, folder: Path, level: int | None = 1) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """Return a gathered table and the facts of its runs, by hash; columns that an older table lacks are empty.
+
+    Args:
+        level: of sampler noise (`at_noise`): policies as deployed, unless told; None for all rows.
 
     Raises:
         RamacError: there is no such table, or a column is missing.
@@ -88,7 +112,8 @@ def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
         facts = json.loads(file.with_suffix(".json").read_text())
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None
+    table = complete(table)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise RamacError(f"{file}: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
-    return table, facts
+    return table if level is None else at_noise(table, level).reset_index(drop=True), facts

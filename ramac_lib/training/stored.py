@@ -1,10 +1,12 @@
 """What a run left: its networks, loaded to act or to be asked, and further evaluations of them."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
@@ -12,6 +14,7 @@ from ramac_lib.system.version import code_version
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.evaluators import Asked, roll_out
+from ramac_lib.training.loop import check_data, data_of
 
 
 def load_run(
@@ -47,6 +50,9 @@ def evaluate_run(
 ) -> pd.DataFrame:
     """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
 
+    As many again are played with the policies' sampler noise switched off (`results.at_noise` tells them apart). Where
+    the run's data cannot be had any more, a warning says so, and nothing is said of actions out of them.
+
     Args:
         path: the run's directory.
         episodes: shared evenly by the seeds.
@@ -69,8 +75,9 @@ def evaluate_run(
             "expected at least one episode a seed, of at least one step"
         )
     name = hazard or config.hazard.name
-    table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name))
     directory = RunDirectory(Path(path))
+    data = _data(config, directory)
+    table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name, data))
     before = directory.read_table("evaluations.csv")
     if "code" in before:  # a campaign's run
         codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
@@ -81,3 +88,14 @@ def evaluate_run(
         before = before[~same]
     directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
     return table
+
+
+def _data(config: RunConfig, directory: RunDirectory) -> Dataset | None:
+    """Return the data that a run was trained on, None where they are gone or are others now."""
+    try:
+        data = data_of(config, progress=False)
+        check_data(directory, config, {"data": {"sha256": data.sha256()}})
+    except RamacError as error:
+        logging.getLogger(__name__).warning(f"{error}; rates of actions out of the data are left empty")
+        return None
+    return data
