@@ -15,6 +15,7 @@ from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.evaluators import Asked, roll_out
 from ramac_lib.training.loop import check_data, data_of
+from ramac_lib.training.results import at_noise
 
 
 def load_run(
@@ -46,11 +47,16 @@ def load_run(
 
 
 def evaluate_run(
-    path: Path, episodes: int = 50, horizon: int | None = None, hazard: str | None = None, device: str = "auto"
+    path: Path,
+    episodes: int = 50,
+    horizon: int | None = None,
+    hazard: str | None = None,
+    device: str = "auto",
+    level: int | None = 1,
 ) -> pd.DataFrame:
     """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
 
-    As many again are played with the policies' sampler noise switched off (`results.at_noise` tells them apart). Where
+    As many again are played and added with the policies' sampler noise switched off. Where
     the run's data cannot be had any more, a warning says so, and nothing is said of actions out of them.
 
     Args:
@@ -59,6 +65,7 @@ def evaluate_run(
         horizon: steps at which an episode is cut (default: the task's).
         hazard: name of the live one (default: the one that the run was trained with).
         device: auto, cpu or cuda.
+        level: of sampler noise, of the rows returned (`results.at_noise`): as deployed unless told; None for all.
 
     Returns:
         One row an episode, with the columns `ramac_lib.training.results.COLUMNS`; returns are sums of rewards.
@@ -87,7 +94,7 @@ def evaluate_run(
         same &= (before["hazard"] == name) & (before["horizon"] == horizon)
         before = before[~same]
     directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
-    return table
+    return table if level is None else at_noise(table, level)
 
 
 def _data(config: RunConfig, directory: RunDirectory) -> Dataset | None:
