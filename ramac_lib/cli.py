@@ -137,6 +137,8 @@ def evaluate(
 ) -> None:
     """Roll out a finished run's policies under the live hazard; add the episodes to its evaluations.csv.
 
+    As many again are played with the policies' sampler noise switched off.
+
     Args:
         run_dir: the run's directory.
         episodes: episodes in all, shared evenly by the seeds.
@@ -146,7 +148,7 @@ def evaluate(
     from ramac_lib.analysis.summary import show
     from ramac_lib.training import stored
 
-    show(stored.evaluate_run(run_dir, episodes, horizon, hazard, device))
+    show(stored.evaluate_run(run_dir, episodes, horizon, hazard, device, level=None))
 
 
 @app.command

@@ -33,7 +33,7 @@ def test_train_evaluate_and_resume(capsys, hopper_file, tmp_path):
     assert "CVaR_0.1" in out
     code, out, _ = run(capsys, "evaluate", folder, "--episodes", 4, "--horizon", 30, "--device", "cpu")
     assert code == 0
-    assert len(pd.read_csv(folder / "evaluations.csv").query("purpose == 'report'")) == 4
+    assert len(pd.read_csv(folder / "evaluations.csv").query("purpose == 'report' and sampler_noise == 1")) == 4
     code, _, err = run(capsys, *train(hopper_file, folder, "--seeds", 0, 1, *TINY))
     assert code == 1
     assert "--resume" in err
@@ -46,7 +46,7 @@ def test_a_run_without_evaluations_can_be_resumed_and_evaluated(capsys, hopper_f
     assert run(capsys, *call)[0] == 0
     assert run(capsys, *call, "--resume")[0] == 0
     assert run(capsys, "evaluate", folder, "--episodes", 2, "--horizon", 5, "--device", "cpu")[0] == 0
-    assert len(pd.read_csv(folder / "evaluations.csv")) == 2
+    assert len(pd.read_csv(folder / "evaluations.csv").query("sampler_noise == 1")) == 2
 
 
 def test_bandit_from_the_command_line(capsys, tmp_path):

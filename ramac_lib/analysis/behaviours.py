@@ -19,7 +19,7 @@ from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.version import provenance
-from ramac_lib.training.results import COLUMNS
+from ramac_lib.training.results import COLUMNS, complete
 
 PURPOSE = "report"  # of the rollouts' seeds: neither the calibration's nor any other measurement's
 
@@ -70,7 +70,7 @@ def measure(
                 for seed in seeds:
                     found = under_hazard(played[seed][step], hazard, seed)
                     rows.append(
-                        found.assign(
+                        complete(found).assign(
                             run=run, method="behaviour", task=task, source="bundled",
                             env_id=chosen.env_id(), hazard=name, risk="", alpha=float("nan"),
                             options=f"stage={stage_name(env, step)}", seed=seed, step=step, purpose="report",

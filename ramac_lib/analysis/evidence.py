@@ -33,11 +33,13 @@ class Evidence:
         table: rows of `results.COLUMNS` with their row's key as ``row``; empty where there is no campaign.
         facts: each run's facts, by hash.
         behaviour: the same columns for the behaviour policies.
+        silent: rows as `table`'s, of reports with the policies' sampler noise switched off.
     """
 
     table: pd.DataFrame
     facts: Mapping[str, Mapping[str, Any]]
     behaviour: pd.DataFrame
+    silent: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*results.COLUMNS, "row"]))
     _made: dict[tuple, Any] = field(default_factory=dict, repr=False)  # what was asked for before: judges ask often
 
     def _once(self, key: tuple, make: Callable[[], T]) -> T:
@@ -51,9 +53,10 @@ class Evidence:
         Raises:
             RamacError: there is no campaign.
         """
-        table, facts = results.load("results", campaign)
-        stored, behaviour = (rows.drop(columns="row") for rows in (self.table, self.behaviour))
-        return make(pd.concat([stored, table], ignore_index=True), {**self.facts, **facts}, behaviour)
+        table, facts = results.load("results", campaign, level=None)
+        stored, silent, behaviour = (part.drop(columns="row") for part in (self.table, self.silent, self.behaviour))
+        parts = [part for part in (stored, silent, table) if len(part)]
+        return make(pd.concat(parts or [table], ignore_index=True), {**self.facts, **facts}, behaviour)
 
     def settings(self) -> list[tuple[str, str]]:
         """Return every (task, hazard) of which there is a report, in the file's order.
@@ -213,13 +216,17 @@ class Evidence:
 def make(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], behaviour: pd.DataFrame) -> Evidence:
     """Return the evidence in a campaign's table; episodes under another hazard than trained with are left out.
 
+    Episodes without sampler noise are kept apart (`Evidence.silent`): nothing else counts them.
+
     So are behaviour policies that made none of the campaign's data.
     """
     under = {run: f["config"]["hazard"] for run, f in facts.items()}
     trained = table["run"].map(under).astype(object).fillna(table["hazard"])
     if len(table):
         behaviour = behaviour[behaviour["source"].isin(table["source"].unique())]
-    return Evidence(with_keys(table[trained == table["hazard"]]), facts, with_keys(behaviour))
+    table = table[trained == table["hazard"]]
+    deployed, silent = (with_keys(results.at_noise(table, level)) for level in (1, 0))
+    return Evidence(deployed, facts, with_keys(results.at_noise(behaviour)), silent)
 
 
 def load(folder: Path | None = None) -> Evidence:
@@ -237,7 +244,7 @@ def load(folder: Path | None = None) -> Evidence:
     def read(name: str) -> tuple[pd.DataFrame, dict[str, dict]]:
         if not results.is_there(name, folder):
             return pd.DataFrame(columns=list(results.COLUMNS)), {}
-        return results.load(name, folder)
+        return results.load(name, folder, level=None)
 
     table, facts = read(CAMPAIGN)
     return make(table, facts, read(BEHAVIOUR_FILE)[0])

@@ -6,7 +6,9 @@ import pandas as pd
 
 from ramac_lib.analysis.intervals import bootstrap_interval
 from ramac_lib.risk import cvar
+from ramac_lib.training.results import OOD, at_noise
 
+SHARES = ("completed", *OOD[:3])
 GROUP = ("method", "task", "hazard", "risk", "options", "step", "horizon")
 
 
@@ -15,24 +17,37 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
 
     Args:
         table: rows of `COLUMNS`.
+            What was played without sampler noise is summed up beside what is deployed, as ``mean_silent
+            CVaR_silent``; further columns that are there are ``completed`` (the share of episodes that reached the
+            horizon) and the rates of actions out of the data (`ramac_lib.training.unseen`).
         intervals: add 95 % bootstrap intervals of mean and CVaR (seeds resampled first, then episodes), as
             ``mean_low mean_high CVaR_low CVaR_high``.
     """
     name = f"CVaR_{alpha:g}"
     rows = []
+    silent, table = at_noise(table, 0), at_noise(table)
     columns = [*GROUP, "code"] if "code" in table else list(GROUP)  # a campaign keeps versions of the code apart
-    for keys, group in table.fillna({"risk": "", "options": ""}).groupby(columns, sort=False):
+    beside = dict(list(_filled(silent).groupby(columns, sort=False)))
+    for keys, group in _filled(table).groupby(columns, sort=False):
         returns = group["return"].to_numpy()
         row: dict[str, Any] = dict(zip(columns, keys, strict=True))
         row |= {"seeds": group["seed"].nunique(), "episodes": len(group)}
         row |= {"mean": returns.mean(), name: cvar(returns, alpha)}
         row |= {"violations": group["violations"].mean(), "length": group["length"].mean()}
+        row |= {column: group[column].mean() for column in SHARES if column in group and group[column].notna().any()}
+        if keys in beside:
+            without = beside[keys]["return"].to_numpy()
+            row |= {"mean_silent": without.mean(), "CVaR_silent": cvar(without, alpha)}
         if intervals:
             by_seed = [g["return"].to_numpy() for _, g in group.groupby("seed")]
             row["mean_low"], row["mean_high"] = bootstrap_interval(by_seed, lambda x: float(x.mean()))
             row[f"{name}_low"], row[f"{name}_high"] = bootstrap_interval(by_seed, lambda x: float(cvar(x, alpha)))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype({"risk": object, "options": object}).fillna({"risk": "", "options": ""})
 
 
 def show(table: pd.DataFrame, purpose: str = "report") -> None:

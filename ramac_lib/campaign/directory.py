@@ -18,13 +18,14 @@ from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
-from ramac_lib.training.results import COLUMNS
+from ramac_lib.training.results import COLUMNS, LATER, complete
 
 FORMAT = 2  # of campaign.json; 2 since a grid has env_id and more_seeds
 SCHEMA = (*COLUMNS, "code")
 """Columns of a campaign's one table, which has a row for each evaluation episode."""
 NUMBERS = (
     "alpha", "seed", "step", "horizon", "episode", "return", "discounted_return", "length", "violations",
+    *(column for column in LATER if column != "ood_curves"),
 )  # fmt: skip
 PATIENCE = 10.0  # seconds for the workers of a campaign that was killed to end
 
@@ -99,7 +100,7 @@ class CampaignDirectory:
         if self.table_file.exists():
             with self.table_file.open(encoding="utf-8", errors="replace") as file:
                 header = file.readline().rstrip("\r\n").split(",")
-            if header != list(SCHEMA):
+            if header not in (list(SCHEMA), [column for column in SCHEMA if column not in LATER]):
                 differ = sorted(set(header) ^ set(SCHEMA))
                 raise RamacError(
                     f"{self.table_file}: a results table of another schema "
@@ -188,7 +189,7 @@ class CampaignDirectory:
             except (FileNotFoundError, pd.errors.EmptyDataError):
                 continue
             tables.append(table[table["step"].astype(int) <= step])
-        whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SCHEMA))
+        whole = pd.concat(map(complete, tables), ignore_index=True) if tables else pd.DataFrame(columns=list(SCHEMA))
         with atomic(self.table_file) as temporary:
             whole[list(SCHEMA)].to_csv(temporary, index=False)
         text: Any = json.dumps(facts, indent=1, sort_keys=True) + "\n"

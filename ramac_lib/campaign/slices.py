@@ -26,6 +26,7 @@ from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted, Schedule, Trainer, data_of, get_facts
 
 TOLD_EVERY = 0.5  # seconds between two words on how far a slice is
+PASSES = 2  # of a report: with and without sampler noise
 GROWTH = 1.25  # episodes of the report may last longer than the last ones seen
 
 
@@ -127,7 +128,7 @@ def run_slice(job: Job, tick: Tick) -> SliceResult:
     elsewhere = clock.training + clock.evaluations + (clock.report or 0.0)
     if each is None and clock.report is None and job.timed:
         each = time_episode(trainer)
-    report = clock.report if clock.report is not None or each is None else GROWTH * each * job.report
+    report = clock.report if clock.report is not None or each is None else GROWTH * PASSES * each * job.report
     return SliceResult(
         job.cell.name,
         trainer.step,

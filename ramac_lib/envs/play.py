@@ -54,7 +54,13 @@ def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
 
 @dataclass
 class Rollout:
-    """One episode: what is reported of it, and where asked for, every step's signal, penalty and pose."""
+    """One episode: what is reported of it, and where asked for, every step's signal, penalty, pose, state and action.
+
+    Attributes:
+        violations: also the episode's cost, as a cost is 1 for a violation.
+        completed: it reached the horizon; nothing ended it before.
+        silent: it was played with the policy's sampler noise switched off.
+    """
 
     seed: int
     episode: int
@@ -62,10 +68,14 @@ class Rollout:
     discounted: float = 0.0
     length: int = 0
     violations: int = 0
+    completed: bool = False
+    silent: bool = False
     monitored: list[float] = field(default_factory=list)
     violated: list[bool] = field(default_factory=list)
     struck: list[bool] = field(default_factory=list)
     poses: list[Float[np.ndarray, " q"]] = field(default_factory=list)
+    states: list[Float[np.ndarray, " s"]] = field(default_factory=list)
+    actions: list[Float[np.ndarray, " a"]] = field(default_factory=list)
 
 
 def rollouts(
@@ -78,6 +88,7 @@ def rollouts(
     keys: Sequence[int] = (),
     record: bool = False,
     poses: int = 0,
+    steps: bool = False,
     move: Callable[[Float[Tensor, "S E s"], Float[Tensor, "S E a"]], Float[Tensor, "S E a"]] | None = None,
 ) -> list[Rollout]:
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
@@ -91,6 +102,7 @@ def rollouts(
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
         poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+        steps: keep every step's state and the action played there.
         move: maps observations and the chosen actions to those played; who acts is told of what these earned.
 
     Raises:
@@ -109,8 +121,12 @@ def rollouts(
             told = np.zeros((2, len(runs)), np.float32)
             still = []
             for i in active:
-                observation, reward, terminated, truncated, info = envs[i].step(actions[i])
                 run = runs[i]
+                if steps:
+                    run.states.append(observations[i].copy())
+                    run.actions.append(actions[i].copy())
+                observation, reward, terminated, truncated, info = envs[i].step(actions[i])
+                run.completed = bool(truncated and not terminated)
                 run.ret += float(reward)
                 run.discounted += DISCOUNT**run.length * float(reward)
                 run.length += 1
@@ -135,7 +151,8 @@ def rollouts(
 
 
 def frame(runs: Sequence[Rollout]) -> pd.DataFrame:
-    """Return one row an episode: seed, episode, return, discounted_return, length, violations."""
+    """Return one row an episode: seed, episode, return, discounted_return, length, violations, completed (0 or 1)."""
     fields = {"return": "ret", "discounted_return": "discounted"}  # the other columns have their fields' names
-    columns = ("seed", "episode", "return", "discounted_return", "length", "violations")
-    return pd.DataFrame({name: [getattr(run, fields.get(name, name)) for run in runs] for name in columns})
+    columns = ("seed", "episode", "return", "discounted_return", "length", "violations", "completed")
+    table = pd.DataFrame({name: [getattr(run, fields.get(name, name)) for run in runs] for name in columns})
+    return table.astype({"completed": int})

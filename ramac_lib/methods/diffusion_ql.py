@@ -66,15 +66,19 @@ class DiffusionQL(GenerativeQL):
         return base.diffusion_policy(self)
 
     def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
-        """Return, of each row's candidates, one drawn with probability softmax(min_k Q̄_k(s, a))."""
+        """Return, of each row's candidates, one drawn with probability softmax(min_k Q̄_k(s, a)).
+
+        Without noise all candidates are the same: one is made, and the critics have no say.
+        """
         config: Any = self.config
-        repeated = observations.repeat_interleave(config.candidates, dim=1)
+        count = 1 if noise.silent else config.candidates
+        repeated = observations.repeat_interleave(count, dim=1)
         actions = self.policy.sample(self.policy_noise(repeated, noise), repeated)
-        if config.candidates == 1:
+        if count == 1:
             return actions
-        values = self.aggregate(self.target_critic(repeated, actions)).unflatten(1, (-1, config.candidates))
+        values = self.aggregate(self.target_critic(repeated, actions)).unflatten(1, (-1, count))
         # The largest of logits with Gumbel noise is a draw from their softmax.
         gumbel = -torch.log(-torch.log(noise.uniform(*values.shape[1:]).clamp(1e-20, 1 - 1e-7)))
         best = (values + gumbel).argmax(dim=2)
-        rows = actions.unflatten(1, (-1, config.candidates))
+        rows = actions.unflatten(1, (-1, count))
         return rows.gather(2, best[..., None, None].expand(*best.shape, 1, actions.shape[-1])).squeeze(2)

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
 
@@ -15,13 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs import play
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.methods import Method
-from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.noise import Noise, SamplerNoise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.processes import cores, spawn
+from ramac_lib.training import unseen
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
@@ -40,6 +42,7 @@ class Asked:
         episodes: for each seed.
         horizon: steps at which they are cut.
         hazard: the live one by name (default: the one that the run was trained with).
+        data: the run's, for what a report says of actions beside them (`ramac_lib.training.unseen`); None: nothing.
     """
 
     config: RunConfig
@@ -49,6 +52,7 @@ class Asked:
     episodes: int
     horizon: int
     hazard: str = ""
+    data: Dataset | None = None
 
 
 class Evaluator(ABC):
@@ -95,12 +99,12 @@ class Background(Rollouts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: list[tuple[int, list[tuple[Copy, Future[pd.DataFrame]]]]] = []
+        self.waiting: list[tuple[Asked, list[tuple[Copy, Future[list[play.Rollout]]]]]] = []
 
     def begin(self, stacks: Sequence[Method], asked: Asked) -> None:
         """Copy each seed's policy and let the copies be played."""
         sent = [(copy, _pool().submit(play_pickled, pickle.dumps(copy))) for copy in copies(stacks, asked)]
-        self.waiting.append((asked.step, sent))
+        self.waiting.append((asked, sent))
 
     def collect(self) -> list[pd.DataFrame]:
         """Wait for all that was begun and return it, a table for each moment.
@@ -109,16 +113,16 @@ class Background(Rollouts):
             RamacError: a process died.
         """
         try:
-            tables = [pd.concat([_played(*one) for one in sent], ignore_index=True) for _, sent in self.waiting]
+            played = [(asked, [run for one in sent for run in _played(*one)]) for asked, sent in self.waiting]
         except BrokenProcessPool as error:
             _pool.cache_clear()
             raise RamacError("a process that evaluates died (no memory left?); the run can be resumed") from error
         self.waiting = []
-        return tables
+        return [tabulate(runs, asked) for asked, runs in played]
 
     def holds(self, step: int) -> bool:
         """Return whether episodes of another step than this one are still to be collected."""
-        return any(there != step for there, _ in self.waiting)
+        return any(asked.step != step for asked, _ in self.waiting)
 
 
 class ExactBandit(Evaluator):
@@ -159,22 +163,49 @@ def evaluate(
     keys: Sequence[int] = (),
     record: bool = False,
     poses: int = 0,
+    steps: bool = False,
+    noise: Noise | None = None,
 ) -> list[play.Rollout]:
     """Roll out a method's deployed policy, each of its seeds with noise and environments of its own.
 
-    Args and errors as `play.rollouts`.
+    Args and errors as `play.rollouts`; `noise` in the place of the deployed one.
     """
-    controller = method.controller(Noise(method.seeds, "evaluation", method.device, keys))
-    return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses)
+    controller = method.controller(noise or Noise(method.seeds, "evaluation", method.device, keys))
+    return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses, steps)
 
 
 def roll_out(stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
-    """Return labelled episodes of a run's policies; the same bits whenever they are asked for."""
-    config, env_id, horizon = asked.config, asked.env_id, asked.horizon
-    keys = (asked.step,) if asked.purpose == "training" else (asked.step, REPORT)
-    live = get_hazard(asked.hazard, config.task) if asked.hazard else config.hazard
-    runs = [run for stack in stacks for run in evaluate(stack, env_id, live, horizon, asked.episodes, keys=keys)]
-    return label(play.frame(runs), config, env_id, asked.step, asked.purpose, horizon, asked.hazard)
+    """Return labelled episodes of a run's policies; the same bits whenever they are asked for.
+
+    A report has as many episodes again with the policies' sampler noise switched off, in the same environments.
+    """
+    return tabulate([run for stack in stacks for run in played(stack, asked)], asked)
+
+
+def played(stack: Method, asked: Asked) -> list[play.Rollout]:
+    """Return the episodes that `roll_out` makes a table of, those of a report with their states and actions."""
+    report = asked.purpose != "training"
+    live = get_hazard(asked.hazard, asked.config.task) if asked.hazard else asked.config.hazard
+    keys = (asked.step, REPORT) if report else (asked.step,)
+
+    def play_with(noise: SamplerNoise) -> list[play.Rollout]:
+        return evaluate(stack, asked.env_id, live, asked.horizon, asked.episodes, keys=keys, steps=report, noise=noise)
+
+    loud, silent = (SamplerNoise(stack.seeds, "evaluation", stack.device, keys, silent=off) for off in (False, True))
+    runs = play_with(loud)
+    if report:  # a policy that asked for no noise would play the same episodes again
+        quiet = play_with(silent) if loud.used else runs
+        runs = [*runs, *(replace(run, silent=True) for run in quiet)]
+    return runs
+
+
+def tabulate(runs: Sequence[play.Rollout], asked: Asked) -> pd.DataFrame:
+    """Return episodes as labelled rows, those without sampler noise last."""
+    runs = sorted(runs, key=lambda run: run.silent)
+    table = play.frame(runs).assign(sampler_noise=[int(not run.silent) for run in runs])
+    if asked.data is not None and asked.purpose != "training":
+        table = table.join(unseen.rates(runs, asked.data))
+    return label(table, asked.config, asked.env_id, asked.step, asked.purpose, asked.horizon, asked.hazard)
 
 
 def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:
@@ -202,24 +233,25 @@ class Copy:
 
 def copies(stacks: Sequence[Method], asked: Asked) -> list[Copy]:
     """Return a copy of each seed's policy; waits for the device."""
+    asked = replace(asked, data=None)  # not sent: whoever collects has them
     return [Copy(asked, s.dims, seed, s.acting_state(i)) for s in stacks for i, seed in enumerate(s.seeds)]
 
 
-def play_copy(copy: Copy) -> pd.DataFrame:
-    """Roll a copy out on the CPU; return its labelled episodes, the same bits in whatever process."""
+def play_copy(copy: Copy) -> list[play.Rollout]:
+    """Roll a copy out on the CPU; return its episodes, the same bits in whatever process."""
     config = copy.asked.config
     method = config.method(config.settings, *copy.dims, (copy.seed,), config.steps, "cpu")
     method.load_acting([copy.networks])
-    return roll_out([method], copy.asked)
+    return played(method, copy.asked)
 
 
-def play_pickled(copy: bytes) -> pd.DataFrame:
+def play_pickled(copy: bytes) -> list[play.Rollout]:
     """Unpickle a copy and play it: names that this process does not know are an error of the job, not of the pool."""
     torch.set_num_threads(1)
     return play_copy(pickle.loads(copy))
 
 
-def _played(copy: Copy, future: "Future[pd.DataFrame]") -> pd.DataFrame:
+def _played(copy: Copy, future: "Future[list[play.Rollout]]") -> list[play.Rollout]:
     try:
         return future.result()
     except RamacError:  # a notebook's own method, task or hazard is known in its process alone; all else fails here too

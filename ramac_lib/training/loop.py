@@ -288,7 +288,8 @@ class Trainer:
         self.clock.evaluations += self.clock.evaluation
 
     def _asked(self, purpose: str, episodes: int) -> Asked:
-        return Asked(self.config, self.data.env_id, self.step, purpose, episodes, self.config.task.horizon)
+        horizon = self.config.task.horizon
+        return Asked(self.config, self.data.env_id, self.step, purpose, episodes, horizon, data=self.data)
 
     def _collect(self) -> bool:
         """Take in the evaluations that were begun; return whether there were any."""

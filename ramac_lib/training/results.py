@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ramac_lib.envs.hazards import PRESETS
@@ -18,10 +19,14 @@ from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import HASHES, RunDirectory
 
 PART = ".csv.gz"  # a table of a task and hazard, of several in a folder
+OOD = ("ood_action", "ood_state_action", "ood_neighbours", "ood_curves")  # of reports: `ramac_lib.training.unseen`
 COLUMNS = (
     "run", "method", "task", "source", "env_id", "hazard", "risk", "alpha", "options", "seed", "step", "purpose",
-    "horizon", "episode", "return", "discounted_return", "length", "violations",
+    "horizon", "episode", "return", "discounted_return", "length", "violations", "completed", "sampler_noise",
+    *OOD,
 )  # fmt: skip
+"""``violations`` is an episode's cost too: a step costs 1 where it is a violation, in the data as in rollouts."""
+LATER = ("completed", "sampler_noise", *OOD)  # what older tables lack
 
 
 def options(config: RunConfig) -> str:
@@ -40,7 +45,7 @@ def label(
         purpose: ``training`` for an evaluation while training, ``report`` for one of the finished run.
         hazard: the live hazard, if it is not the one that the run was trained with.
     """
-    return episodes.assign(
+    return complete(episodes).assign(
         run=config.hash,
         method=config.method.name,
         task=config.task.name,
@@ -75,6 +80,22 @@ def _ordered(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     return sorted(tables, key=place)
 
 
+def complete(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the columns that it lacks of `LATER`: empty, and as deployed (`sampler_noise` 1)."""
+    lacking = {name: 1 if name == "sampler_noise" else np.nan for name in LATER if name not in table}
+    return table.assign(**lacking) if lacking else table
+
+
+def at_noise(table: pd.DataFrame, level: int = 1) -> pd.DataFrame:
+    """Return the rows of policies as deployed (1), or with their sampler noise switched off (0).
+
+    The only filter that tells the two apart. Rows that say nothing of it are of policies as deployed.
+    """
+    if "sampler_noise" not in table:
+        return table if level == 1 else table.iloc[:0]
+    return table[pd.to_numeric(table["sampler_noise"]).fillna(1) == level]
+
+
 def gather(runs: Sequence[Path], out: Path) -> pd.DataFrame:
     """Write runs' evaluations as one table, with what made each run beside it: ``OUT.csv`` and ``OUT.json``.
 
@@ -106,8 +127,11 @@ def is_there(name: str, folder: Path) -> bool:
     return (Path(folder) / f"{name}.csv").exists() or (Path(folder) / name).is_dir()
 
 
-def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """Return a gathered table and the facts of its runs, by hash.
+def load(name: str, folder: Path, level: int | None = 1) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """Return a gathered table and the facts of its runs, by hash; columns that an older table lacks are empty.
+
+    Args:
+        level: of sampler noise (`at_noise`): policies as deployed, unless told; None for all rows.
 
     It is one file, ``NAME.csv`` with ``NAME.json``, or a folder ``NAME`` of compressed ones with theirs, as
     `ramac campaign --export` writes them: then tasks and hazards come in the library's order.
@@ -134,7 +158,8 @@ def load(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, dict]]:
         table = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=HASHES)
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None
+    table = complete(table)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise RamacError(f"{file}: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
-    return table, facts
+    return table if level is None else at_noise(table, level).reset_index(drop=True), facts

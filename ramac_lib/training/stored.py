@@ -1,10 +1,12 @@
 """What a run left: its networks, loaded to act or to be asked, and further evaluations of them."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
@@ -12,6 +14,8 @@ from ramac_lib.system.version import code_version
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.evaluators import Asked, roll_out
+from ramac_lib.training.loop import data_of
+from ramac_lib.training.results import at_noise
 
 
 def load_run(
@@ -43,9 +47,17 @@ def load_run(
 
 
 def evaluate_run(
-    path: Path, episodes: int = 50, horizon: int | None = None, hazard: str | None = None, device: str = "auto"
+    path: Path,
+    episodes: int = 50,
+    horizon: int | None = None,
+    hazard: str | None = None,
+    device: str = "auto",
+    level: int | None = 1,
 ) -> pd.DataFrame:
     """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
+
+    As many again are played and added with the policies' sampler noise switched off. Where
+    the run's data cannot be had any more, a warning says so, and nothing is said of actions out of them.
 
     Args:
         path: the run's directory.
@@ -53,6 +65,7 @@ def evaluate_run(
         horizon: steps at which an episode is cut (default: the task's).
         hazard: name of the live one (default: the one that the run was trained with).
         device: auto, cpu or cuda.
+        level: of sampler noise, of the rows returned (`results.at_noise`): as deployed unless told; None for all.
 
     Returns:
         One row an episode, with the columns `ramac_lib.training.results.COLUMNS`; returns are sums of rewards.
@@ -69,8 +82,10 @@ def evaluate_run(
             "expected at least one episode a seed, of at least one step"
         )
     name = hazard or config.hazard.name
-    table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name))
     directory = RunDirectory(Path(path))
+    table = roll_out(
+        stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name, _data(config, directory))
+    )
     with directory.tables():  # others may evaluate the same run, or train it
         before = directory.read_table("evaluations.csv")
         if "code" in before:  # a campaign's run
@@ -81,4 +96,15 @@ def evaluate_run(
             same &= (before["hazard"] == name) & (before["horizon"] == horizon)
             before = before[~same]
         directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))
-    return table
+    return table if level is None else at_noise(table, level)
+
+
+def _data(config: RunConfig, directory: RunDirectory) -> Dataset | None:
+    """Return the data that a run was trained on, None where they are gone or are others now."""
+    try:
+        data = data_of(config, progress=False)
+        directory.check_data(config, {"data": {"sha256": data.sha256()}})
+    except RamacError as error:
+        logging.getLogger(__name__).warning(f"{error}; rates of actions out of the data are left empty")
+        return None
+    return data

@@ -13,6 +13,7 @@ import pytest
 from campaign_helpers import FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib.system.errors import RamacError
+from ramac_lib.training.results import at_noise
 
 KILLS, OF_MAIN = 20, 5
 PAUSE, LOOK = 0.25, 0.05  # seconds: the mean time until a kill, and how often a process is looked for
@@ -40,8 +41,8 @@ def _whole_so_far(out):
     """Look at the one table as a reader would, at any moment."""
     with contextlib.suppress(FileNotFoundError):
         table = pd.read_csv(out / "results.csv")
-        assert not table.duplicated(["run", "seed", "step", "purpose", "episode"]).any()
-        counts = table.groupby(["run", "purpose", "step"]).size()
+        assert not table.duplicated(["run", "seed", "step", "purpose", "sampler_noise", "episode"]).any()
+        counts = at_noise(table).groupby(["run", "purpose", "step"]).size()
         assert all(size == (6 if purpose == "report" else 4) for (_, purpose, _), size in counts.items())
 
 

@@ -31,7 +31,7 @@ from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Interrupted
-from ramac_lib.training.results import COLUMNS
+from ramac_lib.training.results import COLUMNS, LATER, at_noise
 from ramac_lib.training.results import load as load_results
 from ramac_lib.training.stored import evaluate_run
 from support.evidence.tables import EARLY
@@ -53,9 +53,12 @@ def test_a_campaign_leaves_one_tidy_table(whole):
     counts = table.groupby(["method", "purpose", "step"]).size()
     for method in ("bc-flow", "radac"):
         assert [counts[method, "training", step] for step in (20, 40, 60)] == [4, 4, 4]
-        assert counts[method, "report", 60] == 6
-    assert len(table) == 2 * (12 + 6)
-    assert not table.duplicated(["run", "seed", "step", "purpose", "episode"]).any()
+        assert counts[method, "report", 60] == 12
+    assert len(table) == 2 * (12 + 12)
+    assert table.groupby(["purpose", "sampler_noise"]).size().to_dict() == {
+        ("report", 0): 12, ("report", 1): 12, ("training", 1): 24,
+    }  # fmt: skip
+    assert not table.duplicated(["run", "seed", "step", "purpose", "sampler_noise", "episode"]).any()
     assert set(table["code"]) == {code_version()}
     facts = RunDirectory(whole / "cells" / FLOW_CELL).read_facts()
     import json
@@ -134,11 +137,11 @@ def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
 
 
 def test_a_budget_too_small_for_one_cell_runs_nothing(tmp_path, monkeypatch):
-    """An episode of each seed is said to take 1000 s, so the report of three takes 3000, or a quarter more."""
+    """An episode of each seed is said to take 1000 s, so the report of twice three takes 6000, or a quarter more."""
     run(tmp_path / "c")
     before = contents(tmp_path / "c")
     monkeypatch.setattr(slices, "time_episode", lambda trainer: 1000.0)
-    expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 37\d\d s"
+    expected = rf"^a budget of 60 s is too small for one cell: {re.escape(FLOW_CELL)} needs about 75\d\d s"
     with pytest.raises(RamacError, match=expected):
         run(tmp_path / "runs" / "new", budget=60)
     with pytest.raises(RamacError, match=expected):
@@ -247,7 +250,7 @@ def test_other_evaluations_of_a_cell_stay_beside_its_report(tmp_path):
     run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
     stored.evaluate_run(tmp_path / "c" / "cells" / FLOW_CELL, episodes=4, horizon=7, device="cpu")
     table, _ = run(tmp_path / "c", {}, resume=True)
-    counts = table[table["purpose"] == "report"].groupby("horizon").size()
+    counts = at_noise(table[table["purpose"] == "report"]).groupby("horizon").size()
     assert counts.to_dict() == {1: 6, 7: 4}
     assert set(table["code"]) == {code_version()}
 
@@ -270,7 +273,7 @@ def test_a_finished_campaign_of_another_device_can_be_added_to(tmp_path, monkeyp
         run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
     table, failures = run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
     assert not failures
-    assert table[table["purpose"] == "report"].groupby("method").size().tolist() == [6, 6]
+    assert at_noise(table[table["purpose"] == "report"]).groupby("method").size().tolist() == [6, 6]
 
 
 def _one_round():
@@ -298,6 +301,22 @@ def test_a_table_of_another_schema_is_refused(tmp_path):
             with pytest.raises(RamacError, match=words):
                 run(tmp_path / "c", resume=resume)
         assert (tmp_path / "c" / "results.csv").read_text() == f"{header}\n1,2\n"
+
+
+def test_a_campaign_of_before_the_later_columns_is_gone_on_with(tmp_path):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    tables = [tmp_path / "c" / "results.csv", tmp_path / "c" / "cells" / FLOW_CELL / "evaluations.csv"]
+    for file in tables:
+        old = at_noise(pd.read_csv(file, dtype=str, keep_default_na=False)).drop(columns=list(LATER))
+        old.to_csv(file, index=False)
+    table, failures = run(tmp_path / "c", {"rows": (RADAC,)}, resume=True)
+    assert not failures
+    assert tuple(table.columns) == SCHEMA
+    before, after = (table[table["method"] == method] for method in ("bc-flow", "radac"))
+    assert len(before) == 12 + 6
+    assert (before["sampler_noise"] == 1).all()
+    assert before["completed"].isna().all()
+    assert after.loc[after["purpose"] == "report", "ood_action"].notna().all()
 
 
 @pytest.mark.parametrize("text", ["not json", "{}", '{"format": 99}'])

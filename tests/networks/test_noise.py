@@ -2,7 +2,7 @@
 
 import torch
 
-from ramac_lib.networks.noise import STREAMS, Noise, derive_seed
+from ramac_lib.networks.noise import STREAMS, Noise, SamplerNoise, derive_seed
 
 
 def test_a_seed_draws_the_same_alone_and_in_company():
@@ -24,3 +24,17 @@ def test_state_goes_on_where_it_was_taken():
     other = Noise((0, 1), "training")
     other.load_state(state)
     torch.testing.assert_close(other.normal(5), expected, rtol=0, atol=0)
+
+
+def test_sampler_noise_is_the_same_draws_or_their_centre():
+    for draw in (lambda n: n.normal(4), lambda n: n.uniform(2, 3), lambda n: n.integers(9, 5)):
+        plain = Noise((3, 8), "evaluation")
+        loud, silent = (SamplerNoise((3, 8), "evaluation", silent=off) for off in (False, True))
+        assert not loud.used
+        torch.testing.assert_close(draw(loud), draw(plain), rtol=0, atol=0)
+        found = draw(silent)
+        assert found.shape == draw(plain).shape
+        assert found.dtype == draw(plain).dtype
+        assert found.unique().tolist() in ([0], [0.5])
+        assert loud.used
+        assert silent.used

@@ -24,6 +24,7 @@ from ramac_lib.training.evaluators import (
     play_copy,
     play_pickled,
     roll_out,
+    tabulate,
 )
 
 ENGINE = Engine(torch.device("cpu"))
@@ -54,7 +55,7 @@ def test_a_copy_plays_as_its_stack(config, data):
     trainer = loop.Trainer(config, data, ENGINE, schedule=SCHEDULE)
     trainer.run(False, 5)
     asked = Asked(config, data.env_id, 5, "training", 4, 1)
-    alone = pd.concat([play_copy(copy) for copy in copies(trainer.stacks, asked)], ignore_index=True)
+    alone = tabulate([run for copy in copies(trainer.stacks, asked) for run in play_copy(copy)], asked)
     together = roll_out(trainer.stacks, asked)
     pd.testing.assert_frame_equal(alone, together, rtol=1e-5)
 
@@ -92,9 +93,9 @@ def test_an_evaluation_that_a_kill_took_is_made_again(config, data, tmp_path, mo
     assert not written[1].duplicated(["seed", "step", "purpose", "episode"]).any()
 
 
-def test_nothing_is_held_of_the_present_step():
+def test_nothing_is_held_of_the_present_step(config):
     background = Background()
-    background.waiting = [(8, [])]
+    background.waiting = [(Asked(config, "", 8, "training", 1, 1), [])]
     assert background.holds(10)
     assert not background.holds(8)
 

@@ -261,7 +261,7 @@ def test_reports_are_added_once(hopper_file, tmp_path):
         table = stored.evaluate_run(tmp_path / "run", episodes=6, horizon=20, device="cpu")
     assert len(table) == 6
     everything = pd.read_csv(tmp_path / "run/evaluations.csv")
-    assert (everything["purpose"] == "report").sum() == 6
+    assert everything[everything["purpose"] == "report"].groupby("sampler_noise").size().to_dict() == {0: 6, 1: 6}
     assert (everything["purpose"] == "training").sum() == 12
     with pytest.raises(RamacError, match="at least one episode a seed"):
         stored.evaluate_run(tmp_path / "run", episodes=1)

@@ -73,6 +73,7 @@ def swept(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], sweep: Sw
         RamacError: a value has no report, or another number of updates than the rest.
     """
     of_runs: dict[float, list[pd.DataFrame]] = {}
+    table = results.at_noise(table)
     own = table[(table["method"] == sweep.method) & (table["purpose"] == "report") & table["seed"].isin(SEEDS)]
     own = own[(own["task"] == TASK) & (own["hazard"] == HAZARD)].fillna({"options": ""})
     for (run, text), episodes in own.groupby(["run", "options"]):
