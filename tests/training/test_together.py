@@ -14,6 +14,7 @@ from ramac_lib.system.errors import RamacError
 from ramac_lib.training import loop, stored
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
+from ramac_lib.training.results import at_noise
 
 SCHEDULE = loop.Schedule(eval_every=4, log_every=2, episodes=2, chunk=2)
 SMALL = {"hidden": "8,8", "batch_size": "16"}
@@ -25,8 +26,8 @@ def config(steps=12):
 
 
 def reports(folder):
-    """Return episodes by step and horizon."""
-    table = RunDirectory(folder).read_table("evaluations.csv")
+    """Return episodes of the policies as deployed, by step and horizon."""
+    table = at_noise(RunDirectory(folder).read_table("evaluations.csv"))
     return table[table["purpose"] == "report"].groupby(["step", "horizon"]).size().to_dict()
 
 
