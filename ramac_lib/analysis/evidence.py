@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
-from ramac_lib.analysis.intervals import Sample
+from ramac_lib.analysis.intervals import ALPHA, Sample
 from ramac_lib.analysis.rows import find, split, with_keys
+from ramac_lib.analysis.summary import SHARES
 from ramac_lib.envs.tasks import get_task
+from ramac_lib.risk import cvar
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
@@ -100,6 +103,29 @@ class Evidence:
                 f"`ramac evaluate RUN --horizon {horizon}` adds them to a run."
             )
         return part[part["step"] == part.groupby("row")["step"].transform("max")]
+
+    def beside_returns(self, task: str, hazard: str) -> pd.DataFrame:
+        """Return what each row's report says beside its returns, one line a row, the mean over its episodes.
+
+        Columns ``row completed ood_action ood_state_action ood_neighbours mean_silent cvar_silent``: the share of
+        episodes that reached the horizon, rates of actions out of the data (`ramac_lib.training.unseen`), and the
+        returns' mean and CVaR with the policy's sampler noise switched off. NaN where it was not stored.
+
+        Raises:
+            Missing: there is no report.
+        """
+        report = self.report(task, hazard)
+        quiet = self.silent
+        quiet = quiet[(quiet["task"] == task) & (quiet["hazard"] == hazard) & (quiet["purpose"] == "report")]
+        quiet = quiet[quiet["horizon"] == get_task(task).horizon]
+        lines = []
+        for row, own in report.groupby("row", sort=False):
+            line: dict[str, Any] = {"row": row}
+            line |= {name: pd.to_numeric(own[name]).mean() for name in SHARES}
+            part = quiet.loc[(quiet["row"] == row) & (quiet["step"] == own["step"].iloc[0]), "return"].to_numpy(float)
+            without = (part.mean(), float(cvar(part, ALPHA))) if len(part) else (np.nan, np.nan)
+            lines.append(line | dict(zip(("mean_silent", "cvar_silent"), without, strict=True)))
+        return pd.DataFrame(lines)
 
     def curve(self, task: str, hazard: str) -> pd.DataFrame:
         """Return the episodes of the evaluations while training, those at a run's end included.
@@ -226,6 +252,7 @@ def make(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], behaviour:
         behaviour = behaviour[behaviour["source"].isin(table["source"].unique())]
     table = table[trained == table["hazard"]]
     deployed, silent = (with_keys(results.at_noise(table, level)) for level in (1, 0))
+    deployed = results.complete(deployed)
     return Evidence(deployed, facts, with_keys(results.at_noise(behaviour)), silent)
 
 

@@ -249,6 +249,14 @@ def test_evidence_counts_the_deployed_alone(stack, hopper):
     hazard = table["hazard"].iloc[0]
     assert len(made.report(TASK, hazard)) == 6
     assert len(made.silent) == 6
+    (line,) = made.beside_returns(TASK, hazard).to_dict("records")
+    loud, silent = (results.at_noise(table, level) for level in (1, 0))
+    assert line["completed"] == loud["completed"].mean()
+    assert line["ood_action"] == pytest.approx(loud["ood_action"].mean())
+    assert line["mean_silent"] == pytest.approx(silent["return"].mean())
+    assert line["cvar_silent"] == pytest.approx(silent["return"].min())  # .6 of an episode
+    old = evidence.make(loud.drop(columns=list(results.LATER)), {}, table.iloc[:0]).beside_returns(TASK, hazard)
+    assert old.drop(columns="row").isna().all(axis=None)
     assert made.sample(TASK, hazard, made.table["row"].iloc[0]).episodes == 6
 
 
