@@ -52,7 +52,8 @@ def test_rows_that_are_added_while_a_run_is_trained_stay(tmp_path):
     assert reports(tmp_path / "r") == {(4, 6): 6, (8, 10): 6, (12, 1): 6}
     loop.train(config(), tmp_path / "s", **QUIET)
     tables = [RunDirectory(tmp_path / name).read_table("evaluations.csv") for name in "rs"]
-    pd.testing.assert_frame_equal(tables[0].query("purpose == 'training'"), tables[1])
+    curves = [table[table["purpose"] == "training"].drop(columns="ood_curves") for table in tables]  # text of reports
+    pd.testing.assert_frame_equal(*curves)
 
 
 def test_a_trainer_keeps_the_newer_report_and_replaces_its_own(tmp_path):
