@@ -67,6 +67,7 @@ class Distributional(base.Method):
     """Quantile critics Z(s, a; τ) with targets, their loss, and the risk measure that a policy ascends."""
 
     config: DistributionalConfig
+    CRITIC: ClassVar[type[nn.Module]] = IQNCritic
     n_critics = 2
     grid: Tensor
     active_grid: Tensor
@@ -143,6 +144,7 @@ class Distributional(base.Method):
             kappa=self.config.kappa,
             axis=self.config.quantile_axis,
             pairing=self.config.pairing,
+            native=getattr(self.critic, "native", False),
         )
         return loss, quantiles
 

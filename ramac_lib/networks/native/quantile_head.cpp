@@ -7,15 +7,15 @@
 // lie in the vector's lanes; every sum runs in one order whatever the vector's width, so that results differ between
 // variants only where one has no fused multiply-add.
 //
-// Translated once for each instruction set: WIDTH floats a vector, ROWS rows of accumulators. Vectors are those of GCC
-// and Clang; there is nothing else that is not standard C++17.
+// Translated once for each instruction set (`build.py`): WIDTH floats a vector, ROWS rows of accumulators. Vectors are
+// those of GCC and Clang; there is nothing else that is not standard C++17.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
 #ifndef WIDTH
 #define WIDTH 4
-#define ROWS 6
+#define ROWS 4
 #endif
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -355,7 +355,7 @@ int ramac_head_backward(const float* g, const float* enc, const float* frac, con
 // predicted_i, and its gradient (M, B, N) by predicted (M, B, N). target (M, B, J); taus (M, N) of the predictions, or
 // (M, J) of the targets if `slip`.
 int ramac_huber(const float* predicted, const float* target, const float* taus, float* loss, float* gradient, i64 M,
-                i64 B, i64 N, i64 J, float kappa, int slip) {
+                i64 B, i64 N, i64 J, float kappa, i64 slip) {
     const float share = 1 / (kappa * float(J) * float(B));
     const vf most = splat(kappa), half = splat(0.5f);
     for (i64 m = 0; m < M; m++) {
