@@ -15,6 +15,6 @@ def cache_folder() -> Path:
 
 
 def user_cache() -> Path:
-    """Return the folder of what this machine's user can rebuild, for all clones: ``RAMAC_CACHE``, or XDG's ``ramac``."""
+    """Return the folder of what this machine's user can rebuild: ``RAMAC_CACHE``, or ``ramac`` in XDG's cache."""
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return Path(os.environ.get("RAMAC_CACHE") or xdg / "ramac")

@@ -377,10 +377,12 @@ def train(
     """
     schedule = schedule or Schedule()
     schedule.resolve(config.steps)
-    target = get_engine(device, engine, precision)
+    how = device, engine, precision, config.method
+    target = get_engine(*how)
     directory = None if out is None else RunDirectory(Path(out))
     if directory is not None and directory.path.exists():
         directory.check(config, resume)  # before the data are built
+        target = get_engine(*how, begun=directory.begun())
     data = data_of(config, progress)
     trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
     if directory is not None:

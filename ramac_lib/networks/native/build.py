@@ -42,9 +42,7 @@ class Variant:
 
 # From the widest on. As many rows as leave no accumulator without a register: there are 16, with AVX-512 and on ARM 32.
 VARIANTS = {
-    "avx512": Variant(
-        16, 8, ("-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512")
-    ),
+    "avx512": Variant(16, 8, ("-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512")),
     "avx2": Variant(8, 4, ("-mavx2", "-mfma")),
     "portable": Variant(4, 8 if platform.machine() in ("aarch64", "arm64") else 4),
 }
