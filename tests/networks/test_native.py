@@ -291,9 +291,8 @@ def test_a_cache_whose_place_is_taken_by_a_file(fresh):
 
 @needs_kernel
 def test_built_once_by_those_who_start_together_and_found_without_a_compiler(fresh, monkeypatch):
-    real = next(
-        filter(None, (shutil.which(name, path="/usr/bin:/usr/local/bin:/bin") for name in build.COMPILERS)), None
-    )
+    usual = "/usr/local/bin:/usr/bin:/bin"
+    real = next(filter(None, (shutil.which(name, path=usual) for name in build.COMPILERS)), None)
     if real is None:
         pytest.skip("the compiler lies elsewhere")
     compiler(fresh, f'echo built >> {fresh}/calls; PATH={usual} exec {real} "$@"')
