@@ -31,12 +31,11 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods import METHODS, Method, get_method
-from ramac_lib.networks.native import build as native_build
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig, make_config
-from ramac_lib.training.engine import Engine, Update, get_engine, has_native
+from ramac_lib.training.engine import Engine, Update, get_engine, has_native, native_kernel
 from ramac_lib.training.loop import build
 from ramac_lib.training.tally import Tally
 
@@ -241,7 +240,7 @@ def _engines(device: str, modes: Sequence[str], precisions: Sequence[str]) -> li
     for mode, precision in itertools.product(modes, precisions):
         found[get_engine(device, mode, precision)] = None
         engine = next(reversed(found))
-        if mode == "auto" and engine.name == "cpu eager float32" and native_build.why_not() is None:
+        if mode == "auto" and engine.name == "cpu eager float32" and native_kernel()[1]:
             found[get_engine(device, "native")] = None
     return list(found)
 
@@ -338,8 +337,8 @@ def bench(
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
-        name, kernel = native_build.kernel() if target.type == "cpu" else ("", None)
-        machine["native"] = (name if kernel else f"none here, as {name}") if target.type == "cpu" else None
+        name, there = native_kernel() if target.type == "cpu" else (None, True)
+        machine["native"] = name if there else f"none here, as {name}"
         machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
     rows = [row(one, least[one], flop[_of_one(one.config).hash], rate, memory[one]) for one in todo]
     table = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -125,6 +125,12 @@ def has_native(method: type[Method]) -> bool:
     return bool(getattr(method.CRITIC, "HAS_NATIVE", False))
 
 
+def native_kernel() -> tuple[str, bool]:
+    """Return the variant of the native kernel here and True; or why there is none, as a sentence's end, and False."""
+    name, library = native_build.kernel()
+    return name, library is not None
+
+
 def _check_native(on_gpu: bool, precision: str, method: type[Method] | None, begun: str | None) -> None:
     """Refuse the native kernel where it is not available or serves nothing."""
     if on_gpu or precision not in ("auto", "float32"):
