@@ -337,8 +337,8 @@ def bench(
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
-        name, there = native_kernel() if target.type == "cpu" else (None, True)
-        machine["native"] = name if there else f"none here, as {name}"
+        name, there = native_kernel() if target.type == "cpu" else ("", False)
+        machine["native"] = (name if there else f"none here, as {name}") if target.type == "cpu" else None
         machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
     rows = [row(one, least[one], flop[_of_one(one.config).hash], rate, memory[one]) for one in todo]
     table = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
@@ -80,7 +80,6 @@ class CODAC(SoftActor, Distributional):
     """Conservative Offline Distributional Actor-Critic."""
 
     Config: ClassVar[type[base.Config]] = CODACConfig
-    CRITIC: ClassVar[type[nn.Module]] = QuantileMLP
     config: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -67,7 +67,6 @@ class Distributional(base.Method):
     """Quantile critics Z(s, a; τ) with targets, their loss, and the risk measure that a policy ascends."""
 
     config: DistributionalConfig
-    CRITIC: ClassVar[type[nn.Module]] = IQNCritic
     n_critics = 2
     grid: Tensor
     active_grid: Tensor

@@ -99,6 +99,7 @@ def _head_gradients(
 
 def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(*inputs[:5], output[1])
+    ctx.set_materialize_grads(False)  # no zeros for the bits, which have no gradient
 
 
 def _head_autograd(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -152,6 +153,7 @@ def _huber_results(predicted: Tensor, target: Tensor, taus: Tensor, kappa: float
 def _keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(output[1])
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
 
 
 def _huber_autograd(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
