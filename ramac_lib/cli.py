@@ -102,7 +102,8 @@ def train(
         eval_every: updates between evaluations and checkpoints (default: a tenth of the run).
         log_every: updates between rows of metrics.csv (default: a fiftieth of the run).
         episodes: evaluation episodes a seed; 0 for none.
-        engine: eager, compile (torch.compile), graph, compiled-graph (auto: the last on CUDA, eager on a CPU).
+        engine: eager, native (a C++ kernel for quantile critics), compile (torch.compile), graph, compiled-graph (auto:
+            the last on CUDA; on a CPU native where there is a compiler and it serves the method, else eager).
         precision: of matrix products: float32, tf32 (CUDA), bfloat16 (the critics'; auto: tf32 on CUDA).
         out: the run's directory (default: runs/METHOD-TASK-HASH).
         resume: go on with the run in that directory.

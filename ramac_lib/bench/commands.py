@@ -31,7 +31,8 @@ def bench(
         scaling: measure RADAC alone, with more seeds, other batches and other numbers of fractions.
         parts: measure instead what is not an update: rollouts, relabelling, evaluation, `ramac --help`, loading a file;
             of the other options only threads, device and json count.
-        engines: eager, compile, graph, compiled-graph: a row each.
+        engines: eager, native, compile, graph, compiled-graph: a row each (auto: the last on CUDA; on a CPU eager and,
+            where it can be had and serves the method, native).
         precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
         seconds: how long each row is measured.
         passes: how often the whole table is measured; of each row the fastest pass counts.
@@ -49,6 +50,8 @@ def bench(
     )  # fmt: skip
     widths = "observations of {}, actions of {}".format(*machine["widths"])
     print(f"{task} ({widths}) on {machine['device']}, torch {machine['torch']}, {machine['date']}")
+    if machine["native"] is not None:
+        print(f"native kernel: {machine['native']}")
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in machine["products"].items())
     print(f"matrix products in float32, GFLOP/s: {rates}; the floor takes the best")
     print("gflop: one update of one seed; floor_ms, ms: one update of every seed; share: floor_ms / ms")

@@ -30,12 +30,12 @@ from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import get_task
-from ramac_lib.methods import METHODS, Method
+from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig, make_config
-from ramac_lib.training.engine import Engine, Update, get_engine
+from ramac_lib.training.engine import Engine, Update, get_engine, has_native, native_kernel
 from ramac_lib.training.loop import build
 from ramac_lib.training.tally import Tally
 
@@ -185,7 +185,7 @@ def time_updates(
         torch.cuda.reset_peak_memory_stats(device)
     stacks, every = updaters(config, data, engine, chunk)
     unit = stacks[0].period
-    warm = 2 * unit if engine.mode == "eager" else 5 * unit  # allocations, compilation or capture, Adam's state
+    warm = (2 if engine.mode in ("eager", "native") else 5) * unit  # allocations, compilation, capture, Adam's state
     advance(every, warm)
     once = seconds_of(lambda: advance(every, unit), device)
     updates = unit * max(1, round(seconds / BLOCKS / once))
@@ -211,11 +211,12 @@ class Measurement:
 def measurements(
     methods: Sequence[str], task: str, seeds: Sequence[int], chunks: Sequence[int], engines: Sequence[Engine]
 ) -> list[Measurement]:
-    """Return every method's rows, for each number of seeds, seeds in a stack and engine."""
+    """Return every method's rows, for each number of seeds, seeds in a stack and engine that serves the method."""
     found = []
     for method, count in itertools.product(methods or METHODS, seeds):
         config = make_config(method, task, range(count), STEPS)
-        for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), engines):
+        serving = [engine for engine in engines if engine.mode != "native" or has_native(get_method(method))]
+        for chunk, engine in itertools.product(sorted({min(c, count) for c in chunks or (count,)}), serving):
             found.append(Measurement(config, chunk, engine))
     return found
 
@@ -231,6 +232,17 @@ def scaling_measurements(task: str, engines: Sequence[Engine]) -> list[Measureme
                 config = make_config("radac", task, (0,), STEPS, {name: str(value)})
                 found.append(Measurement(config, 1, engine, f"{name}={value}"))
     return found
+
+
+def _engines(device: str, modes: Sequence[str], precisions: Sequence[str]) -> list[Engine]:
+    """Return the engines that a table has rows of; errors as `get_engine`."""
+    found: dict[Engine, None] = {}
+    for mode, precision in itertools.product(modes, precisions):
+        found[get_engine(device, mode, precision)] = None
+        engine = next(reversed(found))
+        if mode == "auto" and engine.name == "cpu eager float32" and native_kernel()[1]:
+            found[get_engine(device, "native")] = None
+    return list(found)
 
 
 def _of_one(config: RunConfig) -> RunConfig:
@@ -275,7 +287,8 @@ def bench(
         methods: all if none is named.
         seeds, chunks: numbers of seeds, and of seeds in one stack (if none: all, as the training loop does).
         scaling: measure `scaling_measurements` instead.
-        engines, precisions: as in `ramac_lib.training.engine`.
+        engines, precisions: as in `ramac_lib.training.engine`, but ``auto`` on a CPU is a row of eager and, where it is
+            available and serves the method, one of native.
         seconds: how long each row is measured.
         passes: how often the whole table is measured; of each row the fastest pass counts.
         threads: PyTorch's threads on the CPU (as they are if None).
@@ -293,7 +306,7 @@ def bench(
         raise RamacError("--seeds: expected at least one number of seeds")
     if json_path is not None and json_path.is_dir():
         raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
-    every = list(dict.fromkeys(get_engine(device, mode, precision) for mode in engines for precision in precisions))
+    every = _engines(device, engines, precisions)
     todo = scaling_measurements(task, every) if scaling else measurements(methods, task, seeds, chunks, every)
     target = every[0].device
     with use_threads(threads):
@@ -324,6 +337,8 @@ def bench(
         rate = max(rates.values())
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
+        name, there = native_kernel() if target.type == "cpu" else ("", False)
+        machine["native"] = (name if there else f"none here, as {name}") if target.type == "cpu" else None
         machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
     rows = [row(one, least[one], flop[_of_one(one.config).hash], rate, memory[one]) for one in todo]
     table = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,11 +136,11 @@ class CampaignDirectory:
         """Return the cell's run."""
         return RunDirectory(self.path / "cells" / cell.name)
 
-    def state(self, cell: Cell, grid: Grid, engine: str) -> State:
+    def state(self, cell: Cell, grid: Grid, engine: Callable[[str], str]) -> State:
         """Return where a cell stands, by its files.
 
         Args:
-            engine: the name of the one that would go on with it.
+            engine: returns the name of the one that would go on with what another began, given that one's name.
 
         Raises:
             RamacError: it is not finished and its full state was left behind, is damaged, or is another engine's.
@@ -148,7 +148,7 @@ class CampaignDirectory:
         run, steps = self.run_directory(cell), cell.config.steps
         named = tuple(moment for moment in dict.fromkeys(grid.evaluate_at) if moment % grid.eval_every)
         fresh = State(cell.name, 0, steps, grid.eval_every, Cost(), evaluate_at=named)
-        begun = engine
+        begun = ""
         if run.checkpoint_file.exists():
             step, begun = run.read_head()
         elif run.policy_file.exists():
@@ -158,9 +158,9 @@ class CampaignDirectory:
         state = dataclasses.replace(fresh, step=step, reported=self._reported(run, cell.config, step))
         if not run.checkpoint_file.exists() and not state.done:
             raise RamacError(f"{run.path}: its full state was left behind at step {step}; it cannot be gone on with")
-        if step < steps and begun != engine:
+        if step < steps and (here := engine(begun)) != begun:
             raise RamacError(
-                f"{run.path}: begun as {begun}, at step {step} of {steps}; it cannot be gone on with as {engine}: "
+                f"{run.path}: begun as {begun}, at step {step} of {steps}; it cannot be gone on with as {here}: "
                 f"resume the campaign with --device {begun.split()[0]}"
             )
         return state

@@ -34,7 +34,7 @@ class Grid:
         size: transitions asked of the source; None for the source's default.
         source: bundled, d4rl, minari, or the path of an HDF5 file.
         data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
-        engine: auto, eager, compile, graph or compiled-graph (`ramac_lib.training.engine`).
+        engine: auto, eager, native, compile, graph or compiled-graph (`ramac_lib.training.engine`).
         precision: auto, float32, tf32 or bfloat16.
         env_id: Gymnasium's id, for a file of your own.
         more_seeds: groups of seeds that were added since, each a further run of every row.

@@ -18,7 +18,6 @@ from ramac_lib.campaign.scheduler import Campaign
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.processes import cores
-from ramac_lib.training.engine import get_engine
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +68,7 @@ def run(
         if there is not None and not resume:
             raise RamacError(f"{out}: this campaign was begun before; pass --resume to go on with it")
         grid = choose(profile, changes or {}, None if there is None else there[0])
-        engine = get_engine(device, grid.engine, grid.precision)
-        campaign = Campaign(grid, store, engine, workers, began, budget, progress)
+        campaign = Campaign(grid, store, device, workers, began, budget, progress)
         if there is not None and there[1] != campaign.code:
             log.warning(
                 f"the code has changed since this campaign began ({there[1]} then, {campaign.code} now): "

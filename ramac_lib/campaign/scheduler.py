@@ -19,7 +19,7 @@ from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import OutOfTime, alarm, on_interrupt
 from ramac_lib.system.version import code_version
 from ramac_lib.training import loop
-from ramac_lib.training.engine import Engine
+from ramac_lib.training.engine import Engine, get_engine
 
 CHUNKS, LONGEST = 1000, 500  # looks at the clock in a whole cell; updates between two of them at most
 GATHER_EVERY = 15.0  # seconds between two writings of the one table within a round
@@ -35,6 +35,7 @@ class Campaign:
     """A grid, advanced in rounds.
 
     Args:
+        device: auto, cpu or cuda; each cell has the engine that began it, or the grid's choice for its method.
         workers: slices done at a time; 0 for this very process.
         began: when the command began, by `time.monotonic`; the budget counts from there.
         budget: seconds; None for no end.
@@ -42,7 +43,7 @@ class Campaign:
 
     grid: Grid
     store: CampaignDirectory
-    engine: Engine
+    device: str
     workers: int
     began: float
     budget: float | None = None
@@ -53,6 +54,8 @@ class Campaign:
 
     def __post_init__(self) -> None:
         self.cells = {cell.name: cell for cell in self.grid.cells()}
+        for cell in self.cells.values():
+            self._engine(cell, None)  # what cannot be is refused before anything is done
         every = self.grid.eval_every
         self.schedule = loop.Schedule(
             max(1, self.grid.steps // 50),
@@ -127,7 +130,7 @@ class Campaign:
         Raises:
             Interrupted: Ctrl-C, after every slice was stopped and saved.
         """
-        self.states = {name: self.store.state(cell, self.grid, self.engine.name) for name, cell in self.cells.items()}
+        self.states = {name: self._state(cell) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
         self._seen: dict[str, int] = {}
@@ -195,8 +198,15 @@ class Campaign:
     def _job(self, cell: Cell, until: int) -> Job:
         return Job(
             cell, self.store.run_directory(cell).path, self.schedule, until, self.grid.report_episodes,
-            self.engine, self.code,
+            self._engine(cell, self.store.run_directory(cell).begun()), self.code,
         )  # fmt: skip
+
+    def _engine(self, cell: Cell, begun: str | None) -> Engine:
+        """Return what makes a cell's updates: what began it, as far as the grid does not say otherwise."""
+        return get_engine(self.device, self.grid.engine, self.grid.precision, cell.config.method, begun)
+
+    def _state(self, cell: Cell) -> State:
+        return self.store.state(cell, self.grid, lambda begun: self._engine(cell, begun).name)
 
     def _take(self, outcome: SliceResult) -> None:
         state = self.states[outcome.name]
@@ -207,7 +217,7 @@ class Campaign:
             self.failures[outcome.name] = outcome.failure
             log.warning(f"{outcome.name}: {outcome.failure}; going on with the other cells")
             # What the failed slice saved before is the truth.
-            there = self.store.state(self.cells[outcome.name], self.grid, self.engine.name)
+            there = self._state(self.cells[outcome.name])
             self.states[outcome.name] = replace(there, cost=state.cost, failed=True)
         else:
             cost = outcome.cost(state.cost)

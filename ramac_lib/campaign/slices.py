@@ -99,7 +99,8 @@ def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
             _kept.pop(next(iter(_kept)))
         data = data_of(config, progress=False)
         _kept[key] = data, get_facts(data, engine), config.hazard
-    return _kept[key][:2]
+    data, facts, _ = _kept[key]
+    return data, facts | {"made": facts["made"] | {"engine": engine.name}}  # engines differ between cells
 
 
 def run_slice(job: Job, tick: Tick) -> SliceResult:

@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
@@ -83,6 +83,7 @@ class Anchored(Distributional):
     """A prior, a residual and one implicit quantile network."""
 
     config: AnchoredConfig
+    CRITIC: ClassVar[type[nn.Module] | None] = IQNCritic
     policy: AnchoredPolicy
     n_critics = 1
 

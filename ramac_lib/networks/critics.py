@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ramac_lib.networks.layers import MLP, LayerNorm, Linear
+from ramac_lib.networks.native import operators
 
 
 class _ReluHead(torch.autograd.Function):
@@ -61,6 +62,8 @@ class IQNCritic(nn.Module):
         joint_relu: a ReLU on the joint embedding of state and action, before the product.
     """
 
+    HAS_NATIVE: ClassVar[bool] = True  # there is a native kernel for it: `ramac_lib.networks.native`
+    native = False  # whether to use it; see `set_native`
     harmonics: Tensor
 
     def __init__(
@@ -109,8 +112,11 @@ class IQNCritic(nn.Module):
         if self.joint_relu:
             encoded = encoded.relu()
         cosines = torch.cos(taus[..., None] * self.harmonics)
-        fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3)).relu()
-        rows = encoded.unsqueeze(-2) * fractions.unsqueeze(-3)  # (S, C, B, N, embedding)
+        fractions = self.fraction(cosines if taus.ndim == 1 else cosines.unsqueeze(-3))
+        if self.native and operators.serves(encoded, fractions) and self.hidden.products is None:
+            layers = self.hidden.weight, self.hidden.bias, self.head.weight
+            return operators.quantile_head(encoded, fractions, *layers) + self.head.bias
+        rows = encoded.unsqueeze(-2) * fractions.relu().unsqueeze(-3)  # (S, C, B, N, embedding)
         stack = rows.shape[:-3]
         products = self.hidden.products or rows.dtype
         quantiles = _ReluHead.apply(
@@ -120,6 +126,13 @@ class IQNCritic(nn.Module):
             self.head.weight.squeeze(-1).flatten(0, -2),
         )
         return quantiles.unflatten(-1, rows.shape[-3:-1]).unflatten(0, stack) + self.head.bias
+
+
+def set_native(network: nn.Module) -> None:
+    """Let a network's quantile critics use the native kernel, where it serves them; it must be there."""
+    for module in network.modules():
+        if isinstance(module, IQNCritic):
+            module.native = True
 
 
 class QuantileMLP(nn.Module):

@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib.networks.native import operators
 from ramac_lib.system.errors import unknown
 
 AXES = ("prediction", "target")
@@ -16,6 +17,7 @@ def quantile_huber(
     kappa: float = 1.0,
     axis: str = "prediction",
     pairing: str = "all",
+    native: bool = False,
 ) -> Float[Tensor, " *stack"]:
     """Return eq. 7, Σ_i mean_j |τ_i − 1{δ_ij < 0}| · Huber_κ(δ_ij)/κ with δ_ij = target_j − predicted_i, a row's mean.
 
@@ -28,6 +30,7 @@ def quantile_huber(
         axis: ``"target"`` reproduces the released RADAC code, which weighs δ_ij by τ_j: every prediction then learns
             the Huber-median of the target. For that the two must have the same number of fractions.
         pairing: ``"one-to-one"`` reproduces the released RAFMAC code, which uses δ_ii alone.
+        native: use the native kernel (`ramac_lib.networks.native`, which must be there) where it serves.
 
     Raises:
         RamacError: an unknown axis.
@@ -35,6 +38,8 @@ def quantile_huber(
     if axis not in AXES:
         raise unknown("quantile axis", axis, AXES)
     target = target.detach()
+    if native and pairing == "all" and operators.serves(predicted, target, taus):
+        return operators.quantile_huber(predicted, target, taus, kappa, axis == "target")
     weights = taus.unsqueeze(-2)  # (…, 1, N): a row axis
     if pairing == "one-to-one":
         delta = target - predicted

@@ -12,3 +12,9 @@ def data_folder() -> Path:
 def cache_folder() -> Path:
     """Return the folder of what can be rebuilt: ``RAMAC_CACHE``, or ``cache`` in the folder ``data``."""
     return Path(os.environ.get("RAMAC_CACHE") or data_folder() / "cache")
+
+
+def user_cache() -> Path:
+    """Return the folder of what this machine's user can rebuild: ``RAMAC_CACHE``, or ``ramac`` in XDG's cache."""
+    xdg = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return Path(os.environ.get("RAMAC_CACHE") or xdg / "ramac")

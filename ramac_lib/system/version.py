@@ -30,7 +30,8 @@ def of_the_sources(folder: Path | None) -> str:
     digest = hashlib.sha256()
     for name in DECIDES:
         path = root / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = sorted(file for kind in ("*.py", "*.cpp") for file in path.rglob(kind)) if path.is_dir() else [path]
+        for file in files:
             if file.exists():
                 digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

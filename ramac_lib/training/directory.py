@@ -224,6 +224,10 @@ class RunDirectory:
         checkpoint = self._load(self.checkpoint_file, mmap=True)
         return checkpoint["step"], checkpoint["engine"]
 
+    def begun(self) -> str | None:
+        """Return the engine of the last checkpoint by name, None where there is none; errors as above."""
+        return self.read_head()[1] if self.checkpoint_file.exists() else None
+
     def _load(self, path: Path, mmap: bool = False) -> dict[str, Any]:
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)

@@ -1,7 +1,10 @@
-"""How updates are executed: one operator after another, compiled, or as one CUDA graph; and in which precision.
+"""How updates are executed: operator by operator, with a native kernel, compiled, as a CUDA graph; how precisely.
 
-All three make the same update; they differ in rounding. What an update does may depend on its number only through
+All make the same update; they differ in rounding. What an update does may depend on its number only through
 `Method.phase`: compiled code is specialised to a phase, a graph is captured for each.
+
+The native kernel (`ramac_lib.networks.native`) is the quantile critics' head and loss in C++, for one core of a CPU. It
+is built when first asked for, where there is a compiler; nothing else needs it.
 """
 
 from collections.abc import Callable
@@ -13,11 +16,13 @@ import torch
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.methods import Method
 from ramac_lib.methods.shared.base import Metrics
+from ramac_lib.networks.critics import set_native
 from ramac_lib.networks.layers import set_products
+from ramac_lib.networks.native import build as native_build
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.machine import get_device, prepare
 
-MODES = ("auto", "eager", "compile", "graph", "compiled-graph")
+MODES = ("auto", "eager", "native", "compile", "graph", "compiled-graph")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 WARM_UP = 3  # updates of each phase that are made before its graph is captured: allocations, kernels' choices
 
@@ -30,7 +35,8 @@ class Engine:
 
     Args:
         device: where everything lies.
-        mode: ``eager``; ``compile`` (torch.compile); ``graph`` (captured as one CUDA graph); ``compiled-graph``.
+        mode: ``eager``; ``native`` (eager, with the native kernel); ``compile`` (torch.compile); ``graph`` (captured as
+            one CUDA graph); ``compiled-graph``.
         precision: ``float32``; ``tf32`` for all products on CUDA; ``bfloat16`` for the critics' (with ``tf32`` for the
             others on CUDA). Parameters, sums, losses and optimisers stay in float32.
     """
@@ -55,6 +61,9 @@ class Engine:
         if self.precision == "bfloat16":
             for critic in stack.critics().values():
                 set_products(critic, self.precision)
+        if self.mode == "native":
+            for critic in stack.critics().values():
+                set_native(critic)
         if "compile" in self.mode:
             compile_learning(stack)
 
@@ -66,23 +75,74 @@ class Engine:
         return GraphedUpdate(stack, update) if "graph" in self.mode else update
 
 
-def get_engine(device: str = "auto", mode: str = "auto", precision: str = "auto") -> Engine:
-    """Return an engine; ``auto`` means CUDA where there is one, compiled graphs and TF32 there, else eager and float32.
+def get_engine(
+    device: str = "auto",
+    mode: str = "auto",
+    precision: str = "auto",
+    method: type[Method] | None = None,
+    begun: str | None = None,
+) -> Engine:
+    """Return an engine; ``auto`` means CUDA where there is one, compiled graphs and TF32 there, else float32.
+
+    On a CPU ``auto`` is ``native`` where that is available and faster for the method, else ``eager``.
+
+    Args:
+        device, mode, precision: names, as in `Engine`, or ``auto``.
+        method: what is to be trained; without it ``auto`` is ``eager`` on a CPU.
+        begun: name of the engine that began a run which is to go on; ``auto`` then means that one.
 
     Raises:
-        RamacError: an unknown name, no usable GPU, or what a CPU cannot do.
+        RamacError: an unknown name, no usable GPU, what a CPU cannot do, or no native kernel where one is needed.
     """
     for kind, name, known in (("engine", mode, MODES), ("precision", precision, PRECISIONS)):
         if name not in known:
             raise unknown(kind, name, known)
     target = get_device(device)
+    there, *how = (begun or "").split()[:3] or [""]
+    if there == target.type:
+        mode, precision = (mine if mine != "auto" else his for mine, his in zip((mode, precision), how, strict=True))
+    else:
+        begun = None
     if target.type == "cpu" and ("graph" in mode or precision == "tf32"):
         what = f"--engine {mode}" if "graph" in mode else "--precision tf32"
-        raise RamacError(f"{what} needs CUDA; on a CPU there are the engines eager and compile, float32 and bfloat16")
+        raise RamacError(
+            f"{what} needs CUDA; on a CPU there are the engines eager, native and compile, float32 and bfloat16"
+        )
     on_gpu = target.type == "cuda"
-    mode = ("compiled-graph" if on_gpu else "eager") if mode == "auto" else mode
+    if mode == "native":
+        _check_native(on_gpu, precision, method, begun)
+    elif mode == "auto":
+        faster = method is not None and has_native(method) and precision != "bfloat16"
+        mode = "compiled-graph" if on_gpu else "native" if faster and native_build.gains() else "eager"
     precision = ("tf32" if on_gpu else "float32") if precision == "auto" else precision
     return Engine(target, mode, precision)
+
+
+def has_native(method: type[Method]) -> bool:
+    """Return whether there is a native kernel for a method's critics."""
+    return bool(getattr(method.CRITIC, "HAS_NATIVE", False))
+
+
+def native_kernel() -> tuple[str, bool]:
+    """Return the variant of the native kernel here and True; or why there is none, as a sentence's end, and False."""
+    name, library = native_build.kernel()
+    return name, library is not None
+
+
+def _check_native(on_gpu: bool, precision: str, method: type[Method] | None, begun: str | None) -> None:
+    """Refuse the native kernel where it is not available or serves nothing."""
+    if on_gpu or precision not in ("auto", "float32"):
+        what = "runs on CUDA" if on_gpu else f"computes in {precision}"
+        raise RamacError(f"--engine native is for float32 on a CPU, and this run {what}")
+    if method is not None and not has_native(method):
+        raise RamacError(f"--engine native: there is no native kernel for {method.name}; use auto or eager")
+    if reason := native_build.why_not():
+        whose = (
+            "this run goes on with the engine that began it, native, but"
+            if " native " in (begun or "")
+            else "--engine native:"
+        )
+        raise RamacError(f"{whose} there is no native kernel here, as {reason}")
 
 
 def compile_learning(stack: Method) -> None:

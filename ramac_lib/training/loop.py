@@ -375,13 +375,15 @@ def train(
     """
     schedule = schedule or Schedule()
     schedule.resolve(config.steps)
-    target = get_engine(device, engine, precision)
+    how = device, engine, precision, config.method
+    target = get_engine(*how)
     directory = None if out is None else RunDirectory(Path(out))
     with contextlib.ExitStack() as held:
         begun = directory is not None and directory.path.exists()
         if directory is not None and begun:  # before the data are built
             directory.check(config, resume)
             held.enter_context(directory.training())
+            target = get_engine(*how, begun=directory.begun())
         data = data_of(config, progress)
         trainer = Trainer(config, data, target, directory, schedule, evaluator=evaluator)
         if directory is not None:

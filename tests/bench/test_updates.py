@@ -12,6 +12,7 @@ from ramac_lib.bench import updates
 from ramac_lib.methods import METHODS
 from ramac_lib.networks.critics import IQNCritic, _matvec
 from ramac_lib.networks.layers import initialise
+from ramac_lib.networks.native import build as native_build
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training.config import make_config
 from ramac_lib.training.engine import Engine
@@ -184,6 +185,30 @@ def test_command_line(capsys, tmp_path):
         main(["bench", "--methods", "sac"])
     assert stop.value.code == 1
     assert "unknown method 'sac'" in capsys.readouterr().err
+
+
+def test_auto_measures_native_beside_eager_where_it_serves(monkeypatch):
+    monkeypatch.setattr(updates, "time_updates", lambda *_, **__: 0.1)
+    monkeypatch.setattr(native_build, "kernel", lambda: ("avx2", object()))
+    table, machine = updates.bench(["oraac", "bc-flow"], "risky-bandit", (1,), device="cpu", progress=False)
+    assert list(zip(table["method"], table["engine"], strict=True)) == [
+        ("oraac", "eager"), ("oraac", "native"), ("bc-flow", "eager")
+    ]  # fmt: skip
+    assert machine["native"] == "avx2"
+
+
+def test_without_a_compiler_a_sentence_says_so(monkeypatch, capsys):
+    from ramac_lib.cli import main
+
+    monkeypatch.setattr(updates, "time_updates", lambda *_, **__: 0.1)
+    monkeypatch.setattr(native_build, "kernel", lambda: ("no C++ compiler was found", None))
+    main(["bench", "--methods", "oraac", "--task", "risky-bandit", "--seeds", "1", "--device", "cpu"])
+    out = capsys.readouterr().out
+    assert "native kernel: none here, as no C++ compiler was found\n" in out
+    assert sum("oraac" in line for line in out.splitlines()) == 2  # its row, and where its time goes
+    with pytest.raises(SystemExit):
+        main(["bench", "--methods", "oraac", "--engines", "native", "--device", "cpu"])
+    assert capsys.readouterr().err.count("there is no native kernel here") == 1
 
 
 @pytest.mark.slow

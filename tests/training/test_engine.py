@@ -7,11 +7,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ramac_lib.bench import updates as bench_updates
-from ramac_lib.methods import METHODS
+from ramac_lib.methods import METHODS, get_method
 from ramac_lib.networks.layers import Linear
+from ramac_lib.networks.native import build as native_build
 from ramac_lib.system.errors import RamacError
+from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
-from ramac_lib.training.engine import MODES, PRECISIONS, Engine, get_engine
+from ramac_lib.training.directory import RunDirectory
+from ramac_lib.training.engine import MODES, PRECISIONS, Engine, get_engine, has_native
 from ramac_lib.training.loop import build
 
 CPU = torch.device("cpu")
@@ -132,6 +135,84 @@ def test_compiled_updates_are_the_eager_ones(method, data):
     for here, there in zip(eager[1], compiled[1], strict=True):
         for name, value in here.items():
             torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4)
+
+
+# -- the native kernel ------------------------------------------------------------------------------------------------
+
+needs_kernel = pytest.mark.skipif(
+    native_build.why_not() is not None, reason=f"no native kernel here: {native_build.why_not()}"
+)
+SERVED = [method for method in METHODS if has_native(get_method(method))]
+
+
+def test_which_methods_the_kernel_serves():
+    assert set(SERVED) == {"oraac", "oraac-diffusion", "oraac-flow", "rafmac", "radac"}
+
+
+@needs_kernel
+@pytest.mark.parametrize("method", SERVED)
+def test_native_updates_are_the_eager_ones(method, data):
+    steps = 60 if method == "radac" else 12
+    eager, native = (advanced(method, data, Engine(CPU, mode), steps, steps=steps) for mode in ("eager", "native"))
+    agree(eager, native, rtol=1e-4, atol=1e-4)
+    for here, there in zip(eager[1], native[1], strict=True):
+        for name, value in here.items():
+            torch.testing.assert_close(there[name], value, rtol=2e-3, atol=2e-4)
+    critics = [name for name in eager[0] if name.startswith("critic.") and "weight" in name]
+    assert any(not torch.equal(eager[0][name], native[0][name]) for name in critics)  # it was the kernel
+
+
+@needs_kernel
+def test_a_native_run_goes_on_to_the_same_bits_as_what_it_was_begun(hopper_file, tmp_path):
+    options = {name: value for name, value in SMALL["radac"].items()} | {"batch_size": "16"}
+    config = make_config("radac", TASK, (0, 1), 12, options, source=str(hopper_file))
+    how = {"device": "cpu", "schedule": loop.Schedule(4, 4, episodes=0), "progress": False}
+    whole = loop.train(config, tmp_path / "whole", engine="native", **how)
+    trainer = loop.Trainer(
+        config, whole.data, Engine(CPU, "native"), half := RunDirectory(tmp_path / "half"), how["schedule"]
+    )
+    half.open(config, loop.get_facts(whole.data, trainer.engine), False)
+    trainer.run(False, until=5)
+    loop.train(config, half.path, resume=True, **how)  # auto is what began it
+    ends = [directory.load_checkpoint() for directory in (half, RunDirectory(tmp_path / "whole"))]
+    assert [end["engine"] for end in ends] == ["cpu native float32"] * 2
+    for seed in (0, 1):
+        for key, value in ends[1]["seeds"][seed]["networks"].items():
+            assert torch.equal(ends[0]["seeds"][seed]["networks"][key], value), key
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    """A machine without a compiler."""
+    monkeypatch.setattr(native_build, "kernel", lambda: ("no C++ compiler was found", None))
+
+
+@needs_kernel
+def test_auto_takes_the_kernel_where_it_gains(monkeypatch):
+    radac, cql = get_method("radac"), get_method("cql")
+    fast = "native" if native_build.gains() else "eager"
+    assert get_engine("cpu", method=radac).mode == fast
+    assert get_engine("cpu", method=cql).mode == "eager"
+    assert get_engine("cpu", method=radac, precision="bfloat16").name == "cpu eager bfloat16"
+    assert get_engine("cpu", method=radac, begun="cpu eager float32").mode == "eager"
+    assert get_engine("cpu", method=radac, begun="cpu native float32").mode == "native"
+    assert get_engine("cpu", "native", method=radac, begun="cpu eager float32").mode == "native"  # refused later
+    monkeypatch.setattr(native_build, "kernel", lambda: ("portable", object()))
+    assert get_engine("cpu", method=radac).mode == "eager"  # nobody measured narrow vectors to be faster
+    with pytest.raises(RamacError, match="no native kernel for cql; use auto or eager"):
+        get_engine("cpu", "native", method=cql)
+    with pytest.raises(RamacError, match="float32 on a CPU, and this run computes in bfloat16"):
+        get_engine("cpu", "native", "bfloat16")
+
+
+def test_without_a_compiler_auto_is_eager_and_native_one_sentence(no_kernel):
+    radac = get_method("radac")
+    assert get_engine("cpu", method=radac).mode == "eager"
+    with pytest.raises(RamacError, match=r"^--engine native: there is no native kernel here, as no C\\+\\+ compiler"):
+        get_engine("cpu", "native", method=radac)
+    with pytest.raises(RamacError, match=r"^this run goes on with the engine that began it, native, but there is no"):
+        get_engine("cpu", method=radac, begun="cpu native float32")
+    assert get_engine("cpu", method=radac, begun="cpu eager float32").mode == "eager"
 
 
 # -- precision --------------------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ class Method(nn.Module, ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
+    CRITIC: ClassVar[type[nn.Module] | None] = None  # of the return, where an engine is to know what it can do
     policy: Policy  # what is deployed
     learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())
     step: Tensor

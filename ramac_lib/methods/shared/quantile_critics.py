@@ -146,6 +146,7 @@ class Distributional(base.Method):
             kappa=self.config.kappa,
             axis=self.config.quantile_axis,
             pairing=self.config.pairing,
+            native=getattr(self.critic, "native", False),
         )
         return loss, quantiles
 

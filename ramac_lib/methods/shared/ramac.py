@@ -19,13 +19,14 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods.shared import base
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
 from ramac_lib.methods.shared.short_runs import ramp, risk_weight, warmup
 from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.layers import MLP
 from ramac_lib.networks.policies.base import Policy
 
@@ -68,6 +69,7 @@ class RAMAC(Distributional):
     """The framework: one critic update (eq. 7), one policy update (eq. 11), then the targets follow."""
 
     Config: ClassVar[type[base.Config]] = RAMACConfig
+    CRITIC: ClassVar[type[nn.Module] | None] = IQNCritic
     config: RAMACConfig
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
