@@ -65,9 +65,9 @@ def agree(one, other, **tolerance):
 
 
 class Waits(TorchDispatchMode):
-    """Collects operators that make the host wait for the device, or whose result's size depends on data."""
+    """Collects operators that make the host wait for the device, size their result by data, or copy from the host."""
 
-    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
+    FORBIDDEN = ("lift_fresh", "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
 
     def __init__(self):
         super().__init__()
@@ -82,8 +82,8 @@ class Waits(TorchDispatchMode):
 
 def test_the_watch_sees_a_wait():
     with Waits() as waits:
-        torch.ones(1).item()
-    assert waits.seen == ["_local_scalar_dense"]
+        torch.ones(1).item(), torch.tensor([1.0])
+    assert waits.seen == ["_local_scalar_dense", "lift_fresh"]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -288,8 +288,8 @@ class Method(nn.Module, ABC):
         return {
             "networks": {k: v[index].cpu().clone() for k, v in self.state_dict().items() if v.ndim},
             "optimizers": {k: o.seed_state(index) for k, o in self.optimizers.items()},
-            "batches": self.batches.generators[index].get_state(),
-            "noise": self.noise.generators[index].get_state(),
+            "batches": self.batches.state()[index],
+            "noise": self.noise.state()[index],
         }
 
     def acting_state(self, index: int) -> dict[str, Tensor]:
