@@ -70,8 +70,10 @@ def test_replays_are_the_updates_made_one_by_one(method, data, counters):
     chunks = (5, 1, 12, 6)
     eager, graph = (trained(method, data, mode, chunks) for mode in ("eager", "graph"))
     assert isinstance(graph[3], GraphedUpdate)
+    begun = build(config_of(method), data, CPU, (0, 1)).state_dict()
     for name, value in eager[0].items():
         assert torch.equal(graph[0][name], value), name
+        assert not torch.equal(begun[name], value) or name in ("shift", "scale"), name
     phases = {"oraac": 4, "radac": 1, "cql": 1}[method]  # CQL's first phase, cloning, has one update
     assert graph[3].graphs.recorded == len(graph[3].replays) == phases
     assert all(graph[3].made[phase] == WARM_UP for phase in graph[3].replays)

@@ -142,7 +142,7 @@ class Method(nn.Module, ABC):
         self.batches = Noise(seeds, "batches", device)  # its own stream: every method sees the same batches
         self.noise = Noise(seeds, "training", device)
         self.optimizers: dict[str, StackedAdam] = {}
-        self._init = Noise(seeds, "init")
+        self._init = Noise(seeds, "init", kind="generators")  # the same networks on every device
         self.register_buffer("step", torch.zeros((), device=self.device))
         self.updates = 0  # the same number as `step`, known without asking the device
         self.register_buffer("shift", torch.zeros(*self.stack, 1, observation_dim, device=self.device))
