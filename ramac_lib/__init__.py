@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ramac_lib.training.stored import load_run
 
 # Threads that wait for each other let their cores go: by default OpenMP's spin, and where another process keeps a core
-# busy, two threads are many times slower than one. OpenMP reads this once, when PyTorch loads it; child processes inherit.
+# busy, two threads are many times slower than one. Read once, when PyTorch loads OpenMP; child processes inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -113,7 +113,8 @@ class Running:
         self.names = tuple(metrics)
         self.values: Float[Tensor, "K S"] = torch.stack(list(metrics.values())).detach().clone()
         self.sums = torch.zeros_like(self.values)
-        self.first_bad = torch.full_like(self.values, math.inf)
+        self.never = torch.full_like(self.values, math.inf)
+        self.first_bad = self.never.clone()
         self.count = 0
 
     @torch.no_grad()
@@ -125,7 +126,7 @@ class Running:
         """
         torch.stack([metrics[name] for name in self.names], out=self.values)
         self.sums += self.values
-        bad = torch.where(self.values.isfinite(), math.inf, update)
+        bad = torch.where(self.values.isfinite(), self.never, update)  # a number would be filled in first
         torch.minimum(self.first_bad, bad, out=self.first_bad)
 
     def last(self) -> dict[str, Float[Tensor, " S"]]:

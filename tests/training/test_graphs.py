@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from waits_helper import Waits
 
 from ramac_lib.bench import updates as bench_updates
 from ramac_lib.networks import noise
@@ -152,6 +153,18 @@ def test_an_update_takes_no_more_operators_for_more_seeds(data, counters):
             update()
         lengths.append(len(seen))
     assert lengths[0] == lengths[1]
+
+
+@pytest.mark.parametrize("method", TINY)
+def test_nothing_that_is_recorded_waits_or_copies_from_the_host(method, data, counters):
+    """Counters and the tally in place too, which are recorded with the update."""
+    config = config_of(method)
+    update = Engine(CPU, "graph").updater(build(config, data, CPU, config.seeds), bench_updates.Replay(data))
+    update(), update()
+    with Waits() as waits:
+        for _ in range(10):
+            update()
+    assert waits.seen == []
 
 
 # -- tallies in place -------------------------------------------------------------------------------------------------
