@@ -16,7 +16,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: book test fast lint types clean
+.PHONY: book test fast lint types gpu-check clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -34,6 +34,10 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	@$(BIN)/mypy
+
+# Ten minutes on a machine with CUDA; with another Python that has the package's dependencies: python tools/gpu_check.py
+gpu-check: $(VENV)/.test
+	@$(BIN)/python tools/gpu_check.py
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ The public face: what most uses need, under one name each. A name is imported wh
 ``from ramac_lib.risk import weights``; the rooms are listed in ``CONTRIBUTING.md``.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from ramac_lib.training.loop import Schedule, Trainer, train
     from ramac_lib.training.stored import evaluate_run as evaluate
     from ramac_lib.training.stored import load_run
+
+# Threads that wait for each other let their cores go: by default OpenMP's spin, and where another process keeps a core
+# busy, two threads are many times slower than one. Read once, when PyTorch loads OpenMP; child processes inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

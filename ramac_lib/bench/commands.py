@@ -33,7 +33,7 @@ def bench(
             of the other options only threads, device and json count.
         engines: eager, native, compile, graph, compiled-graph: a row each (auto: the last on CUDA; on a CPU eager and,
             where it can be had and serves the method, native).
-        precisions: float32, tf32, bfloat16: a row each; the floor is float32's.
+        precisions: float32, tf32, bfloat16: a row each, with the floor of its own measured rate.
         seconds: how long each row is measured.
         passes: how often the whole table is measured; of each row the fastest pass counts.
         threads: of PyTorch on the CPU (default: PyTorch's own choice).
@@ -54,6 +54,8 @@ def bench(
         print(f"native kernel: {machine['native']}")
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in machine["products"].items())
     print(f"matrix products in float32, GFLOP/s: {rates}; the floor takes the best")
+    if others := ", ".join(f"{name} {rate:,.0f}" for name, rate in machine["rates"].items() if name != "float32"):
+        print(f"the best in other precisions, each the floor of its rows: {others}")
     print("gflop: one update of one seed; floor_ms, ms: one update of every seed; share: floor_ms / ms")
     print(
         table.dropna(axis=1, how="all").to_string(

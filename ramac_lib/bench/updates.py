@@ -1,8 +1,8 @@
 """Speed: updates a second of every method, and the share it reaches of what the machine's matrix products allow.
 
-The floor of an update is the time that its matrix products alone would take at the machine's best measured float32
-rate; the share reached is that floor over the measured time. What is left goes to elementwise passes, memory traffic,
-the optimiser, draws of noise and the interpreter (`breakdown`).
+The floor of an update is the time that its matrix products alone would take at the machine's best measured rate in the
+row's precision; the share reached is that floor over the measured time. What is left goes to elementwise passes, memory
+traffic, the optimiser, draws of noise and the interpreter (`breakdown`).
 """
 
 import contextlib
@@ -31,13 +31,14 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods import METHODS, Method, get_method
+from ramac_lib.networks.layers import PRECISIONS
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
+from ramac_lib.training import engine as training_engine
 from ramac_lib.training.config import RunConfig, make_config
 from ramac_lib.training.engine import Engine, Update, get_engine, has_native, native_kernel
 from ramac_lib.training.loop import build
-from ramac_lib.training.tally import Tally
 
 # (rows, inner, columns): one product of a critic's widest layer, and one large enough to be free of overhead.
 PRODUCTS = ((8192, 256, 256), (2048, 2048, 2048))
@@ -129,9 +130,7 @@ def updaters(
 def advance(every: Sequence[Update], updates: int) -> None:
     """Update stack after stack, as the training loop does between two rows of its log."""
     for update in every:
-        tally = Tally()
-        for number in range(updates):
-            tally.add(update(), number)
+        training_engine.advance(update, 1, updates)
 
 
 def seconds_of(function: Callable[[], Any], device: torch.device) -> float:
@@ -149,13 +148,15 @@ def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, repeat: int) 
         torch.mm(a, b, out=out)
 
 
-def product_rates(device: torch.device, seconds: float = 0.3) -> dict[str, float]:
-    """Return the best rate of each of `PRODUCTS` in float32, in GFLOP/s; each is repeated for `seconds`."""
-    generator = torch.Generator(device).manual_seed(0)
+def product_rates(device: torch.device, precision: str = "float32", seconds: float = 0.3) -> dict[str, float]:
+    """Return the best rate of each of `PRODUCTS` in a precision, in GFLOP/s; each is repeated for `seconds`."""
+    Engine(device, precision=precision).prepare()
+    generator, kind = torch.Generator(device).manual_seed(0), PRECISIONS.get(precision) or torch.float32
     rates = {}
     for rows, inner, columns in PRODUCTS:
-        a, b = (torch.randn(shape, generator=generator, device=device) for shape in ((rows, inner), (inner, columns)))
-        out = torch.empty(rows, columns, device=device)
+        shapes = (rows, inner), (inner, columns)
+        a, b = (torch.randn(shape, generator=generator, device=device).to(kind) for shape in shapes)
+        out = torch.empty(rows, columns, device=device, dtype=kind)
         # On a GPU one product is shorter than its launch: several in a row, until they outlast it.
         repeat = 50 if device.type == "cuda" else 1
 
@@ -255,7 +256,7 @@ def row(one: Measurement, seconds: float, flop: float, rate: float, memory: floa
     Args:
         seconds: in which every seed makes one update.
         flop: of one seed's update.
-        rate: the machine's, in GFLOP/s.
+        rate: the machine's in the row's precision, in GFLOP/s.
         memory: of the GPU, in bytes.
     """
     gflop, seeds = flop / 1e9, len(one.config.seeds)
@@ -311,8 +312,8 @@ def bench(
     target = every[0].device
     with use_threads(threads):
         data = synthetic_data(task)
-        Engine(target).prepare()
-        rates = product_rates(target)
+        # Float32's is always known: rows of other precisions are set beside it.
+        rates = {p: product_rates(target, p) for p in dict.fromkeys(["float32", *(e.precision for e in every)])}
         goes: dict[str, dict[str, float]] = {}
         flop: dict[str, float] = {}
         least: dict[Measurement, float] = {}
@@ -328,19 +329,23 @@ def bench(
             if one.config.method.name != beside:
                 # Measured again beside every method: a machine that is busy for a moment does not lower the floor.
                 beside = one.config.method.name
-                Engine(target).prepare()
-                rates = {name: max(rate, rates[name]) for name, rate in product_rates(target).items()}
+                for precision, before in rates.items():
+                    again = product_rates(target, precision)
+                    rates[precision] = {name: max(rate, before[name]) for name, rate in again.items()}
             one.engine.prepare()
             spent = time_updates(config, data, one.engine, chunk=one.chunk, seconds=seconds)
             least[one] = min(spent, least.get(one, math.inf))
             memory[one] = torch.cuda.max_memory_allocated(target) if target.type == "cuda" else None
-        rate = max(rates.values())
+        best = {precision: max(found.values()) for precision, found in rates.items()}
         widths = [data.observations.shape[1], data.actions.shape[1]]
         machine = provenance(target) | {"threads": torch.get_num_threads(), "task": task, "widths": widths}
         name, there = native_kernel() if target.type == "cpu" else ("", False)
         machine["native"] = (name if there else f"none here, as {name}") if target.type == "cpu" else None
-        machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": rate, "products": rates, "goes": goes}
-    rows = [row(one, least[one], flop[_of_one(one.config).hash], rate, memory[one]) for one in todo]
+        machine |= {"seconds": seconds, "passes": passes, "gflop_per_s": best["float32"], "goes": goes}
+        machine |= {"products": rates["float32"], "rates": best}
+    rows = [
+        row(one, least[one], flop[_of_one(one.config).hash], best[one.engine.precision], memory[one]) for one in todo
+    ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if json_path is not None:
         with atomic(json_path) as temporary:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ramac_lib.networks.layers import MLP, LayerNorm, Linear
+from ramac_lib.networks.layers import MLP, LayerNorm, Linear, one_column
 from ramac_lib.networks.native import operators
 
 
@@ -21,7 +21,7 @@ class _ReluHead(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, head: Tensor) -> Tensor:
-        if x.dtype == bias.dtype:
+        if x.dtype == bias.dtype and not x.is_cuda:  # there baddbmm first copies the bias to every row
             active = torch.baddbmm(bias, x, weight).relu_()
         else:
             active = (torch.bmm(x, weight) + bias).relu_()
@@ -44,7 +44,7 @@ class _ReluHead(torch.autograd.Function):
 
 def _matvec(matrices: Float[Tensor, "M R H"], vectors: Float[Tensor, "M H"]) -> Float[Tensor, "M R"]:
     if matrices.is_cuda:
-        return torch.bmm(matrices, vectors[..., None])[..., 0]
+        return one_column(matrices, vectors[..., None])[..., 0]
     return torch.stack([torch.mv(m, v) for m, v in zip(matrices, vectors, strict=True)])
 
 

@@ -65,7 +65,8 @@ class Linear(nn.Module):
     def forward(self, x: Float[Tensor, "*stack B n_in"]) -> Float[Tensor, "*stack B n_out"]:
         """Apply each member's layer to its rows; `x`'s stack axes broadcast."""
         if self.products is None:
-            return torch.matmul(x, self.weight) + self.bias
+            one = x.is_cuda and self.weight.shape[-1] == 1
+            return (one_column if one else torch.matmul)(x, self.weight) + self.bias
         return torch.matmul(x.to(self.products), self.weight.to(self.products)) + self.bias
 
     @torch.no_grad()
@@ -88,11 +89,16 @@ class Linear(nn.Module):
             bias.zero_()
 
 
+def one_column(x: Float[Tensor, "*stack B n"], weight: Float[Tensor, "*stack n 1"]) -> Float[Tensor, "*stack B 1"]:
+    """Return x W for a matrix of one column without a matrix product, which on CUDA may be rounded to TF32."""
+    return (x * weight.mT).sum(-1, keepdim=True)
+
+
 def set_products(network: nn.Module, precision: str) -> None:
     """Choose the precision of a network's matrix products: ``float32`` or ``bfloat16``.
 
     Parameters, biases, activations, sums over rows and the optimiser stay in float32; so do layers with one output,
-    whose numbers are values: bfloat16 has three digits.
+    whose numbers are values: bfloat16 and TF32 have three digits.
     """
     for layer in network.modules():
         if isinstance(layer, Linear) and layer.weight.shape[-1] > 1:

@@ -22,7 +22,7 @@ from ramac_lib.system.interrupts import Interrupted, interruptible
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
-from ramac_lib.training.engine import Engine, Update, get_engine
+from ramac_lib.training.engine import Engine, Update, advance, get_engine
 from ramac_lib.training.evaluators import Asked, Background, Evaluator, Rollouts
 from ramac_lib.training.tally import Tally
 
@@ -249,10 +249,7 @@ class Trainer:
 
     def _advance(self, update: Update, stop: int) -> Tally:
         """Update one stack up to `stop`; return its metrics, still on the device."""
-        tally = Tally()
-        for number in range(self.step + 1, stop + 1):
-            tally.add(update(), number)
-        return tally
+        return advance(update, self.step + 1, stop)
 
     def _check(self) -> None:
         """Refuse what is not finite."""

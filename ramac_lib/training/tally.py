@@ -100,3 +100,46 @@ class Tally:
             return None
         update, _, index, name = min(found)
         return Fault(int(update), name, index)
+
+
+class Running:
+    """A tally of one set of metrics in tensors that stay where they are, as a CUDA graph needs it.
+
+    Args:
+        metrics: of some update; their names and shapes count.
+    """
+
+    def __init__(self, metrics: Mapping[str, Float[Tensor, " S"]]) -> None:
+        self.names = tuple(metrics)
+        self.values: Float[Tensor, "K S"] = torch.stack(list(metrics.values())).detach().clone()
+        self.sums = torch.zeros_like(self.values)
+        self.never = torch.full_like(self.values, math.inf)
+        self.first_bad = self.never.clone()
+        self.count = 0
+
+    @torch.no_grad()
+    def add(self, metrics: Mapping[str, Float[Tensor, " S"]], update: Float[Tensor, ""]) -> None:
+        """Take in what one update reported; `count` is the caller's to raise, as a graph's replay runs no Python.
+
+        Args:
+            update: its number, on the device.
+        """
+        torch.stack([metrics[name] for name in self.names], out=self.values)
+        self.sums += self.values
+        bad = torch.where(self.values.isfinite(), self.never, update)  # a number would be filled in first
+        torch.minimum(self.first_bad, bad, out=self.first_bad)
+
+    def last(self) -> dict[str, Float[Tensor, " S"]]:
+        """Return the last update's metrics, which the next one overwrites."""
+        return dict(zip(self.names, self.values, strict=True))
+
+    def read(self) -> Tally:
+        """Return what was added since it was last read, and begin anew."""
+        tally = Tally()
+        if self.count:
+            tally._sums[self.names], tally._first_bad[self.names] = self.sums.clone(), self.first_bad.clone()
+            tally._counts[self.names] = self.count
+        self.sums.zero_()
+        self.first_bad.fill_(math.inf)
+        self.count = 0
+        return tally

@@ -167,6 +167,25 @@ def test_of_several_passes_the_fastest_counts(monkeypatch):
     assert machine["passes"] == 2
 
 
+def test_a_rows_floor_is_that_of_its_own_precision(monkeypatch):
+    rates = {"float32": 100.0, "bfloat16": 400.0}
+    monkeypatch.setattr(updates, "product_rates", lambda _, precision: {"assumed": rates[precision]})
+    how = {"precisions": ("bfloat16", "float32"), "seconds": 0.01, "device": "cpu", "progress": False}
+    table, machine = updates.bench(["cvae-ql"], "risky-bandit", (1,), **how)
+    half, full = table.to_dict("records")
+    assert (half["precision"], full["precision"]) == ("bfloat16", "float32")
+    assert half["gflop"] == full["gflop"]
+    assert full["floor_ms"] == pytest.approx(1e3 * full["gflop"] / 100)
+    assert half["floor_ms"] == pytest.approx(full["floor_ms"] / 4)
+    assert (machine["rates"], machine["products"], machine["gflop_per_s"]) == (rates, {"assumed": 100.0}, 100.0)
+
+
+def test_products_are_measured_in_their_precision():
+    rates = updates.product_rates(CPU, "bfloat16", seconds=0.0)
+    assert len(rates) == len(updates.PRODUCTS)
+    assert min(rates.values()) > 0
+
+
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(RamacError, match="is a folder"):
         updates.bench(json_path=tmp_path)
@@ -213,7 +232,7 @@ def test_without_a_compiler_a_sentence_says_so(monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_every_method_is_measured(monkeypatch):
-    monkeypatch.setattr(updates, "product_rates", lambda _: {"assumed": 100.0})
+    monkeypatch.setattr(updates, "product_rates", lambda *_: {"assumed": 100.0})
     table, _ = updates.bench((), "risky-bandit", (1,), seconds=0.01, device="cpu", progress=False)
     assert list(table["method"]) == list(METHODS)
     assert (table["gflop"] > 0).all()

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from waits_helper import Waits
 
 from ramac_lib.bench import updates as bench_updates
 from ramac_lib.methods import METHODS, get_method
@@ -67,26 +68,10 @@ def agree(one, other, **tolerance):
 # -- nothing that a graph cannot hold ---------------------------------------------------------------------------------
 
 
-class Waits(TorchDispatchMode):
-    """Collects operators that make the host wait for the device, or whose result's size depends on data."""
-
-    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function.overloadpacket.__name__
-        if name in self.FORBIDDEN:
-            self.seen.append(name)
-        return function(*args, **(kwargs or {}))
-
-
 def test_the_watch_sees_a_wait():
     with Waits() as waits:
-        torch.ones(1).item()
-    assert waits.seen == ["_local_scalar_dense"]
+        torch.ones(1).item(), torch.tensor([1.0])
+    assert waits.seen == ["_local_scalar_dense", "lift_fresh"]
 
 
 @pytest.mark.parametrize("method", METHODS)

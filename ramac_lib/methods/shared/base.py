@@ -145,7 +145,7 @@ class Method(nn.Module, ABC):
         self.batches = Noise(seeds, "batches", device)  # its own stream: every method sees the same batches
         self.noise = Noise(seeds, "training", device)
         self.optimizers: dict[str, StackedAdam] = {}
-        self._init = Noise(seeds, "init")
+        self._init = Noise(seeds, "init", kind="generators")  # the same networks on every device
         self.register_buffer("step", torch.zeros((), device=self.device))
         self.updates = 0  # the same number as `step`, known without asking the device
         self.register_buffer("shift", torch.zeros(*self.stack, 1, observation_dim, device=self.device))
@@ -291,8 +291,8 @@ class Method(nn.Module, ABC):
         return {
             "networks": {k: v[index].cpu().clone() for k, v in self.state_dict().items() if v.ndim},
             "optimizers": {k: o.seed_state(index) for k, o in self.optimizers.items()},
-            "batches": self.batches.generators[index].get_state(),
-            "noise": self.noise.generators[index].get_state(),
+            "batches": self.batches.state()[index],
+            "noise": self.noise.state()[index],
         }
 
     def acting_state(self, index: int) -> dict[str, Tensor]:
