@@ -8,7 +8,6 @@ class Waits(TorchDispatchMode):
 
     FORBIDDEN = (
         "lift_fresh",
-        "scalar_tensor",
         "_local_scalar_dense",
         "nonzero",
         "masked_select",
