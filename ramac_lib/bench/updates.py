@@ -31,7 +31,6 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.robots import make_env
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods import METHODS, Method, get_method
-from ramac_lib.networks.layers import PRECISIONS
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
@@ -151,7 +150,8 @@ def _multiply(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, repeat: int) 
 def product_rates(device: torch.device, precision: str = "float32", seconds: float = 0.3) -> dict[str, float]:
     """Return the best rate of each of `PRODUCTS` in a precision, in GFLOP/s; each is repeated for `seconds`."""
     Engine(device, precision=precision).prepare()
-    generator, kind = torch.Generator(device).manual_seed(0), PRECISIONS.get(precision) or torch.float32
+    generator = torch.Generator(device).manual_seed(0)
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
     rates = {}
     for rows, inner, columns in PRODUCTS:
         shapes = (rows, inner), (inner, columns)
