@@ -21,6 +21,7 @@ from ramac_lib.methods import METHODS
 from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.engine import get_engine
+from ramac_lib.training.results import LATER, at_noise
 
 SIZE = 4000  # transitions of Hopper
 CAMPAIGN = {
@@ -67,7 +68,7 @@ def campaign(folder: Path) -> dict[str, Any]:
     """Run five rows on two tasks; return the table's hash, without the code's version, and its returns."""
     _, failures = run(folder, None, CAMPAIGN, workers=0, device="cpu", progress=False)
     assert not failures, failures
-    table = pd.read_csv(folder / "results.csv", dtype=str).drop(columns="code")
+    table = at_noise(pd.read_csv(folder / "results.csv", dtype=str)).drop(columns=["code", *LATER])
     returns = table["return"].astype(float).tolist()
     return {"results_sha": short_hash(table.to_csv(index=False).encode()), "rows": len(table), "returns": returns}
 
