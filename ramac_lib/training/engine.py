@@ -59,11 +59,16 @@ class Engine:
             torch.backends.cuda.matmul.fp32_precision = "ieee" if self.precision == "float32" else "tf32"
 
     def updater(self, stack: Method, replay: Replay) -> Update:
-        """Return a function that draws batches for a stack's seeds and makes one update of it."""
+        """Return a function that draws batches for a stack's seeds and makes one update of it.
+
+        Raises:
+            RamacError: the native kernel is to be used and is not there or serves nothing.
+        """
         if self.precision == "bfloat16":
             for critic in stack.critics().values():
                 set_products(critic, self.precision)
         if self.mode == "native":
+            _check_native(self.device.type == "cuda", self.precision, type(stack))
             for critic in stack.critics().values():
                 set_native(critic)
         if "compile" in self.mode:
@@ -143,7 +148,7 @@ def native_kernel() -> tuple[str, bool]:
     return name, library is not None
 
 
-def _check_native(on_gpu: bool, precision: str, method: type[Method] | None, begun: str | None) -> None:
+def _check_native(on_gpu: bool, precision: str, method: type[Method] | None, begun: str | None = None) -> None:
     """Refuse the native kernel where it is not available or serves nothing."""
     if on_gpu or precision not in ("auto", "float32"):
         what = "runs on CUDA" if on_gpu else f"computes in {precision}"

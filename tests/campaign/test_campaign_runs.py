@@ -364,7 +364,7 @@ def test_the_version_is_of_the_sources_that_decide(tmp_path):
     (copy / "cli.py").write_text("")
     of_the_sources.cache_clear()
     assert code_version(copy) == code_version()
-    for name in ("networks/quantile_loss.py", "methods/radac.py"):
+    for name in ("networks/quantile_loss.py", "networks/native/quantile_head.cpp", "methods/radac.py"):
         before = code_version(copy)
         (copy / name).write_text((copy / name).read_text() + "\n")
         of_the_sources.cache_clear()

@@ -79,6 +79,19 @@ def test_head_and_all_gradients_against_float64(variant, sizes):
 
 
 @needs_kernel
+def test_every_variant_is_the_portable_one_up_to_rounding(variant, monkeypatch):
+    given, taus, target = inputs(2, 50, 6, 33, 70), torch.rand(2, 7), torch.randn(2, 50, 9)
+
+    def both():
+        loss = pull(lambda x: operators.quantile_huber(x, target, taus, 1.0, False), [torch.ones(2, 50, 7)])
+        return pull(operators.quantile_head, given) + loss
+
+    found = both()
+    use("portable", monkeypatch)
+    close(found, both(), 1e-5)
+
+
+@needs_kernel
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.integers(1, 3), st.integers(1, 70), st.integers(1, 6), st.integers(1, 40), st.integers(1, 70),

@@ -193,7 +193,7 @@ def test_auto_takes_the_kernel_where_it_gains(monkeypatch):
 def test_without_a_compiler_auto_is_eager_and_native_one_sentence(no_kernel):
     radac = get_method("radac")
     assert get_engine("cpu", method=radac).mode == "eager"
-    with pytest.raises(RamacError, match=r"^--engine native: there is no native kernel here, as no C\\+\\+ compiler"):
+    with pytest.raises(RamacError, match=r"^--engine native: there is no native kernel here, as no C\+\+ compiler"):
         get_engine("cpu", "native", method=radac)
     with pytest.raises(RamacError, match=r"^this run goes on with the engine that began it, native, but there is no"):
         get_engine("cpu", method=radac, begun="cpu native float32")
