@@ -13,6 +13,17 @@ from torch import Tensor
 
 from ramac_lib.networks.native.build import kernel
 
+# Not `torch.library.custom_op`: its first call imports PyTorch's compiler, more than a second of every process.
+OPERATORS = torch.library.Library("ramac", "DEF")
+HEAD = "Tensor encoded, Tensor fractions, Tensor weight, Tensor bias, Tensor head"
+OPERATORS.define(f"quantile_head({HEAD}, bool keep) -> (Tensor, Tensor)")
+OPERATORS.define(
+    f"quantile_head_backward(Tensor gradient, {HEAD}, Tensor active, bool[] needed)"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+)
+OPERATORS.define(
+    "quantile_huber(Tensor predicted, Tensor target, Tensor taus, float kappa, bool slip) -> (Tensor, Tensor)"
+)
 GROUP = 32  # rows and hidden units are padded to multiples of it in the bits that the backward pass is given
 
 
@@ -41,7 +52,7 @@ def _words(rows: int, hidden: int) -> int:
 # -- the head ---------------------------------------------------------------------------------------------------------
 
 
-@torch.library.custom_op("ramac::quantile_head", mutates_args=(), device_types="cpu")
+@torch.library.impl(OPERATORS, "quantile_head", "CPU")
 def _head(
     encoded: Tensor, fractions: Tensor, weight: Tensor, bias: Tensor, head: Tensor, keep: bool
 ) -> tuple[Tensor, Tensor]:
@@ -52,7 +63,7 @@ def _head(
     return quantiles, active
 
 
-@_head.register_fake
+@torch.library.register_fake("ramac::quantile_head", lib=OPERATORS)
 def _head_results(
     encoded: Tensor, fractions: Tensor, weight: Tensor, bias: Tensor, head: Tensor, keep: bool
 ) -> tuple[Tensor, Tensor]:
@@ -61,7 +72,7 @@ def _head_results(
     return encoded.new_empty(members, rows, count), encoded.new_empty(size, dtype=torch.int32)
 
 
-@torch.library.custom_op("ramac::quantile_head_backward", mutates_args=(), device_types="cpu")
+@torch.library.impl(OPERATORS, "quantile_head_backward", "CPU")
 def _head_backward(
     gradient: Tensor,
     encoded: Tensor,
@@ -79,7 +90,7 @@ def _head_backward(
     return results
 
 
-@_head_backward.register_fake
+@torch.library.register_fake("ramac::quantile_head_backward", lib=OPERATORS)
 def _head_gradients(
     gradient: Tensor,
     encoded: Tensor,
@@ -105,11 +116,11 @@ def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor
 def _head_autograd(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     asked = list(ctx.needs_input_grad[:5])
     needed = asked[:2] + [any(asked[2:])] * 3  # the parameters' gradients come together
-    results = _head_backward(gradient, *ctx.saved_tensors, needed)
+    results = torch.ops.ramac.quantile_head_backward(gradient, *ctx.saved_tensors, needed)
     return *(result if want else None for result, want in zip(results, asked, strict=True)), None
 
 
-torch.library.register_autograd("ramac::quantile_head", _head_autograd, setup_context=_keep_inputs)
+torch.library.register_autograd("ramac::quantile_head", _head_autograd, setup_context=_keep_inputs, lib=OPERATORS)
 
 
 def quantile_head(
@@ -130,14 +141,14 @@ def quantile_head(
     inputs = [encoded.flatten(0, -3), fractions.flatten(0, -3), weight.flatten(0, -3)]
     inputs += [bias.flatten(0, -3).squeeze(1), head.flatten(0, -3).squeeze(2)]
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-    quantiles, _ = _head(*inputs, keep)
+    quantiles, _ = torch.ops.ramac.quantile_head(*inputs, keep)
     return quantiles.unflatten(0, encoded.shape[:-2])
 
 
 # -- the loss ---------------------------------------------------------------------------------------------------------
 
 
-@torch.library.custom_op("ramac::quantile_huber", mutates_args=(), device_types="cpu")
+@torch.library.impl(OPERATORS, "quantile_huber", "CPU")
 def _huber(predicted: Tensor, target: Tensor, taus: Tensor, kappa: float, slip: bool) -> tuple[Tensor, Tensor]:
     inputs = [t.contiguous() for t in (predicted, target, taus)]
     loss, gradient = _huber_results(predicted, target, taus, kappa, slip)
@@ -145,7 +156,7 @@ def _huber(predicted: Tensor, target: Tensor, taus: Tensor, kappa: float, slip: 
     return loss, gradient
 
 
-@_huber.register_fake
+@torch.library.register_fake("ramac::quantile_huber", lib=OPERATORS)
 def _huber_results(predicted: Tensor, target: Tensor, taus: Tensor, kappa: float, slip: bool) -> tuple[Tensor, Tensor]:
     return predicted.new_empty(predicted.shape[0]), predicted.new_empty(predicted.shape)
 
@@ -160,7 +171,7 @@ def _huber_autograd(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tenso
     return gradient[:, None, None] * ctx.saved_tensors[0], None, None, None, None
 
 
-torch.library.register_autograd("ramac::quantile_huber", _huber_autograd, setup_context=_keep_gradient)
+torch.library.register_autograd("ramac::quantile_huber", _huber_autograd, setup_context=_keep_gradient, lib=OPERATORS)
 
 
 def quantile_huber(
@@ -178,5 +189,5 @@ def quantile_huber(
     stack = predicted.shape[:-2]
     spread = target.expand(*stack, *target.shape[-2:]), taus.expand(*stack, taus.shape[-1])
     members = [predicted.reshape(-1, *predicted.shape[-2:]), spread[0].reshape(-1, *target.shape[-2:])]
-    loss, _ = _huber(*members, spread[1].reshape(-1, taus.shape[-1]), kappa, slip)
+    loss, _ = torch.ops.ramac.quantile_huber(*members, spread[1].reshape(-1, taus.shape[-1]), kappa, slip)
     return loss.reshape(stack)
