@@ -141,7 +141,12 @@ def following(states: Sequence[State], remaining: float | None, workers: int) ->
     training = duration(going, last, workers) - duration(going, Round(behind, last=True), workers)
     overhead = makespan([s.cost.setup for s in open_cells], workers)
     if training > LARGE * overhead and last.until - behind > 3:
-        return Round((behind + last.until) // 2)
+        half = Round((behind + last.until) // 2)
+        halfway = [advanced(s, half.until) for s in going]
+        # Two rounds may take longer than one: where the cells that train slowly have the quick reports.
+        reports = duration(halfway, Round(half.until, last=True), workers)
+        if duration(going, half, workers) + reports <= CAREFUL * remaining:
+            return half
     return last if any(s.due(last.until, last.last) for s in going) else None
 
 

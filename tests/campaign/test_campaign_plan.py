@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ramac_lib.campaign import plan
@@ -90,6 +90,7 @@ costs = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(costs, min_size=1, max_size=8), st.floats(1, 2000), st.integers(1, 3))
+@example([Cost(0.0, 0.046875, 0.0, 0.25), Cost(0.0, 0.015625, 0.0, 1.0)], 3.0, 2)  # slow updates beside a slow report
 def test_a_budget_is_kept_and_used_and_leaves_every_cell_equally_far(cell_costs, budget, workers):
     """Play a campaign whose cells take exactly what they are said to take."""
     cells = [state(str(k), cost=c) for k, c in enumerate(cell_costs)]
