@@ -88,6 +88,8 @@ def test_the_house_keeps_its_size() -> None:
     library = {room: below - {"support"} for room, below in ARROWS.items() if room != "support"}
     assert len(draw_rooms.floors(library)) <= FLOORS
     files = [*(ROOT / "ramac_lib").rglob("*.py"), *(ROOT / "book" / "support").rglob("*.py")]
+    native = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "ramac_lib").rglob("*.cpp")}
+    assert all(n <= LARGEST_FILE for n in native.values())
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert {str(path): n for path, n in lines.items() if n > LARGEST_FILE} == {}
     assert sum(n for path, n in lines.items() if path.is_relative_to(ROOT / "ramac_lib")) <= LIBRARY

@@ -4,8 +4,8 @@
 //
 // Fraction by fraction, so that nothing of B·N rows is kept but one bit for each hidden unit: whether it was active.
 // Features that are zero after the ReLU, about half of a fraction's, are left out of every product. Rows of the batch
-// lie in the vector's lanes; every sum runs in one order whatever the vector's width, so that results differ between
-// variants only where one has no fused multiply-add.
+// lie in the vector's lanes; every sum runs in one order whatever the vector's width, so that variants differ only by
+// where the compiler fuses a product with a sum.
 //
 // Translated once for each instruction set (`build.py`): WIDTH floats a vector, ROWS rows of accumulators. Vectors are
 // those of GCC and Clang; there is nothing else that is not standard C++17.
