@@ -64,7 +64,7 @@ class RunConfig:
         """Return the config as plain data, method, task and hazard by name."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain |= {key: getattr(self, key).name for key in ("method", "task", "hazard")}
-        return json.loads(json.dumps(plain | {"settings": dataclasses.asdict(self.settings)}))
+        return json.loads(json.dumps(plain | {"settings": plain_settings(self.settings)}))
 
     def __reduce__(self) -> Any:
         return config_from_json, (self.to_json(),)  # another process looks the names up in its own registries
@@ -78,6 +78,22 @@ class RunConfig:
     def alpha(self) -> float | None:
         """The CVaR level that the method optimises; None for a method without one."""
         return getattr(self.settings, "alpha", None)
+
+
+def plain_settings(settings: Config) -> dict[str, Any]:
+    """Return a method's settings as plain data, those at their ``before`` left out.
+
+    A field that is added to a method's config says in its metadata what every earlier run did, ``field(default=…,
+    metadata={"before": value})``. With that value it is not written down, so earlier runs keep their hashes, and
+    `config_from_json` takes a field that is missing to have it, whatever has become the default.
+    """
+    before = _before(type(settings))
+    every = dataclasses.asdict(settings)
+    return {name: value for name, value in every.items() if name not in before or value != before[name]}
+
+
+def _before(kind: type[Config]) -> dict[str, Any]:
+    return {f.name: f.metadata["before"] for f in dataclasses.fields(kind) if "before" in f.metadata}
 
 
 def make_config(
@@ -180,6 +196,7 @@ def config_from_json(data: Mapping[str, Any]) -> RunConfig:
     except RamacError as error:
         raise RamacError(f"{error}; one of your own is known where its file is loaded, with --plugin FILE") from None
     config_class: Any = method.Config
-    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()})
+    stored = {**_before(config_class), **data["settings"]}
+    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
     named = {"method": method, "task": task, "hazard": hazard}
     return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})

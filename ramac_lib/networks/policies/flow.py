@@ -12,7 +12,18 @@ from ramac_lib.networks.policies.base import CloningPolicy
 
 
 class FlowPolicy(CloningPolicy):
-    """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1]."""
+    """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1].
+
+    Args:
+        stack: (S,) seeds.
+        observation_dim, action_dim: widths of an observation and an action.
+        steps: of the Euler solver.
+        hidden: widths of the hidden layers.
+        activation: between layers.
+        time_dim: width of the time's sinusoidal embedding.
+        plain_time: give v_θ the time as one number instead.
+        init: of every layer, ``fan_in`` or ``glorot`` (`Linear`).
+    """
 
     times: Tensor
 
@@ -26,11 +37,15 @@ class FlowPolicy(CloningPolicy):
         hidden: Sequence[int] = (256, 256),
         activation: str = "silu",
         time_dim: int = 16,
+        plain_time: bool = False,
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
         self.steps = steps
         self.action_dim = action_dim
-        self.velocity = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
+        plain = steps if plain_time else None
+        sizes = (observation_dim, action_dim, hidden)
+        self.velocity = TimedMLP(stack, *sizes, activation, time_dim, plain_steps=plain, init=init)
         # Times are embedded in units of Euler steps, so that the sinusoids resolve them.
         self.register_buffer("times", torch.arange(steps, dtype=torch.float32), persistent=False)
 
