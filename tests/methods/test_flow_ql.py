@@ -7,6 +7,7 @@ import torch
 from method_helpers import ACT, OBS, B, S, assert_gradients, batch, intercept, make, moved, parameters, same, scramble
 from torch.nn import functional
 
+from ramac_lib.datasets.batches import Batch
 from ramac_lib.networks.layers import Linear, PlainTime, TimeEmbedding
 from ramac_lib.system.errors import RamacError
 
@@ -186,3 +187,17 @@ def test_an_unknown_value_is_refused(name):
 def test_the_bandit_keeps_its_own_settings():
     config = make("flow-ql", task="risky-bandit").config
     assert {name: getattr(config, name) for name in EARLIER} == EARLIER
+
+
+def test_in_the_official_codes_ways_a_seed_learns_alone_and_resumes_as_in_company():
+    both, alone = (make("flow-ql", seeds=seeds, **OFFICIAL) for seeds in ((3, 7), (7,)))
+    for k in range(4):
+        if k == 2:
+            again = make("flow-ql", seeds=(7,), **OFFICIAL)
+            again.load_seed_states([alone.seed_state(0)], 2)
+            alone = again
+        data = batch(k)
+        both.update(data)
+        alone.update(Batch(*(None if column is None else column[1:] for column in data)))
+    for together, single in zip(both.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(together[1:], single, rtol=1e-4, atol=1e-6)
