@@ -29,7 +29,7 @@ from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.processes import spawn
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
-from ramac_lib.training.config import RunConfig, make_config
+from ramac_lib.training.config import RunConfig, make_config, plain_settings
 from ramac_lib.training.engine import get_engine
 from ramac_lib.training.evaluators import ExactBandit, draw_actions
 
@@ -73,7 +73,7 @@ class BanditCell:
     @property
     def key(self) -> str:
         """The cell's identity: what it runs, and the method's settings at the time, by hash."""
-        settings = dataclasses.asdict(get_method(self.method).Config.for_task("risky-bandit"))
+        settings = plain_settings(get_method(self.method).Config.for_task("risky-bandit"))
         facts = {**dataclasses.asdict(self), "settings": settings, "bandit": dataclasses.asdict(self.bandit)}
         if self.precision == "float32":
             del facts["precision"]  # cells from before there was a choice keep their names

@@ -10,7 +10,7 @@ Further:
 6. in runs shorter than 2M updates the rules of `ramac_lib.methods.shared.short_runs` hold, as for RADAC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ramac_lib.envs.tasks import BANDIT
@@ -44,11 +44,10 @@ class RAFMACConfig(RAMACConfig):
     """RAMAC's settings with RAFMAC's own defaults."""
 
     RELEASED: ClassVar[dict[str, Any]] = RELEASED
-    ADDED: ClassVar[dict[str, Any]] = {**RAMACConfig.ADDED, "time_dim": 16, "time_in_steps": True}
 
     policy_steps: int = 10
-    time_dim: int = 16
-    time_in_steps: bool = True
+    time_dim: int = field(default=16, metadata={"before": 16})
+    time_in_steps: bool = field(default=True, metadata={"before": True})
     lr_critic: float = 3e-4
     embedding: int = 128
     eta: float = 10.0

@@ -190,10 +190,11 @@ class QCritic(nn.Module):
         activation: str = "mish",
         layer_norm: bool = False,
         n_critics: int = 2,
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
         sizes = (observation_dim + action_dim, *hidden, 1)
-        self.mlp = MLP((*stack, n_critics), sizes, activation, layer_norm)
+        self.mlp = MLP((*stack, n_critics), sizes, activation, layer_norm, init)
 
     def forward(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S C B"]:
         """Return each critic's value of each row."""

@@ -51,8 +51,8 @@ class Linear(nn.Module):
     Args:
         stack: leading axes; the first is the seed axis.
         init: ``"fan_in"`` draws weights and biases from U(±1/√n_in), PyTorch's default; ``("normal", σ)`` draws the
-            weights from N(0, σ²) and leaves the biases as they are by default; ``("uniform", b)`` draws the weights
-            from U(±b) and sets the biases to zero.
+            weights from N(0, σ²) and leaves the biases as they are by default. ``("uniform", b)`` draws the weights
+            from U(±b) and ``"glorot"`` from U(±√(6 / (n_in + n_out))) (Glorot and Bengio 2010), with biases of zero.
     """
 
     def __init__(self, stack: Sequence[int], n_in: int, n_out: int, init: str | tuple[str, float] = "fan_in") -> None:
@@ -77,13 +77,14 @@ class Linear(nn.Module):
         def uniform(part: Tensor, bound: float) -> None:
             part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) * bound)
 
-        default = 1 / math.sqrt(weight.shape[-2])
-        kind, scale = ("uniform", default) if isinstance(self.init, str) else self.init
+        default, glorot = 1 / math.sqrt(weight.shape[-2]), math.sqrt(6 / sum(weight.shape[-2:]))
+        named = {"fan_in": ("uniform", default), "glorot": ("uniform", glorot)}
+        kind, scale = named[self.init] if isinstance(self.init, str) else self.init
         if kind == "normal":
             weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
         else:
             uniform(weight, scale)
-        if isinstance(self.init, str) or kind == "normal":
+        if self.init == "fan_in" or kind == "normal":
             uniform(bias, default)
         else:
             bias.zero_()
@@ -130,10 +131,15 @@ class MLP(nn.Module):
     """Affine layers with an activation between them, none after the last; each activation normalised on demand."""
 
     def __init__(
-        self, stack: Sequence[int], sizes: Sequence[int], activation: str = "silu", layer_norm: bool = False
+        self,
+        stack: Sequence[int],
+        sizes: Sequence[int],
+        activation: str = "silu",
+        layer_norm: bool = False,
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Linear(stack, a, b) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(stack, a, b, init) for a, b in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(LayerNorm(stack, n) if layer_norm else nn.Identity() for n in sizes[1:-1])
         self.activation = ACTIVATIONS[activation]
 
@@ -150,7 +156,7 @@ class TimeEmbedding(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, stack: Sequence[int], dim: int, activation: str = "silu") -> None:
+    def __init__(self, stack: Sequence[int], dim: int, activation: str = "silu", init: str = "fan_in") -> None:
         super().__init__()
         half = dim // 2
         self.register_buffer(
@@ -158,7 +164,7 @@ class TimeEmbedding(nn.Module):
             torch.exp(-math.log(10_000) * torch.arange(half) / max(half - 1, 1)),
             persistent=False,
         )
-        self.mlp = MLP(stack, (dim, 2 * dim, dim), activation)
+        self.mlp = MLP(stack, (dim, 2 * dim, dim), activation, init=init)
 
     def forward(self, t: Float[Tensor, "*stack B"] | Int[Tensor, " B"]) -> Float[Tensor, "*stack B dim"]:
         """Embed times, in steps (0 … T)."""
@@ -166,8 +172,26 @@ class TimeEmbedding(nn.Module):
         return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=-1))
 
 
+class PlainTime(nn.Module):
+    """A time as one number in [0, 1), in place of `TimeEmbedding`: t / T."""
+
+    def __init__(self, stack: Sequence[int], steps: float) -> None:
+        super().__init__()
+        self.stack, self.steps = tuple(stack), steps
+
+    def forward(self, t: Float[Tensor, "*stack B"] | Float[Tensor, " B"]) -> Float[Tensor, "*stack B 1"]:
+        """Scale times, in steps (0 … T)."""
+        return t.expand(*self.stack, t.shape[-1])[..., None] / self.steps
+
+
 class TimedMLP(nn.Module):
-    """f(x, t, s): the score network or the velocity field, an MLP on [x, embedding of t, s]."""
+    """f(x, t, s): the score network or the velocity field, an MLP on [x, embedding of t, s].
+
+    Args:
+        time_dim: width of the sinusoidal embedding.
+        plain_steps: T, to take t / T as it is, without an embedding.
+        init: of every layer, as `Linear` names it.
+    """
 
     def __init__(
         self,
@@ -177,10 +201,16 @@ class TimedMLP(nn.Module):
         hidden: Sequence[int],
         activation: str,
         time_dim: int,
+        *,
+        plain_steps: float | None = None,
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
-        self.time = TimeEmbedding(stack, time_dim, activation)
-        self.mlp = MLP(stack, (action_dim + time_dim + observation_dim, *hidden, action_dim), activation)
+        if plain_steps is None:
+            self.time: nn.Module = TimeEmbedding(stack, time_dim, activation, init)
+        else:
+            self.time, time_dim = PlainTime(stack, plain_steps), 1
+        self.mlp = MLP(stack, (action_dim + time_dim + observation_dim, *hidden, action_dim), activation, init=init)
 
     def forward(
         self, x: Float[Tensor, "S B a"], t: Float[Tensor, "S B d"], s: Float[Tensor, "S B s"]

@@ -64,9 +64,7 @@ class RunConfig:
         """Return the config as plain data, method, task and hazard by name."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain |= {key: getattr(self, key).name for key in ("method", "task", "hazard")}
-        added = self.settings.ADDED  # left out at their first values, so that runs from before keep their hashes
-        settings = {k: v for k, v in dataclasses.asdict(self.settings).items() if k not in added or v != added[k]}
-        return json.loads(json.dumps(plain | {"settings": settings}))
+        return json.loads(json.dumps(plain | {"settings": plain_settings(self.settings)}))
 
     def __reduce__(self) -> Any:
         return config_from_json, (self.to_json(),)  # another process looks the names up in its own registries
@@ -80,6 +78,23 @@ class RunConfig:
     def alpha(self) -> float | None:
         """The CVaR level that the method optimises; None for a method without one."""
         return getattr(self.settings, "alpha", None)
+
+
+def plain_settings(settings: Config) -> dict[str, Any]:
+    """Return a method's settings as plain data, those at their ``before`` left out.
+
+    A field that is added to a method's config says in its metadata what every earlier run did, ``field(default=…,
+    metadata={"before": value})``. With that value it is not written down, so earlier runs keep their hashes, and
+    `config_from_json` takes a field that is missing to have it, whatever has become the default.
+    """
+    left_out = before(type(settings))
+    every = dataclasses.asdict(settings)
+    return {name: value for name, value in every.items() if name not in left_out or value != left_out[name]}
+
+
+def before(kind: type[Config]) -> dict[str, Any]:
+    """Return the settings that are younger than stored runs, with the values that those were made with."""
+    return {f.name: f.metadata["before"] for f in dataclasses.fields(kind) if "before" in f.metadata}
 
 
 def make_config(
@@ -180,7 +195,7 @@ def config_from_json(data: Mapping[str, Any]) -> RunConfig:
     except RamacError as error:
         raise RamacError(f"{error}; one of your own is known where its file is loaded, with --plugin FILE") from None
     config_class: Any = method.Config
-    stored = {**config_class.ADDED, **data["settings"]}
+    stored = {**before(config_class), **data["settings"]}
     settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
     named = {"method": method, "task": task, "hazard": hazard}
     return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})

@@ -128,7 +128,7 @@ def test_a_released_run_of_another_length_keeps_the_released_rates():
 @pytest.mark.parametrize("name", METHODS)
 def test_younger_settings_leave_the_hashes_of_older_runs(name):
     config = training_config.make_config(name, "hopper-medium-expert", (0,), 10)
-    added = config.settings.ADDED
+    added = training_config.before(type(config.settings))
     old = config.to_json()
     assert not set(added) & {k for k in old["settings"] if getattr(config.settings, k) == added.get(k)}
     for k in added:

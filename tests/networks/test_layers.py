@@ -8,7 +8,7 @@ from torch import nn
 
 from ramac_lib.networks import layers
 from ramac_lib.networks.critics import IQNCritic
-from ramac_lib.networks.layers import MLP, Linear, TimeEmbedding, initialise
+from ramac_lib.networks.layers import MLP, Linear, PlainTime, TimedMLP, TimeEmbedding, initialise
 from ramac_lib.networks.noise import Noise
 
 
@@ -22,11 +22,31 @@ def test_linear_is_torchs_linear_for_each_member():
             torch.testing.assert_close(layer(x)[i, j], plain)
 
 
-@pytest.mark.parametrize(("init", "std"), [("fan_in", 1 / math.sqrt(3 * 400)), (("normal", 0.1), 0.1)])
+@pytest.mark.parametrize(
+    ("init", "std"),
+    [("fan_in", 1 / math.sqrt(3 * 400)), ("glorot", math.sqrt(2 / (400 + 300))), (("normal", 0.1), 0.1)],
+)
 def test_initial_scale(init, std):
     layer = Linear((1,), 400, 300, init)
     initialise(layer, Noise((0,), "init").generators)
     assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+
+
+def test_glorots_weights_are_uniform_up_to_their_bound_and_its_biases_are_zero():
+    """Uniform with the variance 2 / (n_in + n_out) of each layer's own widths: fourth moment 9/5 of its square."""
+    mlp = MLP((2, 3), (200, 300, 100), init="glorot")
+    initialise(mlp, Noise((0, 1), "init").generators)
+    for layer, widths in zip(mlp.layers, (500, 400), strict=True):
+        scaled = layer.weight.detach() * math.sqrt(widths / 2)
+        assert 0.999 * math.sqrt(3) < scaled.abs().max() <= 1.0001 * math.sqrt(3)
+        torch.testing.assert_close(scaled.mean((2, 3)), torch.zeros(2, 3), rtol=0, atol=0.03)
+        torch.testing.assert_close(scaled.pow(4).mean((2, 3)), torch.full((2, 3), 9 / 5), rtol=0.05, atol=0)
+        assert not layer.bias.any()
+
+
+def test_a_timed_networks_layers_all_start_alike():
+    network = TimedMLP((1,), 3, 2, (8,), "silu", 4, init="glorot")
+    assert [layer.init for layer in network.modules() if isinstance(layer, Linear)] == 4 * ["glorot"]
 
 
 def test_initial_parameters_depend_on_the_seed_alone():
@@ -53,6 +73,15 @@ def test_time_embedding_starts_from_sines_and_cosines():
     values = embedding(torch.tensor([0.0, 3.0]))
     expected = [[0, 0, 1, 1], [math.sin(3), math.sin(3e-4), math.cos(3), math.cos(3e-4)]]
     torch.testing.assert_close(values, torch.tensor(expected))
+
+
+def test_plain_time_is_the_share_of_the_steps_for_shared_times_and_for_a_members_own():
+    time = PlainTime((2,), 8)
+    shared = time(torch.arange(8.0))
+    torch.testing.assert_close(shared, torch.arange(8).div(8)[None, :, None].expand(2, 8, 1))
+    own = time(torch.tensor([[0.0, 2.0, 7.9], [1.0, 4.0, 0.5]]))
+    torch.testing.assert_close(own, torch.tensor([[[0.0], [0.25], [0.9875]], [[0.125], [0.5], [0.0625]]]))
+    assert not list(time.parameters())
 
 
 def test_mish_is_torchs_mish_with_its_derivative():

@@ -11,7 +11,7 @@ from ramac_lib.envs import tasks
 from ramac_lib.envs.hazards import PRESETS, Interval, register_hazard
 from ramac_lib.methods import METHODS, Config, Method, get_method, register
 from ramac_lib.system.errors import RamacError
-from ramac_lib.training.config import make_config, with_options
+from ramac_lib.training.config import config_from_json, make_config, plain_settings, with_options
 
 RADAC = get_method("radac")
 
@@ -117,3 +117,35 @@ def test_a_hazard_that_runs_could_not_name_is_refused(monkeypatch):
             make_config("radac", TASK, (0,), 10, hazard=hazard)
     with pytest.raises(RamacError, match="'hurry' is not defined for walker2d-medium-expert"):
         make_config("radac", "walker2d-medium-expert", (0,), 10, hazard=hurry)
+
+
+@dataclasses.dataclass(frozen=True)
+class GrownConfig(Config):
+    """A config whose last field came later, and whose default has changed since."""
+
+    kept: float = 0.5
+    added: str = dataclasses.field(default="new", metadata={"before": "old"})
+
+
+def test_a_setting_that_came_later_leaves_earlier_runs_as_they_were():
+    """At what earlier runs did it is not written down; a stored config without it has that, whatever the default is."""
+    mine = type("Grown", (RADAC,), {"Config": GrownConfig, "__module__": "cell"})
+    try:
+        register("grown")(mine)
+        new, old = (make_config("grown", TASK, (0,), 10, {"added": added}, hazard="none") for added in ("new", "old"))
+        assert new == make_config("grown", TASK, (0,), 10, hazard="none")
+        assert plain_settings(GrownConfig(added="old")) == dataclasses.asdict(Config()) | {"kept": 0.5}
+        assert new.to_json()["settings"] == old.to_json()["settings"] | {"added": "new"}
+        assert new.hash != old.hash
+        assert [config_from_json(config.to_json()) for config in (new, old)] == [new, old]
+    finally:
+        METHODS.pop("grown", None)
+
+
+def test_flow_qls_stored_runs_keep_their_hash():
+    """The hash in data/results/hazard_free.json, from before there were these three settings."""
+    before = {"init": "fan_in", "time_embedding": "sinusoidal", "joint_update": "false"}
+    config = make_config("flow-ql", TASK, (0, 1), 5000, before, hazard="none")
+    assert not before.keys() & config.to_json()["settings"].keys()
+    assert config.hash == "6ddbdf7c4058"
+    assert config_from_json(config.to_json()) == config

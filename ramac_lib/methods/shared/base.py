@@ -5,7 +5,7 @@ import copy
 import dataclasses
 from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -44,7 +44,6 @@ class Config:
 
     RELEASED: ClassVar[dict[str, Any]] = {}  # what the released code does otherwise; empty where it has no such method
     RELEASED_PER_TASK: ClassVar[dict[str, dict[str, Any]]] = {}  # and for one task only
-    ADDED: ClassVar[dict[str, Any]] = {}  # settings younger than stored runs, with the values that those were made with
 
     batch_size: int = 256
     lr_actor: float = 3e-4
@@ -68,14 +67,13 @@ class CriticConfig(Config):
     discount: float = 0.99
     lr_critic: float = 3e-4
     target_rate: float = 0.005
-    target_rate_cap: float = short_runs.TARGET_RATE_CAP  # up to which a short run raises target_rate
+    # Up to which a short run raises target_rate.
+    target_rate_cap: float = field(default=short_runs.TARGET_RATE_CAP, metadata={"before": 0.05})
     lr_critic_cap: float = 3e-4  # up to which a short run raises lr_critic
     short_run_rate: bool = (
         True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.methods.shared.short_runs`
     )
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
-
-    ADDED: ClassVar[dict[str, Any]] = {"target_rate_cap": short_runs.TARGET_RATE_CAP}
 
 
 class Controller:

@@ -30,10 +30,10 @@ class QLearning(base.Method):
 
     config: QLearningConfig
 
-    def add_critic(self) -> None:
-        """Build the critics, their targets and their optimiser."""
+    def add_critic(self, **others: Any) -> None:
+        """Build the critics, their targets and their optimiser; `others` are further arguments of `QCritic`."""
         config, (s, a) = self.config, self.dims
-        kinds: Any = {"activation": config.critic_activation, "layer_norm": config.critic_layer_norm}
+        kinds: Any = {"activation": config.critic_activation, "layer_norm": config.critic_layer_norm, **others}
         self.critic = self.new(QCritic(self.stack, s, a, hidden=config.critic_hidden, **kinds))
         self.target_critic = self.target_of(self.critic)
         self.optimizers["critic"] = StackedAdam(self.critic, self.critic_rate, stack_rank=2, max_norm=config.grad_clip)
@@ -87,7 +87,10 @@ class QLearning(base.Method):
 
     def update_critic(self, batch: Batch) -> base.Metrics:
         """Make one update of the critics."""
-        loss, values = self.critic_loss(batch, self.target_returns(batch))
+        return self.step_critic(*self.critic_loss(batch, self.target_returns(batch)))
+
+    def step_critic(self, loss: Float[Tensor, "S C"], values: Float[Tensor, "S C B"]) -> base.Metrics:
+        """Descend what `critic_loss` returned."""
         norm = self.optimizers["critic"].step(loss)
         return {
             "critic_loss": loss.detach().mean(1),

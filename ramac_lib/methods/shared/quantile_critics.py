@@ -1,6 +1,6 @@
 """What methods with quantile critics share: fractions, eq. 7, and a risk measure of Z(s, a) as the policy's goal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,14 +36,13 @@ class DistributionalConfig(base.CriticConfig):
     embedding: int = 64
     critic_hidden: int = 256
     critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
-    joint_relu: bool = False  # a ReLU on the joint embedding of state and action, as released
+    joint_relu: bool = field(default=False, metadata={"before": False})  # after s and a are joined; as released
     actor_critics: str = "min"  # over the critics, elementwise; or "mean"
     kappa: float = 1.0
     quantile_axis: str = "prediction"
     pairing: str = "all"
     grad_clip: float | None = None
 
-    ADDED: ClassVar[dict[str, Any]] = {**base.CriticConfig.ADDED, "joint_relu": False}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "fractions": ("grid", "random"),
         "critic_init": ("fan_in", "released"),

@@ -15,9 +15,16 @@ class FlowPolicy(CloningPolicy):
     """a = a(1), da/dt = v_θ(a, t | s), a(0) = z ~ N(0, I) (eq. 6, 8), by `steps` Euler steps, clamped to [−1, 1].
 
     Args:
-        time_dim: width of the time's embedding.
+        stack: (S,) seeds.
+        observation_dim, action_dim: widths of an observation and an action.
+        steps: of the Euler solver.
+        hidden: widths of the hidden layers.
+        activation: between layers.
+        time_dim: width of the time's sinusoidal embedding.
         time_in_steps: embed times in units of Euler steps, so that the sinusoids resolve them; else as they are, in
             [0, 1), as the released RAFMAC does.
+        plain_time: give v_θ the time as one number instead.
+        init: of every layer, ``fan_in`` or ``glorot`` (`Linear`).
     """
 
     times: Tensor
@@ -33,12 +40,16 @@ class FlowPolicy(CloningPolicy):
         activation: str = "silu",
         time_dim: int = 16,
         time_in_steps: bool = True,
+        plain_time: bool = False,
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
         self.steps = steps
         self.time_unit = 1.0 if time_in_steps else 1 / steps  # of an Euler step, as the embedding sees it
         self.action_dim = action_dim
-        self.velocity = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
+        plain = steps * self.time_unit if plain_time else None
+        sizes = (observation_dim, action_dim, hidden)
+        self.velocity = TimedMLP(stack, *sizes, activation, time_dim, plain_steps=plain, init=init)
         self.register_buffer("times", torch.arange(steps, dtype=torch.float32) * self.time_unit, persistent=False)
 
     def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:

@@ -18,6 +18,7 @@ class OneStepPolicy(Policy):
         observation_dim, action_dim: widths of an observation and an action.
         hidden: widths of the hidden layers.
         activation: between layers.
+        init: of every layer, ``fan_in`` or ``glorot`` (`Linear`).
     """
 
     def __init__(
@@ -28,10 +29,11 @@ class OneStepPolicy(Policy):
         *,
         hidden: Sequence[int] = (512, 512, 512, 512),
         activation: str = "gelu",
+        init: str = "fan_in",
     ) -> None:
         super().__init__()
         self.action_dim = action_dim
-        self.mlp = MLP(stack, (action_dim + observation_dim, *hidden, action_dim), activation)
+        self.mlp = MLP(stack, (action_dim + observation_dim, *hidden, action_dim), activation, init=init)
 
     def unclamped(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Tensor:
         """Return μ(s, z), which the distillation compares with the flow's action."""

@@ -68,3 +68,15 @@ def test_times_of_the_loss_and_of_the_solver_are_embedded_alike():
     solver = policy.velocity.time(policy.times)
     loss = policy.velocity.time(torch.arange(10)[None] / 10 * policy.steps)
     torch.testing.assert_close(solver, loss)
+
+
+def test_plain_times_stand_between_action_and_state_as_numbers_from_zero_to_below_one():
+    policy, seen = make(steps=4, plain_time=True), []
+    policy.velocity.mlp.forward = lambda x: seen.append(x) or torch.zeros(1, 5, 2)
+    noise, s = torch.full((1, 5, 2), 0.5), torch.full((1, 5, 3), 7.0)
+    policy.sample(noise, s)
+    times = torch.tensor([[0.0, 0.1, 0.25, 0.5, 0.999]])
+    policy.bc_loss(s, noise, times, noise)
+    for x, t in zip(seen, [*(torch.full((1, 5), k / 4) for k in range(4)), times], strict=True):
+        torch.testing.assert_close(x, torch.cat([noise, t[..., None], s], dim=-1))
+    assert policy.velocity.mlp.layers[0].weight.shape == (1, 2 + 1 + 3, 32)
