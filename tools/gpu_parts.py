@@ -352,8 +352,8 @@ def campaign(check: Check) -> None:
             end(again)
         table = (folder / "results.csv").read_text().splitlines()
         reports = sum(",report," in line for line in table)
-        words = f"{'killed while it ran' if early else 'ended before it was killed'}, {reports} of 20 report episodes"
-        return code == 0 and reports == 20, words, {"killed": early}
+        words = f"{'killed while it ran' if early else 'ended before it was killed'}, {reports} of 40 rows of reports"
+        return code == 0 and reports == 40, words, {"killed": early}
 
     def whole() -> tuple[bool, str, dict[str, Any]]:
         process = started(whole_at, *options)

@@ -234,5 +234,5 @@ def test_without_a_compiler_a_sentence_says_so(monkeypatch, capsys):
 def test_every_method_is_measured(monkeypatch):
     monkeypatch.setattr(updates, "product_rates", lambda *_: {"assumed": 100.0})
     table, _ = updates.bench((), "risky-bandit", (1,), seconds=0.01, device="cpu", progress=False)
-    assert list(table["method"]) == list(METHODS)
+    assert list(dict.fromkeys(table["method"])) == list(METHODS)
     assert (table["gflop"] > 0).all()
