@@ -51,7 +51,8 @@ def counters(monkeypatch):
 
 
 def config_of(method, steps=24, seeds=(0, 1)):
-    options = {"batch_size": "8", "short_run_rate": "false", **TINY.get(method, {"hidden": "16,16"})}
+    own = {"short_run_rate": "false", **TINY[method]} if method in TINY else {"hidden": "16,16"}
+    options = {"batch_size": "8", **own}
     return make_config(method, TASK, seeds, steps, options)
 
 
