@@ -141,7 +141,7 @@ def run_cell(cell: BanditCell, folder: Path) -> float:
     rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
     seconds = time.monotonic() - began
     shown = np.stack([a[0, :SHOWN] for _, a in sorted(run.actions.items())]).astype(np.float16)
-    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu"))}
+    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu")) | {"engine": run.engine}}
     facts["settings"] = run.config.to_json()["settings"]
     with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
@@ -236,6 +236,7 @@ class Trained:
     """A method trained on the bandit: its stack of seeds, its log, and update → actions (seeds, count, 2)."""
 
     config: RunConfig
+    engine: str
     stack: Method
     metrics: pd.DataFrame
     actions: dict[int, Float[np.ndarray, "seeds count 2"]]
@@ -277,7 +278,7 @@ def train(
         data = dataset(bandit=bandit)
         data = with_costs(data, bandit) if "costs" in config.method.needs else data
     evaluator = ExactBandit(bandit, count)
-    engine = get_engine(device, precision=precision)
+    engine = get_engine(device, precision=precision, method=config.method)
     trainer = loop.Trainer(config, data, engine, schedule=schedule, evaluator=evaluator)
     trainer.run(progress=False)
-    return Trained(config, trainer.stacks[0], trainer.metrics, evaluator.actions)
+    return Trained(config, engine.name, trainer.stacks[0], trainer.metrics, evaluator.actions)
