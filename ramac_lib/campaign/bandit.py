@@ -141,7 +141,8 @@ def run_cell(cell: BanditCell, folder: Path) -> float:
     rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
     seconds = time.monotonic() - began
     shown = np.stack([a[0, :SHOWN] for _, a in sorted(run.actions.items())]).astype(np.float16)
-    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": provenance(torch.device("cpu")) | {"engine": run.engine}}
+    made = provenance(torch.device("cpu")) | {"engine": run.engine}
+    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": made}
     facts["settings"] = run.config.to_json()["settings"]
     with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
