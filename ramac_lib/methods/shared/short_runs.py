@@ -10,7 +10,7 @@ LEAST_WARMUP = 2_500
 LEAST_CLONING = 25_000
 
 
-def short_run_rate(rate: float, steps: int, cap: float = TARGET_RATE_CAP) -> float:
+def short_run_rate(rate: float, steps: int, cap: float) -> float:
     """Return a learning rate for a run of `steps` updates, from one meant for 2M updates.
 
     The released rates of RADAC's critic (5e-6 … 5e-5) and those of CQL's and CODAC's policies (3e-5) presuppose such
@@ -26,7 +26,7 @@ def policy_rate(rate: float, steps: int) -> float:
     return short_run_rate(rate, steps, POLICY_RATE_CAP)
 
 
-def target_rate(rate: float, steps: int, cap: float) -> float:
+def target_rate(rate: float, steps: int, cap: float = TARGET_RATE_CAP) -> float:
     """Return how far targets follow at an update in a run of `steps` updates, by `short_run_rate`.
 
     Values spread backwards by about one step of the environment in 1/rate updates. At .005 a run of 5,000 updates has
