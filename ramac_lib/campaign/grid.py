@@ -76,7 +76,7 @@ class Grid:
 
     @property
     def every_seed(self) -> tuple[int, ...]:
-        """The seeds of every row: those of the beginning, then those added since."""
+        """The seeds of every row, of the beginning first, then those added since."""
         return (*self.seeds, *(seed for group in self.more_seeds for seed in group))
 
     @property
