@@ -89,12 +89,14 @@ def rollouts(
     record: bool = False,
     poses: int = 0,
     steps: bool = False,
+    drop: bool = False,
     move: Callable[[Float[Tensor, "S E s"], Float[Tensor, "S E a"]], Float[Tensor, "S E a"]] | None = None,
 ) -> list[Rollout]:
     """Play `episodes` episodes for each of S seeds, all of them side by side, one policy call a step.
 
     Each environment plays exactly one episode and is left alone after it, so no autoreset comes into it: no episode is
-    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation.
+    dropped for being long, none counted for being short. A row of a finished episode keeps its last observation, or
+    leaves (`drop`).
 
     Args:
         act: maps observations (S, E, s) to actions (S, E, a) in [−1, 1]; where it has a method ``observe``, that is
@@ -103,29 +105,35 @@ def rollouts(
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
         poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
         steps: keep every step's state and the action played there.
+        drop: go on without the rows of ended episodes, of which who acts is told by ``keep``; for one seed, as seeds
+            end apart. Later actions then draw other noise than where the rows stay.
         move: maps observations and the chosen actions to those played; who acts is told of what these earned.
 
     Raises:
-        RamacError: actions of another shape than (S, E, a).
+        RamacError: actions of another shape than (S, E, a), or rows to be dropped with more seeds than one.
     """
+    if drop and len(seeds) != 1:
+        raise RamacError(f"rows of ended episodes cannot be dropped for {len(seeds)} seeds; expected one")
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
     envs = [live_env(env_id, hazard, horizon) for _ in runs]
     try:
         first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
         observations = np.stack(first).astype(np.float32)
-        active = list(range(len(runs)))
+        rows = list(range(len(runs)))  # of which actions are asked
+        active = set(rows)
         while active:
-            stacked = torch.as_tensor(observations).unflatten(0, (len(seeds), episodes))
+            stacked = torch.as_tensor(observations[rows]).unflatten(0, (len(seeds), -1))
             chosen = ask(act, stacked, envs[0].action_space.shape or ())
             actions = (move(stacked, chosen) if move else chosen).flatten(0, 1).cpu().numpy()
             told = np.zeros((2, len(runs)), np.float32)
-            still = []
-            for i in active:
+            for i, action in zip(rows, actions, strict=True):
+                if i not in active:
+                    continue
                 run = runs[i]
                 if steps:
                     run.states.append(observations[i].copy())
-                    run.actions.append(actions[i].copy())
-                observation, reward, terminated, truncated, info = envs[i].step(actions[i])
+                    run.actions.append(action.copy())
+                observation, reward, terminated, truncated, info = envs[i].step(action)
                 run.completed = bool(truncated and not terminated)
                 run.ret += float(reward)
                 run.discounted += DISCOUNT**run.length * float(reward)
@@ -140,10 +148,12 @@ def rollouts(
                     base: Any = envs[i].unwrapped
                     run.poses.append(base.data.qpos.copy())
                 observations[i] = observation
-                if not (terminated or truncated):
-                    still.append(i)
-            active = still
-            tell(act, "observe", *told.reshape(2, len(seeds), episodes))
+                if terminated or truncated:
+                    active.remove(i)
+            tell(act, "observe", *told[:, rows].reshape(2, len(seeds), -1))
+            if drop and 0 < len(active) < len(rows):
+                tell(act, "keep", np.flatnonzero([i in active for i in rows]))
+                rows = sorted(active)
     finally:
         for env in envs:
             env.close()

@@ -164,6 +164,7 @@ def evaluate(
     record: bool = False,
     poses: int = 0,
     steps: bool = False,
+    drop: bool = False,
     noise: Noise | None = None,
 ) -> list[play.Rollout]:
     """Roll out a method's deployed policy, each of its seeds with noise and environments of its own.
@@ -171,25 +172,30 @@ def evaluate(
     Args and errors as `play.rollouts`; `noise` in the place of the deployed one.
     """
     controller = method.controller(noise or Noise(method.seeds, "evaluation", method.device, keys))
-    return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses, steps)
+    return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses, steps, drop)
 
 
 def roll_out(stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
     """Return labelled episodes of a run's policies; the same bits whenever they are asked for.
 
-    A report has as many episodes again with the policies' sampler noise switched off, in the same environments.
+    A report has as many episodes again with the policies' sampler noise switched off, in the same environments. It has
+    many rows: each seed's are played by themselves, so that those of ended episodes can be left out.
     """
-    return tabulate([run for stack in stacks for run in played(stack, asked)], asked)
+    if asked.purpose == "training":
+        return tabulate([run for stack in stacks for run in played(stack, asked)], asked)
+    alone = [(copy, stack.device) for stack in stacks for copy in copies([stack], asked)]
+    return tabulate([run for copy, device in alone for run in play_copy(copy, device)], asked)
 
 
 def played(stack: Method, asked: Asked) -> list[play.Rollout]:
-    """Return the episodes that `roll_out` makes a table of, those of a report with their states and actions."""
+    """Return the episodes that `roll_out` makes a table of; a report's, of one seed, with their states and actions."""
     report = asked.purpose != "training"
     live = get_hazard(asked.hazard, asked.config.task) if asked.hazard else asked.config.hazard
     keys = (asked.step, REPORT) if report else (asked.step,)
 
     def play_with(noise: SamplerNoise) -> list[play.Rollout]:
-        return evaluate(stack, asked.env_id, live, asked.horizon, asked.episodes, keys=keys, steps=report, noise=noise)
+        kinds = {"steps": report, "drop": report, "noise": noise}
+        return evaluate(stack, asked.env_id, live, asked.horizon, asked.episodes, keys=keys, **kinds)
 
     loud, silent = (SamplerNoise(stack.seeds, "evaluation", stack.device, keys, silent=off) for off in (False, True))
     runs = play_with(loud)
@@ -237,10 +243,10 @@ def copies(stacks: Sequence[Method], asked: Asked) -> list[Copy]:
     return [Copy(asked, s.dims, seed, s.acting_state(i)) for s in stacks for i, seed in enumerate(s.seeds)]
 
 
-def play_copy(copy: Copy) -> list[play.Rollout]:
-    """Roll a copy out on the CPU; return its episodes, the same bits in whatever process."""
+def play_copy(copy: Copy, device: torch.device | str = "cpu") -> list[play.Rollout]:
+    """Roll a copy out; return its episodes, on the CPU the same bits in whatever process."""
     config = copy.asked.config
-    method = config.method(config.settings, *copy.dims, (copy.seed,), config.steps, "cpu")
+    method = config.method(config.settings, *copy.dims, (copy.seed,), config.steps, device)
     method.load_acting([copy.networks])
     return played(method, copy.asked)
 

@@ -71,6 +71,43 @@ def test_actions_go_to_their_own_environments():
         assert run.ret == pytest.approx(run.length * (run.length + 1) / 2 + action * run.length)
 
 
+class Scripted:
+    """Plays action k for episode k, as told which episodes go on; remembers how many rows it was asked about."""
+
+    def __init__(self, episodes):
+        self.own, self.asked, self.heard = torch.linspace(-1, 1, episodes), [], []
+
+    def __call__(self, observations):
+        self.asked.append(observations.shape[1])
+        return self.own[None, :, None].clone()
+
+    def observe(self, rewards, costs):
+        self.heard.append(rewards[0].tolist())
+
+    def keep(self, episodes):
+        self.own = self.own[episodes]
+
+
+def test_rows_of_ended_episodes_leave_and_the_others_keep_their_places():
+    actor, whole = Scripted(6), torch.linspace(-1, 1, 6)[None, :, None]
+    runs = play.rollouts(actor, "TestCounter-v0", None, 100, (5,), 6, drop=True, steps=True)
+    plain = play.rollouts(lambda seen: whole, "TestCounter-v0", None, 100, (5,), 6, steps=True)
+    lengths = ends((5,), 6)
+    assert [(r.ret, r.length) for r in runs] == [(r.ret, r.length) for r in plain]
+    for run, other in zip(runs, plain, strict=True):
+        np.testing.assert_array_equal(run.states, other.states)
+        np.testing.assert_array_equal(run.actions, other.actions)
+    assert actor.asked == [sum(length > k for length in lengths) for k in range(max(lengths))]
+    paid = [[k + 1 + float(whole[0, e, 0]) for e in range(6) if lengths[e] > k] for k in range(max(lengths))]
+    assert [len(heard) for heard in actor.heard] == actor.asked
+    np.testing.assert_allclose(sum(actor.heard, []), sum(paid, []), rtol=1e-6)
+
+
+def test_rows_of_several_seeds_stay():
+    with pytest.raises(RamacError, match="cannot be dropped for 2 seeds; expected one"):
+        play.rollouts(still, "TestCounter-v0", None, 9, (0, 1), 2, drop=True)
+
+
 def test_violations_penalties_and_signals_under_a_sure_hazard():
     hazard = Interval(signal=0, low=-1, high=2, penalty=-10, probability=1.0)
     runs = play.rollouts(still, "TestCounter-v0", hazard, 100, (5,), 4, record=True)

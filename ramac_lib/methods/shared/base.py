@@ -97,7 +97,7 @@ class Controller:
     def keep(self, episodes: Int[np.ndarray, " K"]) -> None:
         """Go on with these episodes alone, of every seed, in this order; one named twice goes on twice.
 
-        Not told where seeds end apart, as in evaluations: there the rows of ended episodes stay.
+        Not told where several seeds are played side by side, which end apart: there the rows of ended episodes stay.
         """
 
 
