@@ -194,8 +194,8 @@ def played(stack: Method, asked: Asked) -> list[play.Rollout]:
     keys = (asked.step, REPORT) if report else (asked.step,)
 
     def play_with(noise: SamplerNoise) -> list[play.Rollout]:
-        kinds = {"steps": report, "drop": report, "noise": noise}
-        return evaluate(stack, asked.env_id, live, asked.horizon, asked.episodes, keys=keys, **kinds)
+        counts = asked.horizon, asked.episodes, keys
+        return evaluate(stack, asked.env_id, live, *counts, steps=report, drop=report, noise=noise)
 
     loud, silent = (SamplerNoise(stack.seeds, "evaluation", stack.device, keys, silent=off) for off in (False, True))
     runs = play_with(loud)
