@@ -13,7 +13,7 @@ Differences from ORAAC's official code:
 5. its critic's loss is a mean over predicted fractions too; here a sum (eq. 7), which Adam does not tell apart;
 6. its critic starts from N(0, 0.1²), head U(±3e-4); here from PyTorch's scale, or ``critic_init="released"``;
 7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
-8. in short runs rates are raised and the prior learns longer: `ramac_lib.methods.shared.short_runs`.
+8. in short runs rates are raised, the prior learns longer and λ is at most .05: `ramac_lib.methods.shared.short_runs`.
 
 The priors: ORAAC's is a CVAE, whose loss is the squared error of the reconstruction and half the KL divergence,
 latents clamped to ±.5 when acting, as in the official code. ORAAC-Diffusion (UDAC, Chen et al. 2024; RAMAC, sec.
@@ -22,7 +22,7 @@ BC-diffusion's and BC-flow's loss and rate, all else is ORAAC.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -59,6 +59,9 @@ class AnchoredConfig(DistributionalConfig):
     lr_critic: float = 1e-3
     lr_prior: float = 1e-3
     radius: float = 0.25  # λ, eq. 12's Φ
+    short_radius: float | None = field(
+        default=short_runs.RADIUS_CAP, metadata={"before": None}
+    )  # its cap in short runs
     residual_hidden: tuple[int, ...] = (400, 300)
     prior_until: float = 0.5
     policy_every: int = 2  # updates of the critic for one of residual and targets
@@ -90,7 +93,7 @@ class Anchored(Distributional):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         config = self.config
-        kinds: dict[str, Any] = {"radius": config.radius, "hidden": config.residual_hidden}
+        kinds: dict[str, Any] = {"radius": self.radius, "hidden": config.residual_hidden}
         self.policy = self.new(AnchoredPolicy(self.build_prior(), self.stack, *self.dims, **kinds))
         self.target_residual = self.target_of(self.policy.residual)
         self.add_critic()
@@ -113,6 +116,13 @@ class Anchored(Distributional):
         """The share of the run in which the prior learns, by the rule for short runs where the config says so."""
         config = self.config
         return short_runs.cloning(config.prior_until, self.steps) if config.short_run_rate else config.prior_until
+
+    @property
+    def radius(self) -> float:
+        """The largest residual of a dimension, by the rule for short runs where the config says so."""
+        config = self.config
+        cap = config.short_radius if config.short_run_rate else None
+        return short_runs.radius(config.radius, self.steps, cap)
 
     @property
     def period(self) -> int:

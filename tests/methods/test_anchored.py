@@ -30,7 +30,7 @@ def moved(before, network):
     return changes.pop()
 
 
-def residual_action(network, anchors, states, radius=0.25):
+def residual_action(network, anchors, states, radius=0.05):
     """Eq. 12 with the network's two hidden layers written out, one seed and row at a time."""
     actions = torch.empty_like(anchors)
     for i in range(anchors.shape[0]):
@@ -217,6 +217,19 @@ def test_targets_follow_at_hoppers_rate():
     for old, (target, network) in zip(before, pairs, strict=True):
         for a, b, c in zip(old, target.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(b, 0.95 * a + 0.05 * c.detach())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_residuals_bound_in_short_and_long_runs(name):
+    """.05 at most below the paper's 2M updates, .25 from there on, and where the rules for short runs are off."""
+
+    def bound(**options):
+        return make(name, **options).policy.radius
+
+    assert bound(steps=1_999_999) == 0.05
+    assert bound(steps=2_000_000) == bound(short_radius=None) == bound(short_run_rate=False) == 0.25
+    assert bound(radius=0.0) == 0
+    assert bound(radius=0.4, short_radius=0.3) == 0.3
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from ramac_lib.training.config import RunConfig, make_config
 TASK, HAZARD, STEPS, SEEDS, EPISODES = "hopper-medium-expert", "paper", 5_000, tuple(range(100, 108)), 20
 DECISIONS_FILE = "decisions"
 # What the runs had beside the pair's own setting, whatever the defaults became by it.
-AS_MEASURED = {"joint_relu": "false", "radius": "0.25", "target_rate_cap": "0.05"}
+AS_MEASURED = {"joint_relu": "false", "radius": "0.25", "short_radius": "none", "target_rate_cap": "0.05"}
 
 
 class Decision(NamedTuple):

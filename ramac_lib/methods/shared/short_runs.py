@@ -6,6 +6,7 @@ from torch import Tensor
 REFERENCE_STEPS = 2_000_000  # the paper's 2000 epochs × 1000 gradient steps
 POLICY_RATE_CAP = 3e-4
 TARGET_RATE_CAP = 0.05
+RADIUS_CAP = 0.05
 LEAST_WARMUP = 2_500
 LEAST_CLONING = 25_000
 
@@ -68,6 +69,16 @@ def cloning(fraction: float, steps: int) -> float:
     diffusion prior alone has returns of 391 ± 20, 435 ± 23 and 807 ± 57 (seeds 100 and 101, 20 episodes each).
     """
     return max(fraction, min(1.0, LEAST_CLONING / steps)) if steps < REFERENCE_STEPS else fraction
+
+
+def radius(published: float, steps: int, cap: float | None = RADIUS_CAP) -> float:
+    """Return the bound Φ of an anchored policy's residual in a run of `steps` updates: at most the cap if it is short.
+
+    The residual descends a critic's gradient from the first update on. After 5,000 updates that critic points the wrong
+    way on Hopper (the push test of chapter 5a), and the residual stands at its bound: the smaller, the less it spoils.
+    Decided by the rule of `support.evidence.decisions`, for all three priors.
+    """
+    return min(published, cap) if cap is not None and steps < REFERENCE_STEPS else published
 
 
 def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:
