@@ -30,7 +30,7 @@ CAMPAIGN = {
     "steps": 20, "evaluations": 2, "episodes": 1, "report_episodes": 2, "size": SIZE,
 }  # fmt: skip
 # Defaults that have changed since, as they were.
-BEFORE = dict.fromkeys(("oraac", "oraac-diffusion", "oraac-flow"), {"short_radius": "none"})
+BEFORE = {name: {"short_radius": "none"} for name in ("oraac", "oraac-diffusion", "oraac-flow")}
 CASES = {
     **{f"hopper-medium-expert {m}": (m, "hopper-medium-expert", {"size": SIZE}) for m in METHODS},
     **{f"risky-bandit {m}": (m, "risky-bandit", {}) for m in METHODS},

@@ -1,6 +1,7 @@
 """Places of a page: each shows what can be made of the results, or the sentence that says why it cannot."""
 
-from collections.abc import Callable, Collection, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 from ramac_lib.analysis.evidence import Evidence, Missing
+from support.tabs import tabs
 
 T = TypeVar("T")
 
@@ -32,23 +34,60 @@ def note(make: Callable[[], str]) -> None:
         return
 
 
+def beside(name: str, places: Sequence[tuple[str, Callable[[], Any], Callable[[], str] | None]]) -> None:
+    """Show several places, each with its caption: one as it is under its label, more of them as tabs.
+
+    Args:
+        name: of the tabs, unique on the page.
+        places: label, what makes it, and what makes its caption.
+    """
+    panels: list[tuple[str, list[Any]]] = []
+    for label, make, caption in places:
+        try:
+            things = [make()]
+        except Missing as reason:
+            things = [f"*{reason}*"]
+        else:
+            with contextlib.suppress(Missing):
+                things += [caption()] if caption is not None else []
+        panels.append((label, things))
+    if len(panels) > 1:
+        display(tabs(name, panels))
+        return
+    for label, things in panels:
+        display(Markdown(f"*{label}*"))
+        for thing in things:
+            say(partial(lambda made: made, thing))
+
+
 def each(
     found: Evidence,
+    name: str,
     make: Callable[[str, str], Any],
     hazards: Collection[str] | None = None,
     caption: Callable[[str, str], str] | None = None,
 ) -> None:
-    """Show `make(task, hazard)` and its caption for every task and hazard of the results, or of some hazards."""
+    """Show `make(task, hazard)` and its caption in tabs, for every task and hazard of the results, or some hazards."""
     try:
         settings = found.settings()
     except Missing as reason:
         display(Markdown(f"*{reason}*"))
         return
-    for task, hazard in (pair for pair in settings if hazards is None or pair[1] in hazards):
-        display(Markdown(f"**{task}**, hazard *{hazard}*"))
-        say(partial(make, task, hazard))
-        if caption is not None:
-            note(partial(caption, task, hazard))
+    chosen = [pair for pair in settings if hazards is None or pair[1] in hazards]
+    labels = ", ".join if len({hazard for _, hazard in chosen}) > 1 else lambda pair: f"{pair[0]}, hazard {pair[1]}"
+    beside(name, [(labels(pair), partial(make, *pair), caption and partial(caption, *pair)) for pair in chosen])
+
+
+def each_hazard(
+    found: Evidence, name: str, make: Callable[[str], Any], caption: Callable[[str], str] | None = None
+) -> None:
+    """Show `make(hazard)` and its caption in tabs, for every hazard of the results."""
+    try:
+        hazards = dict.fromkeys(hazard for _, hazard in found.settings())
+    except Missing as reason:
+        display(Markdown(f"*{reason}*"))
+        return
+    beside(name, [(f"hazard {own}", partial(make, own), caption and partial(caption, own)) for own in hazards])
 
 
 def possible(makes: Iterable[Callable[[], T]]) -> list[T]:

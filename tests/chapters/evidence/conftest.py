@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 from IPython.display import Markdown
 
+from support import page  # noqa: F401 (what it shows at a page's head is not looked at)
 from support.evidence import places
 
 BOOK = Path(__file__).parents[3] / "book"

@@ -56,7 +56,7 @@ def test_without_a_campaign_every_table_is_a_sentence(execute):
     seen = run()
     assert not [thing for thing in seen if isinstance(thing, (Styler, Figure))]
     assert len(sentences(seen)) == len(seen) > 10
-    assert all(text.startswith(f"*{ABSENT}") for text in sentences(seen))
+    assert [text for text in sentences(seen) if not text.startswith(f"*{ABSENT}")] == []
 
 
 def test_with_a_campaign_there_are_tables_and_figures(execute):
@@ -73,7 +73,6 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
     told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
     assert ABSENT not in told
-    assert "The stored campaign has nothing under the hazard calibrated." in told
     assert "ramac evaluate RUN --horizon 1000" in told
     assert "RADAC's CVaR₀.₁ is" in told
     assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
