@@ -1,6 +1,7 @@
 """Places of a page: each shows what can be made of the results, or the sentence that says why it cannot."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -79,15 +80,20 @@ def each(
 
 
 def each_hazard(
-    found: Evidence, name: str, make: Callable[[str], Any], caption: Callable[[str], str] | None = None
+    found: Evidence,
+    name: str,
+    make: Callable[[str], Any],
+    caption: Callable[[str], str] | None = None,
+    least: int = 1,
 ) -> None:
-    """Show `make(hazard)` and its caption in tabs, for every hazard of the results."""
+    """Show `make(hazard)` and its caption in tabs, for every hazard that the results have on so many tasks at least."""
     try:
-        hazards = dict.fromkeys(hazard for _, hazard in found.settings())
+        hazards = Counter(hazard for _, hazard in found.settings())
     except Missing as reason:
         display(Markdown(f"*{reason}*"))
         return
-    beside(name, [(f"hazard {own}", partial(make, own), caption and partial(caption, own)) for own in hazards])
+    chosen = [own for own, tasks in hazards.items() if tasks >= least]
+    beside(name, [(f"hazard {own}", partial(make, own), caption and partial(caption, own)) for own in chosen])
 
 
 def possible(makes: Iterable[Callable[[], T]]) -> list[T]:

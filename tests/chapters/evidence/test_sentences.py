@@ -91,6 +91,24 @@ def test_each_hazard_has_its_answer(sentences):
     assert [line.split(":")[0] for line in said.split("\n\n")] == [f"Under the hazard *{name}*" for name in HARD]
 
 
+def test_two_tasks_together_are_ten_sentences_and_one_task_is_none(sentences):
+    rows = {"radac": 200, "oraac": 100, "cql": 50, "codac": 20, NEUTRAL: 200, CLONE: 100}
+    tables = []
+    for task in (TASK, "walker2d-medium-replay"):
+        own = [episodes(row, around(mean, seed=k), task=task) for k, (row, mean) in enumerate(rows.items())]
+        tables += [table.assign(completed=1) for table in own]
+    played = [table for task in (TASK, "walker2d-medium-replay") for table in policies(400.0, 100.0, task=task)]
+    said = sentences("together-5", gathered(*tables, behaviour=played))[-1].splitlines()
+    assert [line.partition(".")[0] for line in said] == [str(k) for k in range(1, 11)]
+    assert said[0].startswith("1. 2 tasks, 10,000 updates (0.5 % of the paper's), 3 seeds or more, 20 report episodes")
+    assert "above on 0, tied on 0, below on 2 of 2 tasks; mean difference -0.50 [" in said[1]
+    assert "above on 2, tied on 0, below on 0 of 2 tasks" in said[4]
+    assert "neutral twin's: above on 0, tied on 2, below on 0 of 2 tasks" in said[5]
+    assert f"{TASK} RADAC 100%, BC-diffusion 100%" in said[8]
+    assert "is 1.00 to 1.00, by task" in said[9]
+    assert sentences("together-5", campaign()) == []
+
+
 def test_table_1_says_how_large_it_is_and_what_it_lacks(sentences):
     caption = sentences(TABLE, campaign())[1]
     size = "10,000 updates (0.5 % of the paper's), 3 seeds, 20 episodes a seed of at most 500 steps, last checkpoint; "
