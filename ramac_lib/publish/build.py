@@ -12,6 +12,7 @@ from typing import Any
 
 from ramac_lib.publish.chapters import PROFILES, Chapter, chapters, choose, execute, first_page, library_hash
 from ramac_lib.publish.check_pages import check
+from ramac_lib.publish.finish import finish
 from ramac_lib.system.errors import RamacError, unknown
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -78,6 +79,7 @@ def build(
     staged = _stage(root, out / "source", known, executed)
     say("building the pages")
     html = _pages(staged, out)
+    finish(html)
     say("checking the pages")
     report = check(html, staged)
     if report.problems:

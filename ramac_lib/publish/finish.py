@@ -1,0 +1,105 @@
+"""What built pages need beside what Jupyter Book does: images that say what they show, and no icons that none shows."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bs4 import BeautifulSoup, Tag
+from PIL import Image
+
+from ramac_lib.system.errors import RamacError
+
+_FIGURE = re.compile(r"^(?:Figure|Table)\s+[\w.]+?\.?$")
+_SENTENCE = re.compile(r"^.*?[.!?](?=\s|$)", re.DOTALL)
+# An icon in the theme's script: name:[width,height,[aliases],"code point","path"], the path perhaps in two parts.
+_ICON = re.compile(
+    r'(?:"(?P<quoted>[a-z0-9-]+)"|(?P<bare>[a-z0-9$_]+)):'
+    r'\[\d+,\d+,\[[^\[\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
+)
+_NAMES = re.compile(r"\bfa-([a-z0-9-]+)")
+LEAST_ICONS = 500  # fewer are no set of icons: the theme's script is another one than was known here
+
+
+def finish(html: Path) -> None:
+    """Finish a folder of built pages, in place.
+
+    Images among outputs get the first sentence of their caption as alternative text, or their section's title; all get
+    width and height, and are loaded when they come into sight. The theme's script keeps the icons that pages name.
+
+    Raises:
+        RamacError: an image file cannot be read.
+    """
+    for path in sorted(html.rglob("*.html")):
+        if "_static" in path.relative_to(html).parts:
+            continue
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        if changed := [image for image in soup.find_all("img") if isinstance(image, Tag)]:
+            for image in changed:
+                _describe(image)
+                _measure(image, path)
+            path.write_text(str(soup), encoding="utf-8")
+    for script in html.rglob("fontawesome.js"):
+        keep_icons(script, used_icons(html, script))
+
+
+def caption(image: Tag) -> str:
+    """Return the first sentence of the caption after an image, or else its section's title.
+
+    A caption is a paragraph that begins with "Figure" or "Table" and its number in bold; further images may stand
+    between.
+    """
+    for element in image.find_all_next(("p", "h1", "h2", "h3")):
+        if element.name != "p":
+            break
+        first = element.find(True)
+        if isinstance(first, Tag) and first.name == "strong" and _FIGURE.match(first.get_text().strip()):
+            rest = " ".join(element.get_text().split()).removeprefix(" ".join(first.get_text().split())).strip()
+            found = _SENTENCE.match(rest)
+            return (found.group() if found else rest) or first.get_text().strip()
+    heading = image.find_previous(("h1", "h2", "h3"))
+    return "" if heading is None else heading.get_text().strip().removesuffix("#")
+
+
+def _describe(image: Tag) -> None:
+    told = str(image.get("alt") or "")
+    path = "/" in told or told.endswith((".png", ".svg"))
+    if path or (not told and image.find_parent(class_="cell_output")):
+        image["alt"] = caption(image)
+    image["loading"] = "lazy"
+
+
+def _measure(image: Tag, page: Path) -> None:
+    source = str(image.get("src", "")).partition("?")[0]
+    if image.has_attr("width") or source.startswith("data:") or not source.endswith(".png"):
+        return
+    try:
+        with Image.open(io.BytesIO((page.parent / source).read_bytes())) as opened:
+            image["width"], image["height"] = (str(length) for length in opened.size)
+    except OSError as error:
+        raise RamacError(f"{page.name}: its image {source} cannot be read: {error}") from None
+
+
+# -- icons ------------------------------------------------------------------------------------------------------------
+
+
+def used_icons(html: Path, script: Path) -> set[str]:
+    """Return the names of icons that pages, styles and the other scripts speak of."""
+    found: set[str] = set()
+    for path in _texts(html):
+        if path != script and "vendor" not in path.parts:
+            found |= set(_NAMES.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def _texts(html: Path) -> Iterator[Path]:
+    for kind in ("*.html", "*.js"):
+        yield from html.rglob(kind)
+
+
+def keep_icons(script: Path, names: set[str]) -> None:
+    """Leave in the theme's script the icons of these names alone; a script of another form stays as it is."""
+    text = script.read_text(encoding="utf-8")
+    if len(_ICON.findall(text)) >= LEAST_ICONS:
+        kept = _ICON.sub(lambda icon: icon.group() if (icon["quoted"] or icon["bare"]) in names else "", text)
+        script.write_text(kept, encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Finished pages: what an image says to those who do not see it, its size, and the icons that are left."""
+
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from ramac_lib.publish.finish import LEAST_ICONS, finish, used_icons
+from ramac_lib.system.errors import RamacError
+
+PAGE = """<html><body><h1>Title</h1>
+<div class="cell_output"><img alt="../_images/a.png" src="a.png"></div>
+<div class="cell_output"><img src="a.png"></div>
+<p>Between.</p>
+<p><strong>Figure 5.1.</strong> Returns of .5 of the
+rows while training. More of it.</p>
+<h2>Section<a class="headerlink">#</a></h2>
+<div class="cell_output"><img alt="own words" src="a.png" width="5"></div>
+<div class="cell_output"><img alt="b.svg" src="data:image/png;base64,AA"></div>
+<p><strong>Bold</strong> but no caption.</p><h3>Next</h3><p><strong>Figure 6.</strong> Another's.</p>
+<i class="fa-solid fa-sun"></i></body></html>"""
+
+
+@pytest.fixture
+def html(tmp_path):
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "page.html").write_text(PAGE)
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    return tmp_path
+
+
+def images(html):
+    return BeautifulSoup((html / "page.html").read_text(), "html.parser").select("img")
+
+
+def test_images_say_what_their_caption_says_and_know_their_size(html):
+    finish(html)
+    first, second, third, fourth = images(html)
+    assert first["alt"] == second["alt"] == "Returns of .5 of the rows while training."
+    assert (first["width"], first["height"], first["loading"]) == ("30", "20", "lazy")
+    assert (third["alt"], third["width"]) == ("own words", "5")
+    assert fourth["alt"] == "Section"
+
+
+def test_an_image_that_cannot_be_read_is_named(html):
+    (html / "a.png").write_text("no picture")
+    with pytest.raises(RamacError, match=r"page.html: its image a.png cannot be read"):
+        finish(html)
+
+
+def icon(name):
+    return f'{name}:[512,512,["x"],"f0{len(name):02d}","M1 2{"0" * 40}z"],'
+
+
+def test_icons_that_no_page_names_go(html):
+    many = "".join(icon(f"i{k}") for k in range(LEAST_ICONS))
+    duo = '"half-moon":[5,5,[],"f1","M1z"],"two-parts":[5,5,[],"f2",["M1z","M2z"]]'
+    script = html / "_static" / "fontawesome.js"
+    script.write_text("var icons={" + icon("sun") + many + duo + "};run();")
+    (html / "_static" / "theme.js").write_text('add("fa-two-parts")')
+    finish(html)
+    assert used_icons(html, script) == {"solid", "sun", "two-parts"}
+    assert script.read_text() == "var icons={" + icon("sun") + '"two-parts":[5,5,[],"f2",["M1z","M2z"]]};run();'
+
+
+def test_a_script_of_another_form_stays(html):
+    script = html / "_static" / "fontawesome.js"
+    script.write_text("var icons={" + icon("moon") + "};")
+    finish(html)
+    assert "moon" in script.read_text()
