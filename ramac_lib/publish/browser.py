@@ -1,5 +1,6 @@
 """Open built pages in a headless Chromium that has no network, and see what a reader would see."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ window.addEventListener("error", (event) => {
   window.ramacFailed.push(where);
 }, true);
 window.addEventListener("load", async () => {
-  const formulas = [...document.querySelectorAll(".math")], images = [...document.images];
+  const formulas = [...document.querySelectorAll(".math")], images = [...document.images], barriers = [];
   try {
     if (formulas.length && window.MathJax && MathJax.startup) await MathJax.startup.promise;
     images.forEach((image) => { image.loading = "eager"; });
@@ -33,6 +34,17 @@ window.addEventListener("load", async () => {
       .map((image) => new Promise((done) => { image.onload = image.onerror = done; })));
     await document.fonts.ready;
     await new Promise((done) => setTimeout(done, 500));  // virtual time: it stands still while requests are under way
+    const still = document.createElement("style");  // else colours are still on their way from mode to mode
+    still.textContent = "*, *::before, *::after { transition: none !important; animation: none !important; }";
+    if (window.axe) document.head.appendChild(still);
+    for (const mode of window.axe ? ["light", "dark"] : []) {
+      document.documentElement.dataset.theme = mode;
+      await new Promise((done) => setTimeout(done, 100));
+      const found = await axe.run(document, {resultTypes: ["violations"], elementRef: false});
+      for (const rule of found.violations.filter((rule) => ["serious", "critical"].includes(rule.impact)))
+        barriers.push(`${rule.help} (axe ${rule.id}, ${mode}), ${rule.nodes.length} times: ` +
+          `${rule.nodes[0].html.slice(0, 200)} (${rule.nodes[0].failureSummary.slice(0, 300)})`);
+    }
   } catch (error) { window.ramacFailed.push(String(error)); }
   const start = (element) => element.textContent.slice(0, 60);
   const report = document.createElement("script");
@@ -40,6 +52,7 @@ window.addEventListener("load", async () => {
   report.id = "ramac-report";
   report.textContent = JSON.stringify({
     failed: window.ramacFailed,
+    barriers: barriers,
     formulas: formulas.length,
     images: images.length,
     bare: formulas.filter((formula) => !formula.querySelector("mjx-container")).map(start),
@@ -51,6 +64,7 @@ window.addEventListener("load", async () => {
 });
 </script>"""
 _MEANING = {
+    "barriers": "keeps some readers out",
     "failed": "could not be loaded or run",
     "bare": "is a formula that was not typeset",
     "wrong": "is a formula with an error",
@@ -73,6 +87,15 @@ def find() -> str | None:
     return next((found for program in PROGRAMS if (found := shutil.which(program))), None)
 
 
+def find_axe() -> Path | None:
+    """Return the path of axe-core's script, None where the package that brings it is not installed."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        return None
+    script = Path(found.origin).with_name("axe.min.js")
+    return script if script.is_file() else None
+
+
 def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
     """Open each page of a copy of `html`; collect what failed to load, to be typeset or to be shown.
 
@@ -84,7 +107,7 @@ def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
     Returns:
         The problems, and how many formulas and images were seen.
     """
-    opened = Opened()
+    opened, axe = Opened(), find_axe()
     with tempfile.TemporaryDirectory(prefix="pages-") as folder:
         copy = Path(folder, "html").resolve()
         shutil.copytree(html, copy)
@@ -92,7 +115,10 @@ def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
             text = (copy / page).read_text(encoding="utf-8")
             if 'http-equiv="Refresh"' in text:  # the redirect to the first page, which is opened itself
                 continue
-            (copy / page).write_text(text.replace("<head>", "<head>" + _WATCH, 1), encoding="utf-8")
+            watch = (
+                f'<script src="{axe.as_uri()}"></script>{_WATCH}' if axe and "_modules" not in page.parts else _WATCH
+            )
+            (copy / page).write_text(text.replace("<head>", "<head>" + watch, 1), encoding="utf-8")
             seen = _open(program, copy / page, Path(folder, "profile"))
             if isinstance(seen, str):
                 opened.problems.append(f"{page}: {seen}")

@@ -1,4 +1,4 @@
-"""What built pages need beside what Jupyter Book does: images that say what they show, and no icons that none shows."""
+"""What built pages need beside what Jupyter Book does: words for images, lists that are lists, no icons that none shows."""
 
 import io
 import re
@@ -25,7 +25,8 @@ def finish(html: Path) -> None:
     """Finish a folder of built pages, in place.
 
     Images among outputs get the first sentence of their caption as alternative text, or their section's title; all get
-    width and height, and are loaded when they come into sight. The theme's script keeps the icons that pages name.
+    width and height, and are loaded when they come into sight. What is marked up as a list and is none, which those
+    who listen to a page stumble over, is no more. The theme's script keeps the icons that pages name.
 
     Raises:
         RamacError: an image file cannot be read.
@@ -34,11 +35,11 @@ def finish(html: Path) -> None:
         if "_static" in path.relative_to(html).parts:
             continue
         soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        if changed := [image for image in soup.find_all("img") if isinstance(image, Tag)]:
-            for image in changed:
-                _describe(image)
-                _measure(image, path)
-            path.write_text(str(soup), encoding="utf-8")
+        for image in soup.find_all("img"):
+            _describe(image)
+            _measure(image, path)
+        _mend_lists(soup)
+        path.write_text(str(soup), encoding="utf-8")
     for script in html.rglob("fontawesome.js"):
         keep_icons(script, used_icons(html, script))
 
@@ -78,6 +79,18 @@ def _measure(image: Tag, page: Path) -> None:
             image["width"], image["height"] = (str(length) for length in opened.size)
     except OSError as error:
         raise RamacError(f"{page.name}: its image {source} cannot be read: {error}") from None
+
+
+def _mend_lists(soup: BeautifulSoup) -> None:
+    """Take away roles and names of lists from what has no items: the bibliography, signatures over several lines."""
+    for block in soup.select("div.citation-list[role=list]"):
+        del block["role"]
+    for block in soup.select("dt.sig dl"):
+        lines = block.find_all("dd", recursive=False)
+        if len(lines) == len(block.find_all(True, recursive=False)):
+            block.name, block["class"] = "span", "signature-lines"
+            for line in lines:
+                line.name = "span"
 
 
 # -- icons ------------------------------------------------------------------------------------------------------------

@@ -207,8 +207,12 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     body = '<img src="pixel.png"><img src="broken.png"><span class="math">\\(x^2\\)</span>'
     body += '<span class="math"><mjx-container><mjx-merror>y_</mjx-merror></mjx-container></span>'
     body += '<script>nothing()</script><script>fetch("http://example.org/a")</script>'
+    body += '<p style="color: #777; background: #666">grey on grey</p>'
     (tmp_path / "bad.html").write_text(PAGE.format(head="", body=body))
-    (tmp_path / "good.html").write_text(PAGE.format(head="", body='<img src="pixel.png">'))
+    good = '<main><h1>Good</h1><img src="pixel.png" alt="a pixel"></main>'
+    (tmp_path / "good.html").write_text(
+        PAGE.format(head="<title>Good</title>", body=good).replace("<html>", '<html lang="en">')
+    )
     opened = browser.check_pages(program, tmp_path, [Path("bad.html"), Path("good.html")])
     assert (opened.formulas, opened.images) == (2, 3)
     assert not [problem for problem in opened.problems if problem.startswith("good")]
@@ -218,6 +222,9 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     assert "'y_' is a formula with an error" in told
     assert "nothing is not defined' could not be loaded or run" in told
     assert "'http://example.org/a' was asked of the network" in told
+    if browser.find_axe():
+        for rule in ("color-contrast, light", "color-contrast, dark", "image-alt, light", "html-has-lang, light"):
+            assert f"(axe {rule})" in told
     assert not list(tmp_path.glob("*.dom"))
     assert "ramac-report" not in (tmp_path / "bad.html").read_text()
 

@@ -17,7 +17,8 @@ rows while training. More of it.</p>
 <div class="cell_output"><img alt="own words" src="a.png" width="5"></div>
 <div class="cell_output"><img alt="b.svg" src="data:image/png;base64,AA"></div>
 <p><strong>Bold</strong> but no caption.</p><h3>Next</h3><p><strong>Figure 6.</strong> Another's.</p>
-<i class="fa-solid fa-sun"></i></body></html>"""
+<i class="fa-solid fa-sun"></i><div class="citation-list" role="list"><div>A</div></div>
+<dl class="py"><dt class="sig">f(<dl><dd>a,</dd><dd>b</dd></dl>)</dt><dd>What it does.</dd></dl></body></html>"""
 
 
 @pytest.fixture
@@ -39,6 +40,15 @@ def test_images_say_what_their_caption_says_and_know_their_size(html):
     assert (first["width"], first["height"], first["loading"]) == ("30", "20", "lazy")
     assert (third["alt"], third["width"]) == ("own words", "5")
     assert fourth["alt"] == "Section"
+
+
+def test_what_is_no_list_is_not_marked_up_as_one(html):
+    finish(html)
+    soup = BeautifulSoup((html / "page.html").read_text(), "html.parser")
+    assert not soup.select("[role=list]")
+    assert len(soup.select("dl")) == 1
+    assert [line.text for line in soup.select("dt.sig > span.signature-lines > span")] == ["a,", "b"]
+    assert soup.select_one("dl.py > dd").text == "What it does."
 
 
 def test_an_image_that_cannot_be_read_is_named(html):
