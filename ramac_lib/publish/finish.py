@@ -1,4 +1,4 @@
-"""What built pages need beside what Jupyter Book does: words for images, lists that are lists, no icons that none shows."""
+"""Mend built pages: words for images, lists that are lists, and no icons that no page shows."""
 
 import io
 import re
