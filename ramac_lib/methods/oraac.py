@@ -12,8 +12,7 @@ Differences from ORAAC's official code:
 4. its configs for the cheetah ship Wang's measure (w = −.75); here CVaR_0.1 everywhere, as in its paper and RAMAC's;
 5. its critic's loss is a mean over predicted fractions too; here a sum (eq. 7), which Adam does not tell apart;
 6. its critic starts from N(0, 0.1²), head U(±3e-4); here from PyTorch's scale, or ``critic_init="released"``;
-7. its critic applies a ReLU to the joint embedding of state and action; here the critic is RAMAC's, which has none;
-8. in short runs rates are raised, the prior learns longer and λ is at most .05: `ramac_lib.methods.shared.short_runs`.
+7. in short runs rates are raised, the prior learns longer and λ is at most .05: `ramac_lib.methods.shared.short_runs`.
 
 The priors: ORAAC's is a CVAE, whose loss is the squared error of the reconstruction and half the KL divergence,
 latents clamped to ±.5 when acting, as in the official code. ORAAC-Diffusion (UDAC, Chen et al. 2024; RAMAC, sec.
@@ -72,12 +71,14 @@ class AnchoredConfig(DistributionalConfig):
     embedding: int = 16
     critic_hidden: int = 32
     critic_encoder: int = 256
+    joint_relu: bool = field(default=True, metadata={"before": False})
 
     @classmethod
     def of_env(cls, task: str) -> dict[str, Any]:
         """Return ORAAC's own settings for a task's environment, or the bandit's."""
         if task == BANDIT:
             sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32, "batch_size": 256}
+            sizes |= {"joint_relu": False}
             return {**bandit_settings.BANDIT_QUANTILES, **sizes, "lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
         return PER_ENV.get(task.split("-")[0], {})
 

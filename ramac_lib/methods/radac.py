@@ -38,12 +38,12 @@ PER_TASK: dict[str, dict[str, Any]] = {
     # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
     BANDIT: {
         **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES,
-        "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3,
+        "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3, "joint_relu": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
     "quantile_axis": "target", "fractions": "random", "eta_ramp": 0.0, "hidden": (256, 256, 256), "activation": "mish",
-    "ema_every": 5, "ema_start": 1000 / short_runs.REFERENCE_STEPS, "critic_init": "released", "joint_relu": True,
+    "ema_every": 5, "ema_start": 1000 / short_runs.REFERENCE_STEPS, "critic_init": "released",
     "short_run_rate": False,
 }  # fmt: skip
 RELEASED_SIZES = {  # as many cosines as fractions

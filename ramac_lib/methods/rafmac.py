@@ -28,12 +28,12 @@ PER_TASK: dict[str, dict[str, Any]] = {
     # Ours, as the paper's toy settings are lost; see RADAC's.
     BANDIT: {
         **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3,
-        "scale_by_value": False, "grad_clip": 5.0,
+        "scale_by_value": False, "grad_clip": 5.0, "joint_relu": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
     "risk_path": "one-step", "bootstrap": False, "reward_clamp": 1.0, "pairing": "one-to-one", "risk": "neutral",
-    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released", "joint_relu": True,
+    "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released",
     "critic_hidden": 128, "fractions": "random", "hidden": (128, 128, 128), "activation": "mish", "time_dim": 4,
     "time_in_steps": False, "short_run_rate": False,
 }  # fmt: skip

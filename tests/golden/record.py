@@ -25,12 +25,18 @@ from ramac_lib.training.results import LATER, at_noise
 
 SIZE = 4000  # transitions of Hopper
 CAMPAIGN = {
-    "rows": ("radac", "oraac:short_radius=none", "cql", "bc-flow", "radac:risk=neutral"),
+    "rows": (
+        "radac:joint_relu=false", "oraac:joint_relu=false,short_radius=none", "cql", "bc-flow",
+        "radac:joint_relu=false,risk=neutral",
+    ),
     "tasks": ("hopper-medium-expert", "risky-bandit"), "hazards": ("paper", "calibrated"), "seeds": (0, 1),
     "steps": 20, "evaluations": 2, "episodes": 1, "report_episodes": 2, "size": SIZE,
 }  # fmt: skip
 # Defaults that have changed since, as they were.
-BEFORE = {name: {"short_radius": "none"} for name in ("oraac", "oraac-diffusion", "oraac-flow")}
+BEFORE = {
+    **{name: {"joint_relu": "false", "short_radius": "none"} for name in ("oraac", "oraac-diffusion", "oraac-flow")},
+    **{name: {"joint_relu": "false"} for name in ("radac", "rafmac")},
+}
 CASES = {
     **{f"hopper-medium-expert {m}": (m, "hopper-medium-expert", {"size": SIZE}) for m in METHODS},
     **{f"risky-bandit {m}": (m, "risky-bandit", {}) for m in METHODS},
@@ -46,7 +52,8 @@ def short_hash(text: bytes) -> str:
 def train(name: str) -> dict[str, Any]:
     """Make 30 updates of two seeds and two evaluations; return their hashes and their numbers."""
     method, task, others = CASES[name]
-    config = make_config(method, task, (0, 1), 30, BEFORE.get(method), **others)
+    before = {} if others.get("released") else BEFORE.get(method, {})
+    config = make_config(method, task, (0, 1), 30, before, **others)
     schedule = loop.Schedule(log_every=10, eval_every=15, episodes=2)
     trainer = loop.Trainer(config, loop.data_of(config, progress=False), get_engine("cpu"), schedule=schedule)
     trainer.run(progress=False)

@@ -36,7 +36,7 @@ class DistributionalConfig(base.CriticConfig):
     embedding: int = 64
     critic_hidden: int = 256
     critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
-    joint_relu: bool = field(default=False, metadata={"before": False})  # after s and a are joined; as released
+    joint_relu: bool = field(default=False, metadata={"before": False})  # after s and a are joined
     actor_critics: str = "min"  # over the critics, elementwise; or "mean"
     kappa: float = 1.0
     quantile_axis: str = "prediction"

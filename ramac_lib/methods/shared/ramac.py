@@ -9,12 +9,12 @@ the released code that changes what is learned is an option (see `RELEASED` in t
    ``done_mask="inverted"`` is the mask it would use if it bootstrapped; ``pairing="one-to-one"`` compares the i-th
    prediction with the i-th target alone; ``risk="neutral"`` is what its uniform fractions make of every distortion.
 3. ``fractions="random"``: τ ~ U(0, 1), shared by the batch, in place of the fixed grid (eq. 14); ``eta_ramp=0``: η
-   jumps at the end of the warm-up; ``joint_relu``, ``critic_init="released"``: the released critic; and no rule for
+   jumps at the end of the warm-up; ``critic_init="released"``: the released critic's start; and no rule for
    short runs (``short_run_rate=False``), as every released length is one of a run of 2M updates.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -45,6 +45,7 @@ class RAMACConfig(DistributionalConfig):
     lr_critic: float = 1e-5
     lr_critic_cap: float = 1e-3  # at 3e-4 the lowest fractions of a short run are learned too late
     td_clip: float | None = None  # bound on |target return|
+    joint_relu: bool = field(default=True, metadata={"before": False})
     # The policy.
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "silu"
