@@ -89,7 +89,7 @@ def decide(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], decision
         "method": decision.method, "setting": decision.setting, "source": decision.source,
         "departure": decision.departure, "source mean": float(means[0].mean()),
         "departure mean": float(means[1].mean()), "difference": centre, "low": centre - half, "high": centre + half,
-        "taken": decision.departure if better and decision.decides else decision.source,
+        "taken": decision.departure if better and decision.decides else decision.source, "decides": decision.decides,
         "conclusive": bool(np.sign(centre - half) == np.sign(centre + half)),
     }  # fmt: skip
 
@@ -107,6 +107,9 @@ def load(folder: Path | None = None) -> pd.DataFrame:
 
     Args:
         folder: of the stored runs (default: the repository's data/results).
+
+    Raises:
+        RamacError: no pair is stored.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
     table, facts = results.load(DECISIONS_FILE, folder)
@@ -116,4 +119,6 @@ def load(folder: Path | None = None) -> pd.DataFrame:
             rows.append(decide(table, facts, decision))
         except RamacError:
             continue
+    if not rows:
+        raise RamacError("No pair of runs that decides a setting is stored yet.")
     return pd.DataFrame(rows)

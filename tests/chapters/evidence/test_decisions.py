@@ -57,6 +57,9 @@ def test_what_is_missing_is_refused_or_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(decisions.results, "load", lambda name, folder: stored([1, 2, 3, 4, 5, 6, 7, 8]))
     (found,) = decisions.load().to_dict("records")
     assert (found["method"], found["setting"], found["taken"]) == ("oraac", "radius", "0.05")
+    monkeypatch.setattr(decisions.results, "load", lambda name, folder: stored([1, 2, 3]))
+    with pytest.raises(RamacError, match="No pair of runs that decides a setting is stored yet"):
+        decisions.load()
 
 
 def test_the_seeds_are_reported_nowhere():
