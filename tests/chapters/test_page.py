@@ -241,3 +241,10 @@ def test_every_row_of_every_table_can_be_read(mode, tmp_path):
     )  # the first is the script's own
     assert {(name, row) for name, row, _ in found} == {(name, row) for name in tables for row in range(4)}
     assert [(name, row, round(ratio, 2)) for name, row, ratio in found if ratio < 4.5] == []
+
+
+@pytest.mark.parametrize("chapter", [c for c in CHAPTERS if c.name[0].isdigit()], ids=lambda c: c.name)
+def test_a_chapters_title_begins_with_its_files_number(chapter):
+    cells = json.loads(chapter.path.read_text(encoding="utf-8"))["cells"]
+    first = "".join(cells[0]["source"]).splitlines()[0]
+    assert first.startswith(f"# {chapter.name.partition('_')[0]}. ")
