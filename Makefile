@@ -30,7 +30,8 @@ fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
 
 lint: $(VENV)/.test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo \
+		&& $(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md book ramac_lib tests tools
 
 types: $(VENV)/.test
 	@$(BIN)/mypy
