@@ -8,10 +8,14 @@ Over several cases a sentence about *all* holds where it does on each, is undeci
 where it does on some, if only in part, and else does not hold. One about *most* ("often", "tends to") takes the verdict
 of more than half of its cases, one about *some* ("may", "on some tasks") holds where it does on one. It cannot be said
 at this scale where what it speaks of is missing in each case.
+
+A first page needs fewer words: a claim's *state* is true, true in part, false, or not yet decided at this scale. It is
+decided only by cases that are long enough for it, and only by as many as it speaks of: all of its tasks, more than half
+of them with the same verdict, or, of a sentence about some, one on which it holds.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,6 +26,8 @@ from ramac_lib.analysis.evidence import Missing
 HOLDS, PARTLY, NOT = "holds", "holds in part", "does not hold"
 UNDECIDED, UNSAID = "undecided", "cannot be said at this scale"
 ORDER = (HOLDS, PARTLY, NOT, UNDECIDED, UNSAID)
+TRUE, IN_PART, FALSE, OPEN = "true", "true in part", "false", "not yet decided at this scale"
+STATES = {HOLDS: TRUE, PARTLY: IN_PART, NOT: FALSE}
 ALL, MOST, SOME = "all", "most", "some"  # of a sentence's tasks
 
 AnyCase = TypeVar("AnyCase")  # what the judges of some sentences ask
@@ -75,6 +81,53 @@ def judge(claims: Sequence[Claim[AnyCase]], cases: Mapping[str, AnyCase | None])
         cases: name → case, none where there is no evidence of that task.
     """
     return pd.DataFrame([{"": str(k), **_line(claim, cases)} for k, claim in enumerate(claims, start=1)])
+
+
+def state(verdicts: Sequence[str], of: int, over: str = ALL) -> str:
+    """Return a claim's state from the verdicts on the tasks that can decide it.
+
+    Args:
+        of: how many tasks it speaks of.
+        over: on how many of them it is to hold: `ALL`, `MOST` or `SOME`.
+    """
+    counts = Counter(verdicts)
+    if over == SOME and counts[HOLDS]:
+        return TRUE
+    if over == MOST and counts:
+        first, count = counts.most_common(1)[0]
+        if 2 * count > of:
+            return STATES.get(first, OPEN)
+    return OPEN if not verdicts or len(verdicts) < of else STATES.get(over_tasks(verdicts, over), OPEN)
+
+
+def states(
+    claims: Sequence[Claim[AnyCase]], cases: Mapping[str, AnyCase | None], deciding: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return each claim's state; columns ``"" where sentence decided state``, one row a claim.
+
+    Args:
+        cases: name → case, as `judge` takes them.
+        deciding: names of the cases that are long enough to decide a claim (default: all). ``decided`` says on how
+            many of its tasks a claim was judged among them.
+    """
+    rows = []
+    for k, claim in enumerate(claims, start=1):
+        tasks, verdicts = claim.tasks or tuple(cases), []
+        for task, case in cases.items():
+            if case is None or task not in tasks or not (deciding is None or task in deciding):
+                continue
+            try:
+                verdicts.append(said(claim.judge(case)[0]))
+            except Missing:
+                continue
+        line = {
+            "": str(k),
+            "where": claim.where,
+            "sentence": claim.sentence,
+            "decided": f"{len(verdicts)} of {len(tasks)}",
+        }
+        rows.append(line | {"state": state(verdicts, len(tasks), claim.over)})
+    return pd.DataFrame(rows)
 
 
 def _line(claim: Claim[AnyCase], cases: Mapping[str, AnyCase | None]) -> dict[str, str]:

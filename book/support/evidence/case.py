@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ramac_lib.analysis.evidence import Evidence, Missing
-from ramac_lib.analysis.intervals import Estimate, Sample, interval
+from ramac_lib.analysis.intervals import Estimate, Sample, bootstrap_interval, interval
 from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
 from ramac_lib.campaign.grid import TABLE_1
 from ramac_lib.envs.tasks import ROBOTS
+from support.evidence.scale import starts
 from support.evidence.tables import EARLY
 
 LEAST_UPDATES = 10_000
@@ -72,19 +73,35 @@ class Case:
 
         Raises:
             Missing: the row, or its evaluation at 1,000 gradient steps, is not there, or it is of too short a run or
-                too few seeds.
+                too few seeds, or its risk term starts after these 1,000 steps, so that they say nothing of it.
         """
         row = self.row(name)
         steps = self.evidence.steps(self.task, self.hazard)[row]
         if steps < LEAST_UPDATES and not self.at_start:
             raise Missing(f"needs {LEAST_UPDATES:,} updates, not {steps:,}")
         if self.at_start:
+            begun = starts(self.evidence, self.task, self.hazard)[row]
+            if begun > EARLY:
+                raise Missing(f"{style(row).label}'s risk term starts at update {begun:,}, after {EARLY:,}")
             found = self.evidence.early_sample(self.task, self.hazard, row, EARLY)
         else:
             found = self.evidence.sample(self.task, self.hazard, row)
         if found.seeds < LEAST_SEEDS:
             raise Missing(f"needs {LEAST_SEEDS} seeds, not {found.seeds}")
         return found
+
+    def completed(self, name: str) -> Estimate:
+        """Return the share of a row's episodes that reach the horizon, with its 95 % interval, seeds resampled first.
+
+        Raises:
+            Missing: as `sample`.
+        """
+        self.sample(name)
+        report = self.evidence.report(self.task, self.hazard)
+        own = report[report["row"] == self.row(name)]
+        whole = (own["length"] >= own["horizon"]).astype(float)
+        groups = [part.to_numpy() for _, part in whole.groupby(own["seed"])]
+        return Estimate(float(whole.mean()), *bootstrap_interval(groups, lambda x: float(x.mean()), resamples=500))
 
     def behaviours(self) -> list[Sample]:
         """Return the samples of all behaviour policies behind the task's data, the best mean first.

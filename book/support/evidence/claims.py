@@ -1,7 +1,10 @@
 """The paper's sentences about its tasks (sections 5.1, 5.2 and 6, appendix D.2), each with the rule it is judged by.
 
-The rules were written before the results that they judge were seen. Two sentences are this book's own: without them
-nothing can be put down to the CVaR. Sentences about figure 4 and about OOD actions are not here.
+The rules were written before the results that they judge were seen, but for two that were made stricter afterwards,
+each against a verdict that the short runs had given: a sentence about 1,000 gradient steps is not judged on a method
+whose risk term starts later, and no policy that ends most of its episodes early "reliably handles" a threshold. Two
+sentences are this book's own: without them nothing can be put down to the CVaR. Sentences about figure 4 and about OOD
+actions are not here.
 """
 
 from support.evidence import judges
@@ -53,8 +56,9 @@ CLAIMS = (
     ),
     Claim(
         "5.1", "ORAAC reliably handles the sharp threshold",
-        "its CVaR is above the median; its share of steps in violation is below it",
-        beside_median(("oraac", "cvar", 1), ("oraac", "rate", -1)), HOPPER[:1],
+        "more than half of its episodes reach the horizon (else it does not hold); its CVaR is above the median; its "
+        "share of steps in violation is below it",
+        judges.handles, HOPPER[:1],
     ),
     Claim(
         "5.1", "ORAAC may fail to exploit high-reward modes", "its mean is below the best of the others'",

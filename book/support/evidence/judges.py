@@ -24,6 +24,7 @@ from support.verdicts import Found
 MARGIN = 0.1  # of the best number: what is less than that below it is competitive with it
 INSIDE = 0.1  # a policy with fewer of its steps in violation concentrates on the safe range
 WIDER = 1.5  # times the scatter of each other
+WHOLE = 0.5  # of its episodes: a policy that ends more of them early handles nothing
 ALIKE = 0.5  # rank correlation above which two rankings largely match
 EXPRESSIVE = ("radac", "rafmac")
 FLOWS = ("flow-ql", "rafmac")
@@ -97,6 +98,16 @@ def improves(case: Case) -> Found:
     rest = case.others(*EXPRESSIVE)
     own = case.top([case.row(method) for method in EXPRESSIVE], "cvar")
     return [case.lead(own, rest, "cvar")], case.beside(own, case.top(rest, "cvar"), "cvar")
+
+
+def handles(case: Case) -> Found:
+    """Judge whether ORAAC reliably handles a threshold: its episodes are whole, its tail and its violations good."""
+    whole = case.completed("oraac")
+    parts, found = beside_median(("oraac", "cvar", 1), ("oraac", "rate", -1))(case)
+    length = case.sample("oraac").length
+    sign = _beyond(whole, WHOLE)
+    found = f"{whole.text(2)} of episodes reach the horizon, mean length {length:.0f}; {found}"
+    return ([-1] if sign < 0 else [sign, *parts]), found
 
 
 def leaves_return(case: Case) -> Found:

@@ -17,6 +17,7 @@ from support.verdicts import HOLDS, NOT, PARTLY, UNDECIDED, UNSAID, Claim, count
 from support.verdicts import judge as judge_cases
 
 PAPER = (TASK, "paper")
+HANDLES = next(claim for claim in CLAIMS if "reliably handles" in claim.sentence)
 METHODS = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
 CONTROLS = ("radac:risk=neutral", "bc-diffusion")
 MEANS = dict.fromkeys((*METHODS, *CONTROLS), 100.0)
@@ -159,7 +160,21 @@ def test_little_is_said_where_no_method_differs():
         "DiffusionQL has the wider scatter",
         "DiffusionQL's runs either reach moderate returns or collapse",
         "RADAC improves on the policies that made the data",
+        "ORAAC reliably handles the sharp threshold",  # its episodes end early
     }
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [(100, [-1]), (500, [1, 1, 1])],  # of 500 steps
+)
+def test_a_policy_that_falls_in_every_episode_handles_nothing(length, expected):
+    evidence = campaign({"oraac": None})
+    oraac = episodes("oraac", around(200), violations=around(2.0, 0.1), length=length)
+    found = gathered(evidence.table.drop(columns="row"), oraac)
+    assert parts(judges.handles, found) == expected
+    if length < 500:
+        assert judge(found, [HANDLES], "paper")["verdict"].tolist() == [NOT]
 
 
 def test_equal_rows_are_seldom_told_apart():
