@@ -1,6 +1,6 @@
 """Numbers behind the sentences of the first page, from the stored results, whatever campaign they are of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,7 +8,6 @@ import pandas as pd
 from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
-from support.audit.episodes import average, protocols
 from support.audit.shown import sized
 from support.evidence.case import LEAST_SEEDS
 from support.evidence.judges import CLONE
@@ -88,20 +87,3 @@ def state_of(stated: Mapping[str, pd.DataFrame], sentence: str, about: str = f"r
     if table is None or sentence not in set(table["sentence"]):
         return OPEN
     return str(table.loc[table["sentence"] == sentence, "state"].iloc[0])
-
-
-def flattery(found: Evidence, hazard: str = PAPER) -> tuple[pd.DataFrame, dict[str, Estimate]]:
-    """Return what the protocols add, over every stored policy under a hazard: its table, and averages of its columns.
-
-    Keys are `protocols`' columns, in units of an episode's standard deviation with ``/sd`` appended.
-
-    Raises:
-        Missing: nothing is reported under the hazard.
-    """
-    parts = [protocols(found, task, name).assign(task=task) for task, name in found.settings() if name == hazard]
-    if not parts:
-        raise Missing(f"Nothing is reported under the hazard {hazard}.")
-    table = pd.concat(parts, ignore_index=True)
-    names: Sequence[str] = ("best_mean", "best_cvar", "ten", "fifty")
-    own = {name: average(table, name) for name in names}
-    return table, own | {f"{name}/sd": average(table, name, "sd") for name in names}

@@ -5,7 +5,7 @@ from campaign_tables import TASK, around, episodes, gathered
 
 from ramac_lib.analysis.evidence import Missing
 from support import front
-from support.audit.episodes import average
+from support.audit.episodes import average, flattery
 
 OTHER = "walker2d-medium-expert"
 
@@ -42,11 +42,11 @@ def test_what_is_not_there_is_missing():
     with pytest.raises(Missing, match="hazard calibrated"):
         front.beside(gathered(*rows(200, 100)), "calibrated")
     with pytest.raises(Missing, match="hazard calibrated"):
-        front.flattery(gathered(*rows(200, 100)), "calibrated")
+        flattery(gathered(*rows(200, 100)), "calibrated")
 
 
 def test_flattery_pools_the_policies_of_all_tasks():
-    table, means = front.flattery(gathered(*rows(200, 100), *rows(100, 200, OTHER)))
+    table, means = flattery(gathered(*rows(200, 100), *rows(100, 200, OTHER)))
     assert len(table) == 2 * 2 * 3
     assert means["best_mean"] == average(table, "best_mean")
     assert means["best_mean"].low > 0  # every policy's episodes differ, so that the best of many lies above their mean

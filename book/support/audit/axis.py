@@ -25,6 +25,7 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.networks.quantile_loss import AXES, quantile_huber
 from ramac_lib.system.errors import unknown
 from ramac_lib.system.paths import data_folder
+from support.audit.shown import number
 from support.bandit.plots import draw_support
 from support.preliminaries.laws import Law
 
@@ -143,5 +144,5 @@ def draw(found: Stored, size: float = 2.35) -> Figure:
         draw_support(axis, Bandit())
         axis.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xticks=[], yticks=[])
         axis.set_title(name, fontsize=9.5)
-        axis.set_xlabel(f"CVaR$_{{0.1}}$ {found.cvar[name].value:.2f}", fontsize=11)
+        axis.set_xlabel(f"CVaR$_{{0.1}}$ {number(found.cvar[name].value, 2)}", fontsize=11)
     return figure

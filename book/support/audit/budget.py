@@ -168,11 +168,12 @@ def draw(found: Mapping[str, Mapping[float, Policies]], episodes: int, repeats: 
         chosen = choose(list(policies.values()), episodes, repeats=repeats)
         for axis, name in zip(panels, ("mean", "cvar"), strict=True):
             value, low, high = getattr(chosen, name)
-            axis.plot(at, value, linestyle=style(method).line, label=style(method).label, **looks)
+            axis.plot(at, value, label=style(method).label, **looks)
             axis.fill_between(at, low, high, alpha=0.15, linewidth=0, **looks)
             axis.axhline(at_random(list(policies.values()), name), linestyle=":", **looks)
     for axis, title in zip(panels, ("mean of the chosen policy", "its CVaR$_{0.1}$"), strict=True):
         axis.set(title=title, xlabel="online episodes played", xscale="log", xlim=(1, episodes))
+        axis.xaxis.set_major_formatter("{x:g}")
         axis.axvline(EPISODES, color=TRUTH, linewidth=0.7, alpha=0.5)
     panels[0].set_ylabel("return")
     panels[0].legend()

@@ -145,6 +145,23 @@ def average(table: pd.DataFrame, column: str, of: str | None = None) -> Estimate
     return Estimate(float(values.mean()), *bootstrap_interval(groups, lambda x: float(x.mean()), resamples=1000))
 
 
+def flattery(found: Evidence, hazard: str = "paper") -> tuple[pd.DataFrame, dict[str, Estimate]]:
+    """Return what the protocols add, over every stored policy under a hazard: its table, and averages of its columns.
+
+    Keys are `protocols`' columns, in units of an episode's standard deviation with ``/sd`` appended.
+
+    Raises:
+        Missing: nothing is reported under the hazard.
+    """
+    parts = [protocols(found, task, name).assign(task=task) for task, name in found.settings() if name == hazard]
+    if not parts:
+        raise Missing(f"Nothing is reported under the hazard {hazard}.")
+    table = pd.concat(parts, ignore_index=True)
+    names: Sequence[str] = ("best_mean", "best_cvar", "ten", "fifty")
+    own = {name: average(table, name) for name in names}
+    return table, own | {f"{name}/sd": average(table, name, "sd") for name in names}
+
+
 def by_method(table: pd.DataFrame) -> pd.DataFrame:
     """Return `protocols`' table as means over a method's seeds, the most flattered mean first."""
     columns = ["mean", "cvar", "sd", "best_mean", "best_cvar", "ten", "fifty"]

@@ -14,8 +14,7 @@ from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.collect import Episode
 from ramac_lib.envs.hazards import PAPER
-from support import front
-from support.audit import anchor, axis, clips, deadpath, others, worlds
+from support.audit import anchor, axis, clips, deadpath, episodes, others, worlds
 from support.audit.shown import number, short, sized
 
 
@@ -67,7 +66,7 @@ class Measured:
     @property
     def flattery(self) -> tuple[pd.DataFrame, dict[str, Estimate]]:
         """What the evaluation's protocols add."""
-        return self.once("flattery", lambda: front.flattery(self.evidence))
+        return self.once("flattery", lambda: episodes.flattery(self.evidence))
 
     @property
     def hazards(self) -> pd.DataFrame:
