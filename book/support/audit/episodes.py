@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import betainc
 
-from ramac_lib.analysis.evidence import Evidence
+from ramac_lib.analysis.evidence import Evidence, Missing
 from ramac_lib.analysis.intervals import ALPHA, Estimate, bootstrap_interval
 from ramac_lib.analysis.style import style
 from ramac_lib.risk import cvar

@@ -221,7 +221,7 @@ FINDINGS = (
         "print the hazard beside each number",
     ),
     Finding(
-        "Penalties are frequent, so that mean and tail move together", "5, Tasks; [chapter 4](4_stochastic_d4rl.ipynb)",
+        "Penalties are frequent, so that mean and tail move together", "5, Tasks; [chapter 4](4_stochastic_d4rl.html)",
         _penalties, "a hazard that strikes few episodes, hard",
     ),
     Finding(
@@ -233,11 +233,11 @@ FINDINGS = (
         "Fractions are drawn; the text has a grid", "`agents/radac.py`; C, eq. 14", _drawn, "either will do; say which",
     ),
     Finding(
-        "The grid's rule changes the level", "C, eq. 15; [chapter 1](1_preliminaries.ipynb)", _alphas,
+        "The grid's rule changes the level", "C, eq. 15; [chapter 1](1_preliminaries.html)", _alphas,
         "weigh each fraction by its bin",
     ),
     Finding(
-        "A careful agent in each state is not a careful episode", "eq. 10; [chapter 1](1_preliminaries.ipynb)", _state,
+        "A careful agent in each state is not a careful episode", "eq. 10; [chapter 1](1_preliminaries.html)", _state,
         "report what is optimised beside what is reported",
     ),
     Finding(

@@ -70,7 +70,7 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     stored(folder, tables)
     seen = run()
     assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
-    assert sum(isinstance(thing, Styler) for thing in seen) == 6  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.6
+    assert sum(isinstance(thing, Styler) for thing in seen) == 7  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.5b, 5.6
     told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
     assert ABSENT not in told
     assert "ramac evaluate RUN --horizon 1000" in told
