@@ -1,5 +1,8 @@
 """Numbers and tables of chapter 9 as its page shows them."""
 
+import re
+from html import escape
+
 import pandas as pd
 from pandas.io.formats.style import Styler
 
@@ -42,12 +45,17 @@ def short(task: str) -> str:
     return task.replace("medium-expert", "m-e").replace("medium-replay", "m-r")
 
 
-def markdown(found: pd.DataFrame) -> str:
-    """Return a table in Markdown with its rows numbered, so that code and links in its cells are set as such."""
-    lines = ["| | " + " | ".join(found.columns) + " |", "|---" * (1 + len(found.columns)) + "|"]
-    for k, row in enumerate(found.itertuples(index=False), start=1):
-        lines.append(f"| {k} | " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
-    return "\n".join(lines)
+def rich(text: str) -> str:
+    """Return text as HTML: `code` and [a link](page.html) are set as such. Markdown's tables are not, in outputs."""
+    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
+    return re.sub(r"\[([^\]]*)\]\(([^)]*)\)", r'<a href="\2">\1</a>', text)
+
+
+def numbered(found: pd.DataFrame, name: str) -> Styler:
+    """Return a table of text for the page, its rows numbered, with code and links in its cells (`rich`)."""
+    text = found.map(lambda cell: rich(str(cell)))
+    text.insert(0, "", [str(k) for k in range(1, len(text) + 1)])
+    return show(text, name)
 
 
 def show(found: pd.DataFrame, name: str) -> Styler:

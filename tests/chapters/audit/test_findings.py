@@ -10,7 +10,7 @@ from campaign_tables import episodes, gathered
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from support.audit import anchor, deadpath, findings, others
-from support.audit.shown import markdown, number, ranges, sized
+from support.audit.shown import number, numbered, ranges, rich, sized
 
 
 def test_numbers_have_a_true_minus_and_an_interval():
@@ -21,9 +21,11 @@ def test_numbers_have_a_true_minus_and_an_interval():
     assert ranges(table, "x", times=100) == ["50 [25, 100]"]
 
 
-def test_a_table_in_markdown_numbers_its_rows_and_keeps_its_columns():
-    text = markdown(pd.DataFrame({"a": ["x|y"], "b": ["`z`"]}))
-    assert text.splitlines() == ["| | a | b |", "|---|---|---|", "| 1 | x\\|y | `z` |"]
+def test_cells_have_code_and_links_and_no_html_of_their_own():
+    assert rich("`a<b`, [chapter 1](1.html) < 2") == '<code>a&lt;b</code>, <a href="1.html">chapter 1</a> &lt; 2'
+    page = numbered(pd.DataFrame({"a": ["x", "`y`"]}), "name").to_html()
+    assert re.findall(r">(\d)</td>", page) == ["1", "2"]
+    assert "<code>y</code>" in page
 
 
 def test_what_is_not_stored_is_said_in_its_place(monkeypatch):
