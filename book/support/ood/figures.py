@@ -122,7 +122,7 @@ def against_truth(rates: Mapping[str, pd.DataFrame]) -> Figure:
             axis.plot(
                 part["true"], part["flagged"], look.marker, color=look.colour, markersize=5, alpha=0.8, label=look.label
             )
-        axis.set(title=title, xlabel="outside the support (exact)", xlim=(-0.03, 0.95), ylim=(-0.03, 0.95))
+        axis.set(title=title, xlabel="outside the support (exact)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("flagged at κ = 3")
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize=8)

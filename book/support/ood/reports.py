@@ -63,7 +63,7 @@ class Reports:
     """Runs' reports that have rates of actions out of the data.
 
     Args:
-        name: one of `SOURCES`.
+        name: one of `SOURCES`; empty where nothing is stored.
         evidence: their episodes.
     """
 
@@ -72,7 +72,16 @@ class Reports:
     _rates: dict[tuple[str, str], dict[str, Rate]] = field(default_factory=dict, repr=False)
 
     def settings(self) -> list[tuple[str, str]]:
-        """Return every (task, hazard) of which there are rates."""
+        """Return every (task, hazard) of which there are rates.
+
+        Raises:
+            Missing: there is none.
+        """
+        if not self.name:
+            raise Missing(
+                f"No stored run says how often it acted out of the data: data/results has no {' or '.join(SOURCES)} "
+                "with the columns ood_…, which every campaign's reports have (the command is at this page's end)."
+            )
         return [pair for pair in self.evidence.settings() if self.episodes(*pair)[unseen.NAMES[0]].notna().any()]
 
     def episodes(self, task: str, hazard: str) -> pd.DataFrame:
@@ -120,23 +129,20 @@ class Reports:
 def load(folder: Path | None = None) -> Reports:
     """Return the reports of the first of `SOURCES` whose episodes have rates of actions out of the data.
 
+    Where none has, they are empty, and say so when they are asked for.
+
     Args:
         folder: of the stored results (default: the repository's data/results).
-
-    Raises:
-        Missing: none has.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
+    nothing = pd.DataFrame(columns=list(results.COLUMNS))
     for name in SOURCES:
         if not results.is_there(name, folder):
             continue
         table, facts = results.load(name, folder, level=None)
         if table.loc[table["purpose"] == "report", unseen.NAMES[0]].notna().any():
-            return Reports(name, evidence.make(table, facts, pd.DataFrame(columns=list(results.COLUMNS))))
-    raise Missing(
-        f"No stored run says how often it acted out of the data: data/results has neither {' nor '.join(SOURCES)} with "
-        "the columns ood_…, which every campaign's reports have (the command is at this page's end)."
-    )
+            return Reports(name, evidence.make(table, facts, nothing))
+    return Reports("", evidence.make(nothing, {}, nothing))
 
 
 def rate(episodes: pd.DataFrame, name: str) -> Rate:

@@ -146,10 +146,10 @@ def stored(folder, name, *tables):
 
 def test_without_rates_there_is_one_sentence(tmp_path):
     with pytest.raises(Missing, match="No stored run says how often it acted out of the data"):
-        reports.load(tmp_path)
+        reports.load(tmp_path).settings()
     stored(tmp_path, "campaign", episodes("radac", np.ones((2, 3))))
-    with pytest.raises(Missing, match="neither campaign nor decisions"):
-        reports.load(tmp_path)
+    with pytest.raises(Missing, match="no campaign or decisions with the columns ood_…"):
+        claims.cases(reports.load(tmp_path), "paper")
 
 
 def test_the_campaign_comes_first_where_it_has_rates(tmp_path):
