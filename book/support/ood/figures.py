@@ -181,10 +181,9 @@ def radius(table: pd.DataFrame, uniform: bool = True) -> Figure:
             if name == "ood":
                 start = own.groupby("seed")["prior"].mean()
                 part = pd.concat([pd.DataFrame({"mean": start.mean(), "sem": start.sem()}, index=[0.0]), part])
-            axis.errorbar(
-                part.index, part["mean"], yerr=part["sem"], color=look.colour, marker=look.marker, markersize=5,
-                linestyle=look.line, label=look.label,
-            )  # fmt: skip
+            x, y, error = part.index.to_numpy(float), part["mean"].to_numpy(), part["sem"].to_numpy()
+            looks = {"color": look.colour, "marker": look.marker, "linestyle": look.line, "label": look.label}
+            axis.errorbar(x, y, yerr=error, markersize=5, **looks)
     if uniform:
         inner, outer = Bandit().ring_edges
         phis = np.linspace(0.01, 0.5, 40)
