@@ -40,14 +40,13 @@ class RateCase:
         Raises:
             Missing: RADAC or an anchored method has no rates, or the runs are shorter than the rule asks.
         """
-        steps, seeds, _ = self.reports.scale(self.task, self.hazard)
+        radac, *rows = (self.reports.row(self.task, self.hazard, method) for method in ("radac", *ANCHORED))
+        steps, seeds, _ = self.reports.scale(self.task, self.hazard, (radac, *rows))
         if not self.any_length and (steps < LEAST_UPDATES or seeds < LEAST_SEEDS):
             raise Missing(f"needs {LEAST_UPDATES:,} updates and {LEAST_SEEDS} seeds, not {steps:,} and {seeds}")
         rates = self.reports.rates(self.task, self.hazard)
-        radac = rates[self.reports.row(self.task, self.hazard, "radac")]
-        rows = [self.reports.row(self.task, self.hazard, method) for method in ANCHORED]
         names = list(COLUMNS.values())
-        return {(row, names[k]): rates[row].minus(radac, k) for k in detectors for row in rows}
+        return {(row, names[k]): rates[row].minus(rates[radac], k) for k in detectors for row in rows}
 
 
 def judge_by(detectors: Sequence[int]):

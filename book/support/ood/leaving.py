@@ -25,7 +25,7 @@ Array = np.ndarray
 RADII = (0.05, 0.1, 0.25, 0.5)
 ANCHORED = ("oraac", "oraac-diffusion", "oraac-flow")
 CLONED = ("bc-diffusion", "radac")
-COUNT, MOMENTS = 50_000, 20
+COUNT, FOLLOWED, MOMENTS = 50_000, 20_000, 20  # actions behind a radius's numbers, and a moment's
 
 
 @torch.no_grad()
@@ -82,7 +82,7 @@ def by_radius(method: str, radius: float, seeds: Sequence[int], steps: int, coun
     return pd.DataFrame(made).assign(method=method, radius=radius, seed=list(seeds), updates=steps)
 
 
-def over_training(method: str, seeds: Sequence[int], steps: int, count: int = COUNT) -> pd.DataFrame:
+def over_training(method: str, seeds: Sequence[int], steps: int, count: int = FOLLOWED) -> pd.DataFrame:
     """Return Proposition 1's two sides and the cloning loss at moments of a training, one row a moment and seed."""
     run = train(method, seeds, steps, every=steps // MOMENTS, device="cpu", count=count)
     return followed(run)

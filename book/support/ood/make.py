@@ -78,7 +78,7 @@ def training(
     """
     torch.set_num_threads(1)
     parts = [leaving.over_training(method, seeds, steps) for method in tqdm(methods, unit="method")]
-    write(pd.concat(parts, ignore_index=True), {"actions": leaving.COUNT}, out)
+    write(pd.concat(parts, ignore_index=True), {"actions": leaving.FOLLOWED}, out)
 
 
 @app.command

@@ -5,7 +5,7 @@ paper's number is the mean of the seeds' rates with its standard error; the inte
 (`ramac_lib.analysis.intervals`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -119,9 +119,10 @@ class Reports:
             raise Missing(f"needs {style(method).label}")
         return found
 
-    def scale(self, task: str, hazard: str) -> tuple[int, int, int]:
-        """Return the fewest updates, seeds and episodes a seed of any row."""
+    def scale(self, task: str, hazard: str, rows: Collection[str] = ()) -> tuple[int, int, int]:
+        """Return the fewest updates, seeds and episodes a seed of some rows, or of any."""
         table = self.episodes(task, hazard)
+        table = table[table["row"].isin(rows or self.rates(task, hazard))]
         seeds = table.groupby("row")["seed"].nunique().min()
         return int(table["step"].min()), int(seeds), int(table.groupby(["row", "seed"]).size().min())
 

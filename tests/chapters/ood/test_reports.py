@@ -129,6 +129,13 @@ def test_o1_is_not_judged_from_short_runs_but_these_runs_are():
     assert "ORAAC +10.0 [" in here["found"]
 
 
+def test_a_short_row_of_another_method_does_not_keep_o1_from_being_judged():
+    tables = [rated(name, 0.1 + FEW, 0.1 + FEW, 0.1 + FEW) for name in claims.ANCHORED]
+    there = made(rated("radac", FEW, FEW, FEW), *tables, rated("cql", 0.1, step=500, seeds=1))
+    assert there.scale(*PAPER) == (500, 1, 10)
+    assert judge(claims.CLAIMS, claims.cases(there, "paper"))["verdict"].tolist() == [HOLDS, HOLDS]
+
+
 def test_o1_names_who_is_missing():
     there = made(rated("radac", FEW), rated("oraac", FEW))
     assert claims.in_these_runs(there, claims.CLAIMS[0])["found"].tolist() == ["needs ORAAC-Diffusion"]
