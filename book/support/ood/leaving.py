@@ -107,3 +107,24 @@ def followed(run: Trained) -> pd.DataFrame:
             rows.append(row | {"flagged": float(flagged)})
         before = step
     return pd.DataFrame(rows)
+
+
+def grows(table: pd.DataFrame, method: str) -> tuple[str, float, float]:
+    """Return whether the largest step takes a policy farther out of the support than its anchors are, with both δ.
+
+    ``holds`` where δ with the largest Φ is above the prior's for every seed, ``does not hold`` where it is below for
+    every seed, else ``undecided``.
+
+    Args:
+        table: of `by_radius`, for all methods and radii.
+
+    Raises:
+        RamacError: a method that is not in the table.
+    """
+    own = table[table["method"] == method]
+    if own.empty:
+        raise RamacError(f"the table has no {method}; expected one of {', '.join(table['method'].unique())}")
+    last = own[own["radius"] == own["radius"].max()]
+    gap = (last["ood"] - last["prior"]).to_numpy()
+    word = "holds" if (gap > 0).all() else "does not hold" if (gap < 0).all() else "undecided"
+    return word, float(last["prior"].mean()), float(last["ood"].mean())

@@ -1,6 +1,7 @@
 """Where the support is a formula: the truth by hand, errors that add up, more dimensions; steps from anchors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 
@@ -87,6 +88,22 @@ def test_where_steps_end_by_hand():
     assert (found["prior"], found["ood"], found["out"], found["back"]) == (0.5, 0.5, 0.5, 0.5)
     assert found["step"] == pytest.approx(0.125)
     assert np.isnan(leaving.moved(at(0.0)[0], at(0.0)[0])["back"])
+
+
+def test_whether_the_largest_step_takes_a_policy_out():
+    table = pd.DataFrame({"method": "oraac", "radius": [0.1, 0.1, 0.5, 0.5], "prior": [0.2, 0.4] * 2})
+    for ood, word in (
+        ([0, 0, 0.3, 0.5], "holds"),
+        ([1, 1, 0.1, 0.3], "does not hold"),
+        ([0, 0, 0.3, 0.3], "undecided"),
+    ):
+        assert leaving.grows(table.assign(ood=ood), "oraac") == (
+            word,
+            pytest.approx(0.3),
+            pytest.approx(np.mean(ood[2:])),
+        )
+    with pytest.raises(RamacError, match="the table has no cql; expected one of oraac"):
+        leaving.grows(table, "cql")
 
 
 def test_without_a_radius_the_policy_is_its_prior_whatever_the_radius_of_others():
