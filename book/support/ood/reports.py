@@ -82,7 +82,13 @@ class Reports:
                 f"No stored run says how often it acted out of the data: data/results has no {' or '.join(SOURCES)} "
                 "with the columns ood_…, which every campaign's reports have (the command is at this page's end)."
             )
-        return [pair for pair in self.evidence.settings() if self.episodes(*pair)[unseen.NAMES[0]].notna().any()]
+        return [pair for pair in self.evidence.settings() if self._has(*pair)]
+
+    def _has(self, task: str, hazard: str) -> bool:
+        try:
+            return bool(self.episodes(task, hazard)[unseen.NAMES[0]].notna().any())
+        except Missing:  # no episodes of the task's own horizon
+            return False
 
     def episodes(self, task: str, hazard: str) -> pd.DataFrame:
         """Return the report's episodes with rates as numbers.
