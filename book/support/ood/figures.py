@@ -160,9 +160,9 @@ def training(table: pd.DataFrame) -> Figure:
             for name, look in looks.items():
                 column[0].plot(own["step"], own[name], linewidth=1.1, **look)
                 look.pop("label", None) if column is not axes.T[0] else None
-            column[1].semilogy(own["step"], own["bc_loss"], color=style(method).colour, linewidth=1.1)
+            column[1].plot(own["step"], own["bc_loss"], color=style(method).colour, linewidth=1.1)
         column[0].set(title=style(method).label, ylim=(0, 1.03))
-        column[1].set(xlabel="updates")
+        column[1].set(xlabel="updates", ylim=(0, None))
     axes[0, 0].set_ylabel("probability")
     axes[1, 0].set_ylabel("cloning loss")
     handles, names = axes[0, 0].get_legend_handles_labels()
