@@ -109,22 +109,21 @@ def followed(run: Trained) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def grows(table: pd.DataFrame, method: str) -> tuple[str, float, float]:
-    """Return whether the largest step takes a policy farther out of the support than its anchors are, with both δ.
+def leads_out(table: pd.DataFrame, method: str, radius: float) -> tuple[str, float, float]:
+    """Return whether steps of a radius take a policy farther out of the support than its anchors are, with both δ.
 
-    ``holds`` where δ with the largest Φ is above the prior's for every seed, ``does not hold`` where it is below for
-    every seed, else ``undecided``.
+    ``holds`` where δ is above the prior's for every seed, ``does not hold`` where it is below for every seed, else
+    ``undecided``.
 
     Args:
         table: of `by_radius`, for all methods and radii.
 
     Raises:
-        RamacError: a method that is not in the table.
+        RamacError: a method or a radius that is not in the table.
     """
-    own = table[table["method"] == method]
+    own = table[(table["method"] == method) & (table["radius"] == radius)]
     if own.empty:
-        raise RamacError(f"the table has no {method}; expected one of {', '.join(table['method'].unique())}")
-    last = own[own["radius"] == own["radius"].max()]
-    gap = (last["ood"] - last["prior"]).to_numpy()
+        raise RamacError(f"the table has no {method} of radius {radius:g}")
+    gap = (own["ood"] - own["prior"]).to_numpy()
     word = "holds" if (gap > 0).all() else "does not hold" if (gap < 0).all() else "undecided"
-    return word, float(last["prior"].mean()), float(last["ood"].mean())
+    return word, float(own["prior"].mean()), float(own["ood"].mean())

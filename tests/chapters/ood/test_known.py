@@ -90,20 +90,15 @@ def test_where_steps_end_by_hand():
     assert np.isnan(leaving.moved(at(0.0)[0], at(0.0)[0])["back"])
 
 
-def test_whether_the_largest_step_takes_a_policy_out():
+@pytest.mark.parametrize(
+    ("ood", "word"), [([0.3, 0.5], "holds"), ([0.1, 0.3], "does not hold"), ([0.3, 0.3], "undecided")]
+)
+def test_whether_steps_take_a_policy_out(ood, word):
     table = pd.DataFrame({"method": "oraac", "radius": [0.1, 0.1, 0.5, 0.5], "prior": [0.2, 0.4] * 2})
-    for ood, word in (
-        ([0, 0, 0.3, 0.5], "holds"),
-        ([1, 1, 0.1, 0.3], "does not hold"),
-        ([0, 0, 0.3, 0.3], "undecided"),
-    ):
-        assert leaving.grows(table.assign(ood=ood), "oraac") == (
-            word,
-            pytest.approx(0.3),
-            pytest.approx(np.mean(ood[2:])),
-        )
-    with pytest.raises(RamacError, match="the table has no cql; expected one of oraac"):
-        leaving.grows(table, "cql")
+    found = leaving.leads_out(table.assign(ood=[0, 0, *ood]), "oraac", 0.5)
+    assert found == (word, pytest.approx(0.3), pytest.approx(np.mean(ood)))
+    with pytest.raises(RamacError, match=r"the table has no oraac of radius 0\.2"):
+        leaving.leads_out(table, "oraac", 0.2)
 
 
 def test_without_a_radius_the_policy_is_its_prior_whatever_the_radius_of_others():
