@@ -1,6 +1,7 @@
 """Chapter 7's cells on results that are there, or not: none, decisions, a campaign of several tasks."""
 
 import json
+import re
 from pathlib import Path
 
 import IPython.display
@@ -47,7 +48,7 @@ def show(code, monkeypatch, tmp_path):
         names["there"] = reports.load(tmp_path)
         seen.clear()
         for cell in code[2:]:
-            if "there." in cell:
+            if re.search(r"\(there\b|\bthere\.\w", cell):
                 exec(cell, names)
         return seen
 
