@@ -1,0 +1,97 @@
+"""Chapter 7's cells on results that are there, or not: none, decisions, a campaign of several tasks."""
+
+import json
+import re
+from pathlib import Path
+
+import IPython.display
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+from rate_tables import rated
+
+from support.evidence import places
+from support.ood import reports
+
+BOOK = Path(__file__).parents[3] / "book"
+ABSENT = "No stored run says how often it acted out of the data"
+FEW = np.random.default_rng(0).uniform(0, 0.02, (3, 10))
+
+
+@pytest.fixture(scope="module")
+def code():
+    cells = json.loads((BOOK / "7_ood.ipynb").read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.fixture
+def show(code, monkeypatch, tmp_path):
+    """Return a function that executes the cells that read reports, on these tables, and returns what they show."""
+    seen = []
+    for module in (IPython.display, places):
+        monkeypatch.setattr(module, "display", seen.append)
+    monkeypatch.chdir(BOOK)
+
+    def run(name="", *tables):
+        if name:
+            table = pd.concat(tables, ignore_index=True)
+            table.to_csv(tmp_path / f"{name}.csv", index=False)
+            facts = {run: {"config": {"hazard": "paper"}} for run in table["run"].unique()}
+            (tmp_path / f"{name}.json").write_text(json.dumps(facts))
+        names = {}
+        for cell in code[:2]:
+            exec(cell, names)
+        names["there"] = reports.load(tmp_path)
+        seen.clear()
+        for cell in code[2:]:
+            if re.search(r"\(there\b|\bthere\.\w", cell):
+                exec(cell, names)
+        return seen
+
+    yield run
+    plt.close("all")
+
+
+def words(seen):
+    return [thing.data for thing in seen if isinstance(thing, Markdown)]
+
+
+def test_without_runs_there_is_one_sentence(show):
+    told = words(show())
+    assert sum(ABSENT in text for text in told) == 1
+    assert not any("Table 7.5" in text for text in told)
+
+
+def test_decisions_say_what_they_are(show):
+    rows = [
+        rated(name, rate + FEW, rate + FEW, rate + FEW, step=5_000) for name, rate in (("radac", 0.0), ("oraac", 0.1))
+    ]
+    rows += [rated("oraac-diffusion", 0.2 + FEW, FEW, FEW, step=5_000), rated("oraac:radius=0.05", FEW, step=5_000)]
+    seen = show("decisions", *rows)
+    told = words(seen)
+    assert any(text.startswith("**3 unreported seeds, 5,000 updates.**") for text in told)
+    assert any("O1 in the stored runs" in text and "table 2, earlier: holds" in text for text in told)
+    assert any("Table 7.4" in text for text in told)
+    assert len([thing for thing in seen if isinstance(thing, Figure)]) == 1
+
+
+def test_a_campaign_has_its_tables_for_each_task(show):
+    tasks = {"walker2d-medium-replay": 500, "halfcheetah-medium-expert": 200, "hopper-medium-replay": 7}
+    rows = [
+        rated(name, FEW, FEW, FEW, task=task, horizon=horizon)
+        for task, horizon in tasks.items()
+        for name in ("radac", "oraac", "cql")
+    ]
+    seen = show("campaign", *rows)  # nothing of the last task is of its horizon
+    told = words(seen)
+    assert any(text.startswith("**The campaign**: halfcheetah-medium-expert, walker2d-medium-replay") for text in told)
+    tabs = [thing.data for thing in seen if type(thing) is HTML]
+    assert sum(text.count("Table 7.5</strong> for") for text in tabs) == 2
+    tables = [thing.data for thing in seen if isinstance(thing, Styler)]
+    judged = next(table for table in tables if "sentence" in table)
+    assert judged["verdict"].tolist() == ["cannot be said at this scale"] * 2  # ORAAC-Diffusion is missing
+    assert judged["found"].tolist() == ["needs ORAAC-Diffusion"] * 2
