@@ -41,7 +41,7 @@ def test_what_is_missing_is_said_in_its_place_and_has_no_caption(seen):
     places.say(absent)
     places.note(absent)
     assert [thing.data for thing in seen] == ["*It is not there.*"]
-    places.each(gathered(), absent, caption=absent)
+    places.each(gathered(), "name", absent, caption=absent)
     assert len(seen) == 2
     assert seen[1].data.startswith("*There is no data/results/campaign.csv yet")
 
@@ -55,8 +55,21 @@ def test_a_figure_is_shown_and_closed(seen):
 
 def test_each_task_and_hazard_has_its_heading_and_caption(seen):
     found = gathered(*[episodes("radac", around(1), hazard=hazard) for hazard in ("paper", "none")])
-    places.each(found, lambda task, hazard: f"table {hazard}", {"none"}, lambda task, hazard: f"caption {hazard}")
-    assert [thing.data for thing in seen] == [f"**{TASK}**, hazard *none*", "table none", "caption none"]
+
+    def table(task, hazard):
+        return f"table {hazard}"
+
+    def caption(task, hazard):
+        return f"caption {hazard}"
+
+    places.each(found, "one", table, {"none"}, caption)
+    assert [thing.data for thing in seen] == [f"*{TASK}, hazard none*", "table none", "caption none"]
+    seen.clear()
+    places.each(found, "two", table, caption=caption)
+    (tabs,) = seen
+    labels = [f"{TASK}, {hazard}</label>" for hazard in ("paper", "none")]
+    order = [tabs.data.index(text) for text in (labels[0], "caption paper", labels[1], "table none", "caption none")]
+    assert order == sorted(order)
 
 
 def test_what_can_be_told_is_told_and_else_the_first_reason():
