@@ -88,7 +88,7 @@ def beside(table: pd.DataFrame, optimum: pd.DataFrame, alpha: float = optima.LEV
         better than the planner's grid. Empty where no optimum is stored.
     """
     rows = []
-    filled = table.fillna({"risk": "", "options": ""})
+    filled = table.astype({"risk": object, "options": object}).fillna({"risk": "", "options": ""})
     for keys, group in filled.groupby(KEYS, sort=False):
         labels: dict[str, Any] = dict(zip(KEYS, keys, strict=True))
         task = get_task(labels["task"])
