@@ -94,7 +94,8 @@ def train(
         steps: gradient updates; every schedule is a fraction of them.
         size: transitions asked of the source.
         data_seed: seed of bundled data's rollouts and of the hazard's draws on the data.
-        hazard: paper, calibrated or none (default: paper; none on the bandit, which has its own trap).
+        hazard: paper, calibrated or none (default: paper; none on the bandit, which has its own trap); on navigation
+            rare (the default), codac, toll or none.
         risk: cvar, wang, cpw, power or neutral (default: the method's own).
         alpha: level of the CVaR, in (0, 1].
         set_: any field of the method's config, e.g. --set n_fractions=64 quantile_axis=target.

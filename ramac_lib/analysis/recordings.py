@@ -277,7 +277,7 @@ def _record(
         poses = 0  # it has no body
     else:
         base: Any = make_env(env_id).unwrapped
-        seconds = float(base.dt)
+        seconds = float(getattr(base, "dt", 0.0))  # navigation's steps have no duration
     rollouts = [
         rollout
         for stack in stacks

@@ -7,8 +7,10 @@ import pandas as pd
 from ramac_lib.analysis.intervals import bootstrap_interval
 from ramac_lib.risk import cvar
 from ramac_lib.training.results import OOD, at_noise
+from ramac_lib.training.routes import ROUTES
 
 SHARES = ("completed", *OOD[:3])
+CROSSED = (*ROUTES, "off_support", "off_corridor")  # of risky navigation alone
 GROUP = ("method", "task", "hazard", "risk", "options", "step", "horizon")
 
 
@@ -19,7 +21,8 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
         table: rows of `COLUMNS`.
             What was played without sampler noise is summed up beside what is deployed, as ``mean_silent
             CVaR_silent``; further columns that are there are ``completed`` (the share of episodes that reached the
-            horizon) and the rates of actions out of the data (`ramac_lib.training.unseen`).
+            horizon), the rates of actions out of the data (`ramac_lib.training.unseen`), and navigation's shares
+            (`ramac_lib.training.routes`).
         intervals: add 95 % bootstrap intervals of mean and CVaR (seeds resampled first, then episodes), as
             ``mean_low mean_high CVaR_low CVaR_high``.
     """
@@ -34,7 +37,8 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
         row |= {"seeds": group["seed"].nunique(), "episodes": len(group)}
         row |= {"mean": returns.mean(), name: cvar(returns, alpha)}
         row |= {"violations": group["violations"].mean(), "length": group["length"].mean()}
-        row |= {column: group[column].mean() for column in SHARES if column in group and group[column].notna().any()}
+        there = [column for column in (*SHARES, *CROSSED) if column in group and group[column].notna().any()]
+        row |= {column: group[column].mean() for column in there}
         if keys in beside:
             without = beside[keys]["return"].to_numpy()
             row |= {"mean_silent": without.mean(), "CVaR_silent": cvar(without, alpha)}

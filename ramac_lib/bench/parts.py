@@ -1,4 +1,4 @@
-"""How fast the parts around the updates are: rollouts, relabelling, evaluation, the command line, loading a file."""
+"""How fast the parts around updates are: rollouts, relabelling, evaluation, navigation, `ramac --help`, loading."""
 
 import dataclasses
 import functools
@@ -14,15 +14,17 @@ from typing import Any
 
 import gymnasium
 import h5py
+import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
 from ramac_lib.bench import updates
-from ramac_lib.datasets import bundled, hdf5
+from ramac_lib.datasets import bundled, hdf5, navigation
 from ramac_lib.datasets import relabel as datasets_relabel
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs import hazards
+from ramac_lib.envs import hazards, maps
+from ramac_lib.envs import navigation as envs_navigation
 from ramac_lib.envs import play as envs_play
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
@@ -36,6 +38,8 @@ from ramac_lib.training.engine import get_engine
 COLUMNS = ("part", "amount", "unit", "seconds", "rate", "goal_rate", "goal_seconds", "met")
 ROLLED = ("hopper-medium-expert", "walker2d-medium-expert", "halfcheetah-medium-expert")
 EVALUATED = ("radac", "diffusion-ql")
+CROSSED, CROSSINGS = "navigation-obstacle-mixed", 1000  # episodes of a diffusion policy
+SIDE_BY_SIDE = 10_000
 SEEDS = range(5)
 # An untrained Hopper falls within some steps; this one goes on, so that every step of every episode is made.
 ENDLESS = "RamacEndlessHopper-v0"
@@ -114,6 +118,29 @@ def evaluate(method: str, amounts: Amounts, device: torch.device) -> Callable[[]
     return functools.partial(evaluators.evaluate, stack, endless_hopper(), hazard, amounts.horizon, each)
 
 
+def cross(steps: int) -> float:
+    """Make so many steps of navigation at least, many episodes side by side, and let the danger judge each."""
+    world, hazard, rng = maps.MAPS["obstacle"], hazards.get_hazard("rare", CROSSED), np.random.default_rng(0)
+    here, paid = np.full((SIDE_BY_SIDE, 2), 0.86, np.float32), 0.0
+    for _ in range(-(-steps // SIDE_BY_SIDE)):
+        actions, before = rng.uniform(-1, 1, here.shape).astype(np.float32), envs_navigation.observe(world, here)
+        here, rewards, _ = envs_navigation.step(world, here, actions)
+        after = envs_navigation.observe(world, here)
+        paid += float(rewards.sum() + hazard.decide(before, actions, after, rng.random(len(here))).penalty.sum())
+    return paid
+
+
+def crossing(device: torch.device) -> Iterator[Part]:
+    """Yield what is timed of risky navigation."""
+    yield Part("step navigation", functools.partial(cross, 1_000_000), 1_000_000, "steps", goal_rate=1e6)
+    make = functools.partial(navigation.dataset, CROSSED)
+    yield Part("build navigation's data", make, navigation.SIZE, "transitions", goal_seconds=2.0)
+    config = make_config("bc-diffusion", CROSSED, (0,), updates.STEPS)
+    stack = loop.build(config, make(1000), device, config.seeds)
+    play = functools.partial(evaluators.evaluate, stack, config.task.env_id(), config.hazard, 50, CROSSINGS, drop=True)
+    yield Part("evaluate bc-diffusion on navigation", play, CROSSINGS, "episodes", goal_seconds=5.0)
+
+
 def compress(data: Dataset, path: Path) -> Path:
     """Write the six arrays compressed by gzip, as D4RL's own files are."""
     with h5py.File(path, "w") as file:
@@ -148,6 +175,8 @@ def parts(
     for method in EVALUATED:
         play = evaluate(method, amounts, device)
         yield Part(f"evaluate {method} on Hopper", play, amounts.episodes, "episodes", goal_seconds=10.0)
+
+    yield from crossing(device)
 
     answer = functools.partial(subprocess.run, [sys.executable, "-m", "ramac_lib.cli", "--help"], check=True)
     quiet = functools.partial(answer, stdout=subprocess.DEVNULL)

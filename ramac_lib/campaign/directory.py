@@ -16,16 +16,17 @@ from ramac_lib.campaign.grid import Cell, Grid
 from ramac_lib.campaign.plan import Cost, State
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
+from ramac_lib.training import routes
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.results import COLUMNS, LATER, complete
 
 FORMAT = 2  # of campaign.json; 2 since a grid has env_id and more_seeds
 SCHEMA = (*COLUMNS, "code")
-"""Columns of a campaign's one table, which has a row for each evaluation episode."""
+"""Columns of a campaign's one table, which has a row for each evaluation episode; navigation's come after them."""
 NUMBERS = (
     "alpha", "seed", "step", "horizon", "episode", "return", "discounted_return", "length", "violations",
-    *(column for column in LATER if column != "ood_curves"),
+    *(column for column in (*LATER, *routes.COLUMNS) if column not in ("ood_curves", "inside")),
 )  # fmt: skip
 PATIENCE = 10.0  # seconds for the workers of a campaign that was killed to end
 
@@ -99,7 +100,7 @@ class CampaignDirectory:
         """
         if self.table_file.exists():
             with self.table_file.open(encoding="utf-8", errors="replace") as file:
-                header = file.readline().rstrip("\r\n").split(",")
+                header = [c for c in file.readline().rstrip("\r\n").split(",") if c not in routes.COLUMNS]
             if header not in (list(SCHEMA), [column for column in SCHEMA if column not in LATER]):
                 differ = sorted(set(header) ^ set(SCHEMA))
                 raise RamacError(
@@ -190,11 +191,11 @@ class CampaignDirectory:
                 continue
             tables.append(table[table["step"].astype(int) <= step])
         whole = pd.concat(map(complete, tables), ignore_index=True) if tables else pd.DataFrame(columns=list(SCHEMA))
+        whole = whole[[*SCHEMA, *(column for column in routes.COLUMNS if column in whole)]]
         with atomic(self.table_file) as temporary:
-            whole[list(SCHEMA)].to_csv(temporary, index=False)
+            whole.to_csv(temporary, index=False)
         text: Any = json.dumps(facts, indent=1, sort_keys=True) + "\n"
         with atomic(self.facts_file) as temporary:
             temporary.write_text(text)
-        for column in NUMBERS:
-            whole[column] = pd.to_numeric(whole[column])
-        return whole[list(SCHEMA)]
+        numbers = [column for column in NUMBERS if column in whole]
+        return whole.assign(**{column: pd.to_numeric(whole[column]) for column in numbers})

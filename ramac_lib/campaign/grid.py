@@ -24,7 +24,8 @@ class Grid:
     Args:
         tasks: names of tasks; `ramac tasks` lists them.
         rows: METHOD or METHOD:option=value[,option=value] each, e.g. radac radac:risk=neutral.
-        hazards: paper, calibrated, none: of the robots; the Risky Bandit has its own trap and is run once.
+        hazards: paper, calibrated, none: of the robots; rare, codac, toll, none: of navigation; the Risky Bandit has
+            its own trap and is run once.
         seeds: of every cell; those added to a campaign later are cells of their own.
         steps: updates of every cell.
         evaluations: how many there are while a cell is trained, evenly spread, the last at its end.

@@ -43,7 +43,7 @@ def load(
 
     Args:
         task: one of `ramac_lib.envs.tasks.TASKS`, by name or itself.
-        source: one of `SOURCES`; the Risky Bandit's ``bundled`` data are drawn from its exact law.
+        source: one of `SOURCES`; the Risky Bandit's and navigation's ``bundled`` data are drawn from exact laws.
         size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
         seed: of the rollouts, or of the episodes kept.
         env_id: Gymnasium's id, for ``d4rl`` and files only: other data know theirs.
@@ -82,6 +82,10 @@ def load(
         from ramac_lib.datasets import bandit
 
         return bandit.dataset(seed=seed, **wanted)
+    if chosen.is_navigation:
+        from ramac_lib.datasets import navigation
+
+        return navigation.dataset(chosen, seed=seed, **wanted)
     from ramac_lib.datasets import bundled
 
     return bundled.load(chosen, seed=seed, progress=progress, **wanted)

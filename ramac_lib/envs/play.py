@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.envs.hazards import Hazard, HazardWrapper
+from ramac_lib.envs.navigation import Together, map_of
 from ramac_lib.envs.robots import make_env
 from ramac_lib.networks.noise import derive_seed
 from ramac_lib.system.errors import RamacError
@@ -46,10 +47,32 @@ def tell(actor: Actor, event: str, *news: Any) -> None:
 
 def live_env(env_id: str, hazard: Hazard | None, horizon: int) -> gymnasium.Env:
     """Return the environment, cut off after `horizon` steps, with the live hazard around it (None for none)."""
-    if env_id.startswith("RiskyBandit"):
-        import ramac_lib.envs.bandit  # noqa: F401 (registers the environment)
     env = make_env(env_id, max_episode_steps=horizon)
     return env if hazard is None else HazardWrapper(env, hazard)
+
+
+class _Each:
+    """Episodes side by side, each in an environment of its own."""
+
+    def __init__(self, env_id: str, hazard: Hazard | None, horizon: int, seeds: Sequence[int]) -> None:
+        self.envs = [live_env(env_id, hazard, horizon) for _ in seeds]
+        first = [env.reset(seed=seed)[0] for env, seed in zip(self.envs, seeds, strict=True)]
+        self.observations = np.stack(first).astype(np.float32)
+        self.action: tuple[int, ...] = self.envs[0].action_space.shape or ()
+
+    def step(self, chosen: Sequence[tuple[int, np.ndarray]]) -> list[Any]:
+        """Return what `step` does in the environments of episodes, given by number with their actions."""
+        return [self.envs[i].step(action) for i, action in chosen]
+
+    def pose(self, index: int) -> Float[np.ndarray, " q"]:
+        """Return MuJoCo's generalised positions in an episode's environment."""
+        base: Any = self.envs[index].unwrapped
+        return base.data.qpos.copy()
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self.envs:
+            env.close()
 
 
 @dataclass
@@ -103,7 +126,8 @@ def rollouts(
             told each step's rewards and costs (S, E), a cost being 1 for a violation.
         keys: tell these episodes from others of the same seeds (an evaluation's step, say).
         record: keep every step's monitored signal, and whether it was a violation and struck by a penalty.
-        poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step.
+        poses: of the first so many episodes of each seed, keep MuJoCo's generalised positions after every step, or
+            the point's in navigation.
         steps: keep every step's state and the action played there.
         drop: go on without the rows of ended episodes, of which who acts is told by ``keep``; for one seed, as seeds
             end apart. Later actions then draw other noise than where the rows stay.
@@ -115,25 +139,24 @@ def rollouts(
     if drop and len(seeds) != 1:
         raise RamacError(f"rows of ended episodes cannot be dropped for {len(seeds)} seeds; expected one")
     runs = [Rollout(seed, episode) for seed in seeds for episode in range(episodes)]
-    envs = [live_env(env_id, hazard, horizon) for _ in runs]
+    drawn, world = [derive_seed("environment", run.seed, *keys, run.episode) for run in runs], map_of(env_id)
+    played = _Each(env_id, hazard, horizon, drawn) if world is None else Together(world, hazard, horizon, drawn)
     try:
-        first = [e.reset(seed=derive_seed("environment", r.seed, *keys, r.episode))[0] for e, r in zip(envs, runs)]  # noqa: B905
-        observations = np.stack(first).astype(np.float32)
+        observations = played.observations
         rows = list(range(len(runs)))  # of which actions are asked
         active = set(rows)
         while active:
             stacked = torch.as_tensor(observations[rows]).unflatten(0, (len(seeds), -1))
-            chosen = ask(act, stacked, envs[0].action_space.shape or ())
+            chosen = ask(act, stacked, played.action)
             actions = (move(stacked, chosen) if move else chosen).flatten(0, 1).cpu().numpy()
             told = np.zeros((2, len(runs)), np.float32)
-            for i, action in zip(rows, actions, strict=True):
-                if i not in active:
-                    continue
+            still = [(i, action) for i, action in zip(rows, actions, strict=True) if i in active]
+            for (i, action), stepped in zip(still, played.step(still), strict=True):
+                observation, reward, terminated, truncated, info = stepped
                 run = runs[i]
                 if steps:
                     run.states.append(observations[i].copy())
                     run.actions.append(action.copy())
-                observation, reward, terminated, truncated, info = envs[i].step(action)
                 run.completed = bool(truncated and not terminated)
                 run.ret += float(reward)
                 run.discounted += DISCOUNT**run.length * float(reward)
@@ -145,8 +168,7 @@ def rollouts(
                     run.violated.append(bool(info["violation"]))
                     run.struck.append(info["penalty"] < 0)
                 if run.episode < poses:
-                    base: Any = envs[i].unwrapped
-                    run.poses.append(base.data.qpos.copy())
+                    run.poses.append(played.pose(i))
                 observations[i] = observation
                 if terminated or truncated:
                     active.remove(i)
@@ -155,8 +177,7 @@ def rollouts(
                 tell(act, "keep", np.flatnonzero([i in active for i in rows]))
                 rows = sorted(active)
     finally:
-        for env in envs:
-            env.close()
+        played.close()
     return runs
 
 

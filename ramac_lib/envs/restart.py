@@ -42,7 +42,7 @@ def restore(env: Any, observation: Float[np.ndarray, " s"], seed: int = 0) -> No
     """Set an unwrapped environment to the state that it would observe as `observation`.
 
     The three robots observe all of their state but the way forward, on which nothing depends, and what of a velocity
-    lies beyond ± 10 (Hopper, Walker2d). The Risky Bandit has no state.
+    lies beyond ± 10 (Hopper, Walker2d). The Risky Bandit has no state; navigation's is what it observes.
 
     Args:
         seed: of what the environment itself draws, which of these is the bandit's trap alone.
@@ -54,6 +54,8 @@ def restore(env: Any, observation: Float[np.ndarray, " s"], seed: int = 0) -> No
     name = env.spec.id
     if name.startswith("RiskyBandit"):
         return
+    if name.startswith("Navigation"):
+        return env.put(np.asarray(observation[:2], np.float32))
     if not name.startswith(tuple(ENVS.values())):
         raise RamacError(f"{name}: its state cannot be set from an observation; expected {', '.join(ENVS.values())}")
     if len(observation) != env.model.nq - 1 + env.model.nv:

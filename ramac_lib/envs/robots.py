@@ -1,4 +1,4 @@
-"""Gymnasium's robots: environments without checkers and notices, and their time limits."""
+"""Gymnasium's environments, the robots and our own, without checkers and notices; their time limits."""
 
 import warnings
 from typing import Any
@@ -16,6 +16,10 @@ def make_env(env_id: str, **options: Any) -> gymnasium.Env:
     MuJoCo 4 says at each HalfCheetah that its model file uses an attribute that will go; all else that it has
     to say becomes a Python warning instead of a file ``MUJOCO_LOG.TXT`` in the working directory.
     """
+    if env_id.startswith("RiskyBandit"):
+        import ramac_lib.envs.bandit
+    if env_id.startswith("Navigation"):
+        import ramac_lib.envs.navigation  # noqa: F401
     mujoco.set_mju_user_warning(_pass_on)
     env = gymnasium.make(env_id, disable_env_checker=True, **options)
     space = env.action_space

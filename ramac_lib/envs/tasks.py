@@ -1,4 +1,4 @@
-"""The six Stochastic-D4RL tasks and the Risky Bandit: what each name stands for, whatever the source; and one's own."""
+"""The six Stochastic-D4RL tasks, the Risky Bandit, risky navigation: what a name stands for; and tasks of one's own."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,13 @@ from ramac_lib.system.errors import RamacError, check_name, unknown
 from ramac_lib.system.plugins import load_entry_points
 
 BANDIT = "risky-bandit"
+NAVIGATION = {
+    f"navigation-{where}-{mixture}": (where, mixture)
+    for where in ("obstacle", "bridge", "gates")
+    for mixture in ("expert", "mixed", "biased")
+}
+"""Names of the navigation tasks → the map (`ramac_lib.envs.maps`) and the mixture of behaviour rules."""
+CROSSING = 50  # steps that an episode of navigation may take
 ENVS = {"hopper": "Hopper", "walker2d": "Walker2d", "halfcheetah": "HalfCheetah"}
 QUALITIES = ("medium-expert", "medium-replay")
 # Length of an evaluation episode, in steps (released configuration of the paper).
@@ -18,8 +25,9 @@ class Task:
 
     Args:
         name: as ``--task`` takes it.
-        env: short name of its robot; ``risky-bandit`` for the bandit, empty for a task of one's own.
-        quality: which of the robot's data.
+        env: short name of its robot; ``risky-bandit`` for the bandit, a map's name for navigation, empty for a task of
+            one's own.
+        quality: which of the robot's or the map's data.
         horizon: steps at which evaluation episodes are cut.
         gymnasium_id: of a task of one's own; its data come from a file.
     """
@@ -38,12 +46,19 @@ class Task:
         """Whether it is the Risky Bandit, which has its own trap and no hazard."""
         return self.env == BANDIT
 
+    @property
+    def is_navigation(self) -> bool:
+        """Whether it is risky navigation on one of the library's maps."""
+        return self.name in NAVIGATION
+
     def env_id(self, version: int = 5) -> str:
         """Return Gymnasium's id: ``-v5`` for bundled and Minari data, ``-v4`` for D4RL files."""
         if self.gymnasium_id is not None:
             return self.gymnasium_id
         if self.is_bandit:
             return "RiskyBandit-v0"
+        if self.is_navigation:
+            return f"Navigation{self.env.capitalize()}-v0"
         return f"{ENVS[self.env]}-v{version}"
 
 
@@ -54,9 +69,10 @@ TASKS = {
         for quality in QUALITIES
     },
     BANDIT: Task(BANDIT, BANDIT, "", 1),
+    **{name: Task(name, *parts, CROSSING) for name, parts in NAVIGATION.items()},
 }
 """Every task by name."""
-ROBOTS = tuple(name for name in TASKS if name != BANDIT)
+ROBOTS = tuple(name for name, task in TASKS.items() if task.env in ENVS)
 
 
 def get_task(name: str | Task) -> Task:

@@ -1,10 +1,13 @@
-"""Behaviour cloning (figure 5): BC-diffusion, BC-flow and BC-CVAE.
+"""Behaviour cloning: BC-diffusion, BC-flow and BC-CVAE (figure 5), and BC-Gaussian beside them.
 
 No code was released for figure 5. BC-diffusion is noise prediction alone (L_BC of eq. 11 with the chain of eq. 5), what
 RADAC is with η = 0; BC-flow is flow matching alone (the ODE of eq. 6), what RAFMAC is with η = 0; settings are the
 policy's part of theirs, with the same meaning. BC-CVAE is the negative ELBO of a conditional VAE alone,
 E‖â − a‖² + ½ KL(q(z | s, a) ‖ N(0, I)), each a mean over rows and dimensions, as in BCQ (Fujimoto et al. 2019), what
 CVAE-QL is with η = 0 but for one thing: a clone draws latents from the whole prior, not from the box of ±.5.
+BC-Gaussian is not the paper's: maximum likelihood of one Gaussian squashed by a tanh, the policy of CQL and CODAC (SAC,
+Haarnoja et al. 2018), objective E[−log π(a | s)]. It has one mode, so that it shows what data with several do to such a
+policy.
 """
 
 from abc import abstractmethod
@@ -12,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ramac_lib.datasets.batches import Batch
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.policies.base import Policy
 from ramac_lib.networks.policies.cvae import CVAEPolicy
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 from ramac_lib.networks.policies.flow import FlowPolicy
+from ramac_lib.networks.policies.gaussian import GaussianPolicy
 
 
 class BehaviourCloning(base.Method):
@@ -52,10 +55,8 @@ class BCDiffusionConfig(base.Config):
 
     @classmethod
     def for_task(cls, task: str) -> "BCDiffusionConfig":
-        """Return RADAC's policy on the bandit, and the defaults elsewhere."""
-        return (
-            cls(**bandit_settings.BANDIT_POLICY, policy_steps=bandit_settings.BANDIT_CHAIN) if task == BANDIT else cls()
-        )
+        """Return RADAC's policy on the bandit and on navigation, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy", "chain"))
 
 
 @register("bc-diffusion", label="BC-diffusion", colour="#444444", line="-", marker="h")
@@ -80,8 +81,8 @@ class BCFlowConfig(base.Config):
 
     @classmethod
     def for_task(cls, task: str) -> "BCFlowConfig":
-        """Return RAFMAC's policy on the bandit, and the defaults elsewhere."""
-        return cls(**bandit_settings.BANDIT_POLICY, grad_clip=5.0) if task == BANDIT else cls()
+        """Return RAFMAC's policy on the bandit and on navigation, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy", grad_clip=5.0))
 
 
 @register("bc-flow", label="BC-flow", colour="#707070", line="--", marker="H")
@@ -107,8 +108,8 @@ class BCCVAEConfig(base.Config):
 
     @classmethod
     def for_task(cls, task: str) -> "BCCVAEConfig":
-        """Return the bandit's network sizes and rate there, and the defaults elsewhere."""
-        return cls(**bandit_settings.BANDIT_POLICY) if task == BANDIT else cls()
+        """Return the network sizes and rates of the bandit and of navigation there, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy"))
 
 
 @register("bc-cvae", label="BC-CVAE", colour="#9A9A9A", line=":", marker="*")
@@ -120,3 +121,29 @@ class BCCVAE(BehaviourCloning):
     def build_policy(self) -> CVAEPolicy:
         """Return the CVAE's policy."""
         return base.cvae_policy(self)
+
+
+@dataclass(frozen=True)
+class BCGaussianConfig(base.Config):
+    """The Gaussian's settings."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"
+    grad_clip: float | None = None
+
+    @classmethod
+    def for_task(cls, task: str) -> "BCGaussianConfig":
+        """Return the network sizes and rates of the bandit and of navigation there, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy"))
+
+
+@register("bc-gaussian", label="BC-Gaussian", colour="#BBBBBB", line="-.", marker="1")
+class BCGaussian(BehaviourCloning):
+    """Cloning with one squashed Gaussian."""
+
+    Config: ClassVar[type[base.Config]] = BCGaussianConfig
+
+    def build_policy(self) -> GaussianPolicy:
+        """Return the policy of CQL and CODAC."""
+        config: Any = self.config
+        return GaussianPolicy(self.stack, *self.dims, hidden=config.hidden, activation=config.activation)

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.methods.shared.soft_actor import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
@@ -67,12 +67,12 @@ class CODACConfig(ConservativeConfig, DistributionalConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "CODACConfig":
-        """Return the official settings of each dataset; networks of the common size on the bandit."""
+        """Return the official settings of each dataset; networks of the common size on the bandit and navigation."""
+        own: dict[str, Any] = {}
         if task == BANDIT:
-            own: dict[str, Any] = {"critic_hidden": 128, "deterministic": False, "bc_warmup": 0.0}
+            own = {"critic_hidden": 128, "deterministic": False, "bc_warmup": 0.0}
             own |= {"lagrange_threshold": 10.0, "lr_lagrange": 0.01}
-            return cls(**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, **own)
-        return cls(**PER_TASK.get(task, {}))
+        return cls(**(worlds.settings(task, "policy", "quantiles", **own) or PER_TASK.get(task, {})))
 
 
 @register("codac", label="CODAC", colour="#882255", line="--", marker="X")

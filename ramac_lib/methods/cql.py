@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.methods.shared.soft_actor import ConservativeConfig, SoftActor, conservative_gap, proposals, tile
@@ -41,9 +41,9 @@ class CQLConfig(ConservativeConfig, QLearningConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "CQLConfig":
-        """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q, "deterministic": False, "bc_warmup": 0.0}
-        return cls(**bandit) if task == BANDIT else cls()
+        """Return the bandit's and navigation's network sizes and rates there, and the defaults elsewhere."""
+        bandit = {"deterministic": False, "bc_warmup": 0.0} if task == BANDIT else {}
+        return cls(**worlds.settings(task, "policy", "q", **bandit))
 
 
 @register("cql", label="CQL", colour="#CC79A7", line="-", marker="P")

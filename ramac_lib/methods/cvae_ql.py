@@ -15,8 +15,7 @@ No code was released. Our reading, numbered:
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.cvae import CVAEPolicy
@@ -33,8 +32,8 @@ class CVAEQLConfig(GenerativeQLConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "CVAEQLConfig":
-        """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        return cls(**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q) if task == BANDIT else cls()
+        """Return the bandit's and navigation's network sizes and rates there, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy", "q"))
 
 
 @register("cvae-ql", label="CVAE-QL", colour="#332288", line=":", marker="<")

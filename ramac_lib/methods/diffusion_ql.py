@@ -22,8 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.plain_critics import GenerativeQL, GenerativeQLConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.noise import Noise
@@ -46,12 +45,8 @@ class DiffusionQLConfig(GenerativeQLConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "DiffusionQLConfig":
-        """Return η = 1 and the official gradient clip of each dataset; RADAC's policy on the bandit."""
-        if task == BANDIT:
-            return cls(
-                **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q, policy_steps=bandit_settings.BANDIT_CHAIN
-            )
-        return cls(grad_clip=GRAD_CLIP.get(task))
+        """Return η = 1 and the official gradient clip of each dataset; RADAC's policy on the two worlds."""
+        return cls(**(worlds.settings(task, "policy", "chain", "q") or {"grad_clip": GRAD_CLIP.get(task)}))
 
 
 @register("diffusion-ql", label="DiffusionQL", colour="#0072B2", line="-", marker="^")

@@ -42,8 +42,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.datasets.batches import Batch
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
@@ -80,9 +79,8 @@ class FlowQLConfig(QLearningConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "FlowQLConfig":
-        """Return the bandit's network sizes and rates there, and the defaults elsewhere."""
-        bandit = {**bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_Q}
-        return cls(**bandit) if task == BANDIT else cls()
+        """Return the bandit's and navigation's network sizes and rates there, and the defaults elsewhere."""
+        return cls(**worlds.settings(task, "policy", "q"))
 
 
 @register("flow-ql", label="FlowQL", colour="#56B4E9", line="--", marker="v")

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base, short_runs
+from ramac_lib.methods.shared import base, short_runs, worlds
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.adam import StackedAdam
@@ -75,12 +75,18 @@ class AnchoredConfig(DistributionalConfig):
 
     @classmethod
     def of_env(cls, task: str) -> dict[str, Any]:
-        """Return ORAAC's own settings for a task's environment, or the bandit's."""
+        """Return ORAAC's own settings for a task's environment, or those of the bandit or navigation."""
+        sizes: dict[str, Any] = {"critic_encoder": 64, "embedding": 32, "residual_hidden": (64, 64)}
         if task == BANDIT:
-            sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32, "batch_size": 256}
-            sizes |= {"joint_relu": False}
-            return {**bandit_settings.BANDIT_QUANTILES, **sizes, "lr_prior": 1e-3, "residual_hidden": (128, 128, 128)}
-        return PER_ENV.get(task.split("-")[0], {})
+            sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32}
+            sizes |= {"residual_hidden": (128, 128, 128), "joint_relu": False}
+        own = worlds.settings(task, "quantiles", batch_size=256, lr_prior=1e-3, **sizes)
+        return own or PER_ENV.get(task.split("-")[0], {})
+
+    @classmethod
+    def of_prior(cls, task: str, *parts: str) -> dict[str, Any]:
+        """Return the prior's network on the bandit and on navigation; its rate is another's, the residual's its own."""
+        return {k: v for k, v in worlds.settings(task, "policy", *parts).items() if k != "lr_actor"}
 
 
 class Anchored(Distributional):
@@ -180,8 +186,7 @@ class ORAACConfig(AnchoredConfig):
     @classmethod
     def for_task(cls, task: str) -> "ORAACConfig":
         """Return the official settings of each environment."""
-        prior: dict[str, Any] = {"hidden": (128, 128, 128)} if task == BANDIT else {}
-        return cls(**prior, **cls.of_env(task))
+        return cls(**cls.of_prior(task), **cls.of_env(task))
 
 
 @register("oraac", label="ORAAC", colour="#009E73", line="-", marker="D")
@@ -206,13 +211,8 @@ class ORAACDiffusionConfig(AnchoredConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "ORAACDiffusionConfig":
-        """Return ORAAC's settings of each environment; RADAC's policy on the bandit."""
-        prior: dict[str, Any] = {
-            "hidden": (128, 128, 128),
-            "activation": "relu",
-            "policy_steps": bandit_settings.BANDIT_CHAIN,
-        }
-        return cls(**(prior if task == BANDIT else {}), **cls.of_env(task))
+        """Return ORAAC's settings of each environment; RADAC's policy on the two worlds."""
+        return cls(**cls.of_prior(task, "chain"), **cls.of_env(task))
 
 
 @register("oraac-diffusion", label="ORAAC-Diffusion", colour="#117733", line="--", marker="d")
@@ -237,9 +237,8 @@ class ORAACFlowConfig(AnchoredConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "ORAACFlowConfig":
-        """Return ORAAC's settings of each environment; RAFMAC's policy on the bandit."""
-        prior: dict[str, Any] = {"hidden": (128, 128, 128), "activation": "relu"}
-        return cls(**(prior if task == BANDIT else {}), **cls.of_env(task))
+        """Return ORAAC's settings of each environment; RAFMAC's policy on the two worlds."""
+        return cls(**cls.of_prior(task), **cls.of_env(task))
 
 
 @register("oraac-flow", label="ORAAC-Flow", colour="#44AA99", line=":", marker="p")

@@ -15,8 +15,8 @@ Further:
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base, short_runs
+from ramac_lib.envs.tasks import NAVIGATION
+from ramac_lib.methods.shared import base, short_runs, worlds
 from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
@@ -34,11 +34,6 @@ PER_TASK: dict[str, dict[str, Any]] = {
     },
     "walker2d-medium-replay": {
         "lr_critic": 5e-6, "eta": 0.02, "embedding": 32, "td_clip": 300.0, "grad_clip": 3.0, "eta_warmup": WARMUP,
-    },
-    # Ours, as the paper's toy settings are lost. With 20 or 40 fractions the grid is exact for the trap's law.
-    BANDIT: {
-        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES,
-        "policy_steps": bandit_settings.BANDIT_CHAIN, "eta": 0.3, "joint_relu": False,
     },
 }  # fmt: skip
 RELEASED: dict[str, Any] = {
@@ -63,8 +58,13 @@ class RADACConfig(RAMACConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "RADACConfig":
-        """Return the released per-task settings (rates, η, clips, widths) read on the paper's fixed grid."""
-        return cls(**PER_TASK.get(task, {}))
+        """Return the released per-task settings (rates, η, clips, widths) read on the paper's fixed grid.
+
+        On the bandit and on navigation they are ours, as the paper's toy settings are lost. With 20 or 40 fractions the
+        grid is exact for the law of the bandit's trap.
+        """
+        own: dict[str, Any] = {"embedding": 32} if task in NAVIGATION else {"joint_relu": False}
+        return cls(**(worlds.settings(task, "policy", "chain", "quantiles", eta=0.3, **own) or PER_TASK.get(task, {})))
 
 
 @register("radac", label="RADAC", colour="#D55E00", line="-", marker="o")

@@ -13,24 +13,18 @@ Further:
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import bandit_settings, base
+from ramac_lib.envs.tasks import NAVIGATION
+from ramac_lib.methods.shared import base, worlds
 from ramac_lib.methods.shared.ramac import RAMAC, RAMACConfig
 from ramac_lib.methods.shared.registry import register
 from ramac_lib.networks.policies.flow import FlowPolicy
 
 PER_TASK: dict[str, dict[str, Any]] = {
-    **{
-        f"{env}-{quality}": {"grad_clip": clip}
-        for env in ("halfcheetah", "hopper", "walker2d")
-        for quality, clip in (("medium-expert", 0.6), ("medium-replay", 0.8))
-    },
-    # Ours, as the paper's toy settings are lost; see RADAC's.
-    BANDIT: {
-        **bandit_settings.BANDIT_POLICY, **bandit_settings.BANDIT_QUANTILES, "embedding": 64, "eta": 0.3,
-        "scale_by_value": False, "grad_clip": 5.0, "joint_relu": False,
-    },
-}  # fmt: skip
+    f"{env}-{quality}": {"grad_clip": clip}
+    for env in ("halfcheetah", "hopper", "walker2d")
+    for quality, clip in (("medium-expert", 0.6), ("medium-replay", 0.8))
+}
+OWN: dict[str, Any] = {"eta": 0.3, "scale_by_value": False, "grad_clip": 5.0}  # on the two worlds; see RADAC's
 RELEASED: dict[str, Any] = {
     "risk_path": "one-step", "bootstrap": False, "reward_clamp": 1.0, "pairing": "one-to-one", "risk": "neutral",
     "target_policy": "online", "eta": 1000.0, "eta_ramp": 0.0, "critic_init": "released",
@@ -55,8 +49,9 @@ class RAFMACConfig(RAMACConfig):
 
     @classmethod
     def for_task(cls, task: str) -> "RAFMACConfig":
-        """Return the released gradient clips of each dataset; the rest is the same for all."""
-        return cls(**PER_TASK.get(task, {}))
+        """Return the released gradient clips of each dataset; the bandit and navigation have settings of ours."""
+        own = OWN | ({"embedding": 32} if task in NAVIGATION else {"embedding": 64, "joint_relu": False})
+        return cls(**(worlds.settings(task, "policy", "quantiles", **own) or PER_TASK.get(task, {})))
 
 
 @register("rafmac", label="RAFMAC", colour="#E69F00", line="--", marker="s")

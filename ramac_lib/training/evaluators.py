@@ -23,7 +23,7 @@ from ramac_lib.methods import Method
 from ramac_lib.networks.noise import Noise, SamplerNoise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.processes import cores, spawn
-from ramac_lib.training import unseen
+from ramac_lib.training import routes, unseen
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
@@ -190,12 +190,11 @@ def roll_out(stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
 def played(stack: Method, asked: Asked) -> list[play.Rollout]:
     """Return the episodes that `roll_out` makes a table of; a report's, of one seed, with their states and actions."""
     report = asked.purpose != "training"
-    live = get_hazard(asked.hazard, asked.config.task) if asked.hazard else asked.config.hazard
-    keys = (asked.step, REPORT) if report else (asked.step,)
+    live, keys = live_hazard(asked), (asked.step, REPORT) if report else (asked.step,)
 
     def play_with(noise: SamplerNoise) -> list[play.Rollout]:
-        counts = asked.horizon, asked.episodes, keys
-        return evaluate(stack, asked.env_id, live, *counts, steps=report, drop=report, noise=noise)
+        counts, kept = (asked.horizon, asked.episodes, keys), report or asked.config.task.is_navigation
+        return evaluate(stack, asked.env_id, live, *counts, steps=kept, drop=report, noise=noise)
 
     loud, silent = (SamplerNoise(stack.seeds, "evaluation", stack.device, keys, silent=off) for off in (False, True))
     runs = play_with(loud)
@@ -211,7 +210,14 @@ def tabulate(runs: Sequence[play.Rollout], asked: Asked) -> pd.DataFrame:
     table = play.frame(runs).assign(sampler_noise=[int(not run.silent) for run in runs])
     if asked.data is not None and asked.purpose != "training":
         table = table.join(unseen.rates(runs, asked.data))
+    if asked.config.task.is_navigation:
+        table = table.join(routes.columns(runs, asked.config.task, live_hazard(asked), asked.config.source))
     return label(table, asked.config, asked.env_id, asked.step, asked.purpose, asked.horizon, asked.hazard)
+
+
+def live_hazard(asked: Asked) -> Hazard:
+    """Return the hazard that episodes are played under."""
+    return get_hazard(asked.hazard, asked.config.task) if asked.hazard else asked.config.hazard
 
 
 def draw_actions(stack: Method, count: int) -> Float[Array, "seeds count 2"]:

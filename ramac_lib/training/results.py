@@ -39,7 +39,7 @@ def options(config: RunConfig) -> str:
 def label(
     episodes: pd.DataFrame, config: RunConfig, env_id: str, step: int, purpose: str, horizon: int, hazard: str = ""
 ) -> pd.DataFrame:
-    """Add to `play.frame`'s rows what tells them from other runs' rows.
+    """Add to `play.frame`'s rows what tells them from other runs' rows; further columns that they have come last.
 
     Args:
         purpose: ``training`` for an evaluation while training, ``report`` for one of the finished run.
@@ -58,7 +58,7 @@ def label(
         step=step,
         purpose=purpose,
         horizon=horizon,
-    )[list(COLUMNS)]
+    )[[*COLUMNS, *(name for name in episodes if name not in COLUMNS)]]
 
 
 def _read_part(path: Path) -> pd.DataFrame:

@@ -73,11 +73,14 @@ def test_table_and_file(tmp_path):
         *(f"roll out {task}" for task in parts.ROLLED),
         "relabel with a hazard",
         *(f"evaluate {method} on Hopper" for method in parts.EVALUATED),
+        "step navigation",
+        "build navigation's data",
+        "evaluate bc-diffusion on navigation",
         "ramac --help",
         "load HDF5",
         "load HDF5, gzip",
     ]
-    assert list(table["amount"]) == [2000, 2000, 2000, 100, 5, 5, 1, 100, 100]
+    assert list(table["amount"]) == [2000, 2000, 2000, 100, 5, 5, 1_000_000, 100_000, 1000, 1, 100, 100]
     np.testing.assert_allclose(table["rate"] * table["seconds"], table["amount"])
     assert (table["met"].isna() == (table["goal_rate"].isna() & table["goal_seconds"].isna())).all()
     written = json.loads(path.read_text())

@@ -236,7 +236,7 @@ def test_presets_are_the_published_table():
         "halfcheetah-medium-replay": (8, -5, 5, -60, 0.05, inf),
     }
     for task in found:
-        for name in PRESETS:
+        for name in ("paper", "calibrated", "none"):
             assert get_hazard(name, task).signal == found[task][0]
 
 

@@ -1,4 +1,4 @@
-"""What all thirteen methods promise: finite metrics, actions in the box, seeds that do not meddle, lasting state."""
+"""What all methods promise: finite metrics, actions in the box, seeds that do not meddle, lasting state."""
 
 import pytest
 import torch

@@ -107,7 +107,7 @@ LISTINGS = {
     "dict": lambda: "offered" in dict(METHODS),
     "items": lambda: "offered" in [name for name, _ in METHODS.items()],
     "values": lambda: "Offered" in [kind.style.label for kind in METHODS.values()],
-    "length": lambda: len(METHODS) == 14,
+    "length": lambda: len(METHODS) == 15,
     "in": lambda: "offered" in METHODS,
     "style": lambda: style("offered").label == "Offered",
     "bench": lambda: "offered" in [m.config.method.name for m in updates.measurements((), BANDIT, (1,), (), ENGINES)],
@@ -177,7 +177,7 @@ def test_the_command_line_lists_a_plugins_method(tmp_path):
     path.write_text(TWICE.replace('"radac"', '"mine-too", label="Mine too", needs=("costs",)'))
     command = [sys.executable, "-m", "ramac_lib.cli", "--plugin", str(path), "methods"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert lines[-1].startswith("mine-too          Mine too")
     assert lines[-1].endswith("Needs costs.")
 

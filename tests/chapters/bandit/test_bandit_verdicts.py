@@ -208,8 +208,8 @@ def test_a_method_that_was_not_run_silences_only_the_sentences_about_it():
 
 
 def test_every_method_of_a_sentence_is_one_of_the_library():
-    assert {*FIGURE_7, *CLONES} < set(FIGURE_3) == set(METHODS)
-    assert len(FIGURE_3) == len(METHODS)
+    assert {*FIGURE_7, *CLONES} < set(FIGURE_3) == set(METHODS) - {"bc-gaussian"}  # the paper has no such clone
+    assert len(FIGURE_3) == len(set(FIGURE_3))
 
 
 def stable(radac_at_base=0.9, gap=0.3):
