@@ -79,7 +79,7 @@ class AnchoredConfig(DistributionalConfig):
         sizes: dict[str, Any] = {"critic_encoder": 64, "embedding": 32, "residual_hidden": (64, 64)}
         if task == BANDIT:
             sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32}
-            sizes |= {"residual_hidden": (128, 128, 128), "joint_relu": False}
+            sizes |= {"residual_hidden": (128, 128, 128), "joint_relu": False, "short_radius": None}
         own = worlds.settings(task, "quantiles", batch_size=256, lr_prior=1e-3, **sizes)
         return own or PER_ENV.get(task.split("-")[0], {})
 

@@ -9,6 +9,7 @@ from ramac_lib.campaign import bandit as campaign_bandit
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.methods import METHODS
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.paths import data_folder
 
 
 def test_suites_hold_every_method_and_seed_once():
@@ -92,6 +93,15 @@ def test_tables_hold_what_the_cells_did(small, tmp_path):
     assert one["settings"]["hidden"] == [128, 128, 128]
     assert one["seconds"] > 0
     json.dumps(facts)
+
+
+def test_new_settings_leave_the_names_of_stored_cells():
+    """A setting that comes later has its earlier value on the bandit, or every stored cell would have to be run again."""
+    stored = json.loads((data_folder() / "results" / "bandit.json").read_text())
+    there = {facts["cell"]["method"] for facts in stored.values()}
+    stale = {"codac"}  # stored with lr_lagrange 3e-4, now .01
+    cells = campaign_bandit.cells(("methods", "axis", "stability"), sorted(there - stale), (0, 1, 2, 3, 4), 5000)
+    assert [cell for cell in cells if cell.key not in stored] == []
 
 
 def test_no_table_says_which_command_makes_it(tmp_path):
