@@ -96,7 +96,7 @@ def test_tables_hold_what_the_cells_did(small, tmp_path):
 
 
 def test_new_settings_leave_the_names_of_stored_cells():
-    """A setting that comes later has its earlier value on the bandit, or every stored cell would have to be run again."""
+    """A setting that comes later has its earlier value on the bandit: no stored cell has to be run again."""
     stored = json.loads((data_folder() / "results" / "bandit.json").read_text())
     there = {facts["cell"]["method"] for facts in stored.values()}
     stale = {"codac"}  # stored with lr_lagrange 3e-4, now .01
