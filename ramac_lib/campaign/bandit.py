@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
+from ramac_lib.campaign import knobs
+from ramac_lib.campaign.grid import parse_row
 from ramac_lib.datasets.bandit import dataset, with_costs
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
@@ -47,7 +49,9 @@ STABILITY: dict[str, dict[str, float]] = {
 }
 STABILITY_METHODS = ("radac", "diffusion-ql", "oraac")
 PRECISION_METHODS = ("radac", "oraac", "flow-ql")  # two critics of quantiles, one plain
-SUITES = ("methods", "axis", "stability", "precision")
+# Of these only the end is kept, and the seeds of a row are trained in one stack.
+ABLATIONS = ("knobs", "map", "measures", "lengths")
+SUITES = ("methods", "axis", "stability", "precision", *ABLATIONS)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class BanditCell:
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[BanditCell]:
     """Return the cells of the suites, for these methods (all where none is given).
 
-    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
+    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16; and for
+    the chapter of ablations, in a fifth of the updates: settings one at a time, η with α (two seeds), risk measures;
+    and three methods in a fifth and in four times the updates (two seeds).
 
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
@@ -101,11 +107,12 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:
         raise RamacError(f"steps is {steps}; expected at least {FIGURE_6} updates")
+    short = max(1, steps // 5)
     every: dict[str, list[BanditCell]] = {
         "methods": [BanditCell("methods", m, "", s, steps) for s in seeds for m in methods],
         "axis": [BanditCell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
         "stability": [
-            BanditCell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
+            BanditCell("stability", m, name, s, short, {"n_fractions": "40"} if m == "radac" else {}, constants)
             for s in seeds[:2]
             for name, constants in STABILITY.items()
             for m in STABILITY_METHODS
@@ -117,35 +124,57 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             for m in PRECISION_METHODS
             if m in methods
         ],
+        "lengths": [
+            BanditCell("lengths", m, "", s, length)
+            for m in knobs.LENGTHS
+            if m in methods
+            for length in (short, 4 * steps)
+            for s in seeds[:2]
+        ],
+    }
+    every |= {
+        suite: [
+            BanditCell(suite, m, row, s, short, parse_row(f"{m}:{row}")[1] if row else {})
+            for m, row in knobs.rows(suite)
+            if m in methods
+            for s in (seeds[:2] if suite == "map" else seeds)
+        ]
+        for suite in ("knobs", "map", "measures")
     }
     return [cell for suite in suites for cell in every[suite]]
 
 
 def run_cell(cell: BanditCell, folder: Path) -> float:
     """Train a cell, write its file and return the seconds it took."""
+    return run_together([cell], folder)
+
+
+def run_together(stack: Sequence[BanditCell], folder: Path) -> float:
+    """Train cells that differ in their seeds alone in one stack, write a file each, return the seconds they took."""
     torch.set_num_threads(1)
     began = time.monotonic()
+    cell = stack[0]
     run = train(
         cell.method,
-        [cell.seed],
+        [one.seed for one in stack],
         cell.steps,
         cell.options,
-        every=cell.steps // FIGURE_6,
+        every=cell.steps if cell.suite in ABLATIONS else cell.steps // FIGURE_6,
         device="cpu",
         precision=cell.precision,
         bandit=cell.bandit,
         count=SHOWN,
     )
-    counted = {step: actions[0] for step, actions in sorted(run.actions.items())}
-    counted[cell.steps] = draw_actions(run.stack, COUNTED)[0]
-    rows = [{"step": step, "actions": len(a), **cell.bandit.evaluate(a)} for step, a in counted.items()]
+    counted = {**run.actions, cell.steps: draw_actions(run.stack, COUNTED)}
     seconds = time.monotonic() - began
-    shown = np.stack([a[0, :SHOWN] for _, a in sorted(run.actions.items())]).astype(np.float16)
     made = provenance(torch.device("cpu")) | {"engine": run.engine}
-    facts = {"cell": dataclasses.asdict(cell), "seconds": seconds, "made": made}
-    facts["settings"] = run.config.to_json()["settings"]
-    with atomic(folder / f"{cell.key}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
+    settings = run.config.to_json()["settings"]
+    for i, one in enumerate(stack):
+        rows = [{"step": k, "actions": len(a[i]), **one.bandit.evaluate(a[i])} for k, a in sorted(counted.items())]
+        shown = np.stack([a[i, :SHOWN] for _, a in sorted(run.actions.items())]).astype(np.float16)
+        facts = {"cell": dataclasses.asdict(one), "seconds": seconds / len(stack), "made": made, "settings": settings}
+        with atomic(folder / f"{one.key}.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, shown=shown, rows=json.dumps(rows), facts=json.dumps(facts))
     return seconds
 
 
@@ -159,15 +188,19 @@ def run_cells(every: Sequence[BanditCell], folder: Path, workers: int = 2, progr
         raise RamacError(f"workers is {workers}; expected at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
+    stacks: dict[str, list[BanditCell]] = {}
+    for cell in missing:
+        of_row = dataclasses.replace(cell, seed=0) if cell.suite in ABLATIONS else cell
+        stacks.setdefault(of_row.key, []).append(cell)
     failed: list[tuple[BanditCell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
     with bar, spawn(workers) as pool:
-        jobs = {pool.submit(run_cell, cell, folder): cell for cell in missing}
+        jobs = {pool.submit(run_together, stack, folder): stack for stack in stacks.values()}
         try:
             for job in as_completed(jobs):
                 if error := job.exception():
-                    failed.append((jobs[job], error))
-                bar.update(1)
+                    failed.append((jobs[job][0], error))
+                bar.update(len(jobs[job]))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -178,7 +211,7 @@ def run_cells(every: Sequence[BanditCell], folder: Path, workers: int = 2, progr
 
 
 def gather(every: Sequence[BanditCell], folder: Path, out: Path) -> pd.DataFrame:
-    """Write the cells' numbers (OUT.csv), what made them (OUT.json) and the actions to draw (OUT.npz).
+    """Write the cells' numbers (OUT.csv), what made them (OUT.json) and the actions to draw, if any (OUT.npz).
 
     The .npz holds float16 actions: ``METHOD`` (seeds, SHOWN, 2) at the end of training for each method of the suite
     "methods", ``radac-over-training`` (seeds, FIGURE_6, SHOWN, 2) and ``radac-axis`` (seeds, SHOWN, 2).
@@ -211,9 +244,10 @@ def gather(every: Sequence[BanditCell], folder: Path, out: Path) -> pd.DataFrame
         merged.to_csv(temporary, index=False, float_format="%.6g")
     with atomic(beside(out, ".json")) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-    with atomic(beside(out, ".npz")) as temporary, temporary.open("wb") as file:
-        arrays: Any = {name: np.stack(parts) for name, parts in drawn.items()}
-        np.savez_compressed(file, **arrays)
+    if drawn:
+        with atomic(beside(out, ".npz")) as temporary, temporary.open("wb") as file:
+            arrays: Any = {name: np.stack(parts) for name, parts in drawn.items()}
+            np.savez_compressed(file, **arrays)
     return merged
 
 
@@ -226,7 +260,9 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
     try:
         table = pd.read_csv(beside(out, ".csv"), keep_default_na=False, na_values=["nan"])
         facts = json.loads(beside(out, ".json").read_text())
-        with np.load(beside(out, ".npz")) as file:
+        if not (drawn := beside(out, ".npz")).exists():
+            return table, facts, {}  # no suite of it has actions to draw
+        with np.load(drawn) as file:
             return table, facts, {name: file[name].astype(np.float32) for name in file.files}
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; make it with `ramac bandit`") from None

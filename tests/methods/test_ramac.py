@@ -139,12 +139,12 @@ def test_released_critic_quirks_change_the_loss(option):
 
 
 @pytest.mark.parametrize("measure", risk.MEASURES)
-@pytest.mark.parametrize("critics", ["min", "mean"])
+@pytest.mark.parametrize("critics", ["min", "mean", "one"])
 def test_risk_value_is_the_weighted_grid(measure, critics):
     method, data = make(risk=measure, actor_critics=critics, n_fractions=16), batch()
     value, _ = method.risk_value(data.observations, data.actions)
     quantiles = method.critic(data.observations, data.actions, torch.tensor(risk.grid(16), dtype=torch.float32))
-    one = quantiles.amin(1) if critics == "min" else quantiles.mean(1)
+    one = {"min": quantiles.amin(1), "mean": quantiles.mean(1), "one": quantiles[:, 0]}[critics]
     weights = risk.weights(measure, 16, alpha=0.1)
     expected = (one.detach().numpy() * weights).sum(-1).mean(-1)
     assert value.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-6)

@@ -16,6 +16,15 @@ from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.quantile_loss import AXES, quantile_huber
 from ramac_lib.system.errors import unknown
 
+COMBINED = ("min", "mean", "one")
+
+
+def combined(quantiles: Float[Tensor, "S C B N"], how: str) -> Float[Tensor, "S B N"]:
+    """Return one return law of the critics': their elementwise ``min``, their ``mean``, or the first's (``one``)."""
+    if how == "one":
+        return quantiles[:, 0]
+    return quantiles.amin(dim=1) if how == "min" else quantiles.mean(dim=1)
+
 
 @dataclass(frozen=True)
 class DistributionalConfig(base.CriticConfig):
@@ -37,7 +46,7 @@ class DistributionalConfig(base.CriticConfig):
     critic_hidden: int = 256
     critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
     joint_relu: bool = field(default=False, metadata={"before": False})  # after s and a are joined
-    actor_critics: str = "min"  # over the critics, elementwise; or "mean"
+    actor_critics: str = "min"  # over the critics, elementwise; or "mean", or "one": the first alone
     kappa: float = 1.0
     quantile_axis: str = "prediction"
     pairing: str = "all"
@@ -46,7 +55,7 @@ class DistributionalConfig(base.CriticConfig):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "fractions": ("grid", "random"),
         "critic_init": ("fan_in", "released"),
-        "actor_critics": ("min", "mean"),
+        "actor_critics": COMBINED,
         "quantile_axis": AXES,
         "pairing": ("all", "one-to-one"),
     }
@@ -167,5 +176,5 @@ class Distributional(base.Method):
         taus, weights = self.risk_fractions()
         with base.frozen(self.critic):
             quantiles = self.critic(observations, actions, taus)
-        quantiles = quantiles.amin(dim=1) if self.config.actor_critics == "min" else quantiles.mean(dim=1)
+        quantiles = combined(quantiles, self.config.actor_critics)
         return (quantiles @ weights).mean(dim=1), quantiles.detach().abs().mean(dim=(1, 2))

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods.shared import base
-from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig
+from ramac_lib.methods.shared.quantile_critics import COMBINED, Distributional, DistributionalConfig, combined
 from ramac_lib.methods.shared.short_runs import ramp, risk_weight, warmup
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import IQNCritic
@@ -46,6 +46,7 @@ class RAMACConfig(DistributionalConfig):
     lr_critic_cap: float = 1e-3  # at 3e-4 the lowest fractions of a short run are learned too late
     td_clip: float | None = None  # bound on |target return|
     joint_relu: bool = field(default=True, metadata={"before": False})
+    target_critics: str = field(default="min", metadata={"before": "min"})  # in the target; as `actor_critics`
     # The policy.
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "silu"
@@ -62,6 +63,7 @@ class RAMACConfig(DistributionalConfig):
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = DistributionalConfig.CHOICES | {
         "done_mask": ("correct", "inverted"),
         "risk_path": ("deployed", "one-step"),
+        "target_critics": COMBINED,
         "target_policy": ("ema", "online"),
     }
 
@@ -102,7 +104,8 @@ class RAMAC(Distributional):
         if config.bootstrap:
             policy = self.target_policy if config.target_policy == "ema" else self.policy
             actions = policy.sample(self.policy_noise(batch.next_observations), batch.next_observations)
-            targets = self.returns(batch, self.target_critic(batch.next_observations, actions, taus).amin(dim=1))
+            values = self.target_critic(batch.next_observations, actions, taus)
+            targets = self.returns(batch, combined(values, config.target_critics))
         else:
             targets = batch.rewards[..., None].expand(*batch.rewards.shape, config.n_fractions)
         if config.td_clip is None:

@@ -1,0 +1,46 @@
+"""What the Risky Bandit's suites of ablations train: settings one at a time, two together, measures, lengths.
+
+A value may bring options of its own along, as a campaign's row does: ``16,grid_rule=floor``. What a method's own
+settings are stands in each stored cell; the values here depart from those of RADAC and RAFMAC on the bandit: η .3,
+λ_bc 1, α .1, 20 fractions, 20 and 10 steps of the chain, no clip, no warm-up, critics 256 wide, batches of 256.
+"""
+
+KNOBS: dict[str, dict[str, tuple[str, ...]]] = {
+    "radac": {
+        "eta": ("0.03", "0.1", "1", "3"),
+        "bc_weight": ("0.3", "3"),
+        "alpha": ("0.05", "0.25", "1"),
+        "n_fractions": ("8", "16", "16,grid_rule=floor", "64"),
+        "policy_steps": ("1", "5", "10"),
+        "td_clip": ("1", "4"),
+        "eta_warmup": ("0.15", "0.5"),
+        "actor_critics": ("mean", "one"),
+        "critic_hidden": ("64", "512"),
+        "batch_size": ("64", "512"),
+        "quantile_axis": ("target",),
+        "joint_relu": ("true",),
+    },
+    "rafmac": {"eta": ("0.1", "1"), "policy_steps": ("1", "5", "20")},
+}
+MAP: dict[str, tuple[str, ...]] = {"eta": ("0.03", "0.1", "0.3", "1", "3"), "alpha": ("0.05", "0.1", "0.25", "1")}
+MEASURES = ("wang", "cpw", "power", "neutral")  # beside CVaR, with the parameters of `ramac_lib.risk.PARAMETERS`
+LENGTHS = ("radac", "diffusion-ql", "bc-diffusion")
+
+
+def rows(suite: str) -> list[tuple[str, str]]:
+    """Return the method and the options, as text, of each row of a suite: knobs, map or measures."""
+    if suite == "knobs":
+        return [
+            (method, row)
+            for method, knobs in KNOBS.items()
+            for row in ("", *(f"{knob}={value}" for knob, values in knobs.items() for value in values))
+        ]
+    if suite == "measures":
+        return [(method, f"risk={measure}") for method in KNOBS for measure in MEASURES]
+    # The row and the column of the map through RADAC's own settings are among the knobs.
+    return [
+        ("radac", f"eta={eta},alpha={alpha}")
+        for eta in MAP["eta"]
+        for alpha in MAP["alpha"]
+        if eta != "0.3" and alpha != "0.1"
+    ]
