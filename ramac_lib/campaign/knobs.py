@@ -8,21 +8,21 @@ settings are stands in each stored cell; the values here depart from those of RA
 KNOBS: dict[str, dict[str, tuple[str, ...]]] = {
     "radac": {
         "eta": ("0.03", "0.1", "1", "3"),
-        "bc_weight": ("0.3", "3"),
+        "bc_weight": ("3",),
         "alpha": ("0.05", "0.25", "1"),
-        "n_fractions": ("8", "16", "16,grid_rule=floor", "64"),
+        "n_fractions": ("8", "16", "16,grid_rule=floor", "32"),
         "policy_steps": ("1", "5", "10"),
         "td_clip": ("1", "4"),
-        "eta_warmup": ("0.15", "0.5"),
+        "eta_warmup": ("0.5",),
         "actor_critics": ("mean", "one"),
-        "critic_hidden": ("64", "512"),
-        "batch_size": ("64", "512"),
+        "critic_hidden": ("64",),
+        "batch_size": ("64",),
         "quantile_axis": ("target",),
         "joint_relu": ("true",),
     },
-    "rafmac": {"eta": ("0.1", "1"), "policy_steps": ("1", "5", "20")},
+    "rafmac": {"eta": ("0.1", "1"), "policy_steps": ("1", "20")},
 }
-MAP: dict[str, tuple[str, ...]] = {"eta": ("0.03", "0.1", "0.3", "1", "3"), "alpha": ("0.05", "0.1", "0.25", "1")}
+MAP: dict[str, tuple[str, ...]] = {"eta": ("0.03", "0.1", "0.3", "1", "3"), "alpha": ("0.1", "0.25", "1")}
 MEASURES = ("wang", "cpw", "power", "neutral")  # beside CVaR, with the parameters of `ramac_lib.risk.PARAMETERS`
 LENGTHS = ("radac", "diffusion-ql", "bc-diffusion")
 
