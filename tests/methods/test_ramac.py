@@ -66,6 +66,19 @@ def test_target_by_hand(name):
     assert not targets.requires_grad
 
 
+@pytest.mark.parametrize("critics", ["mean", "one"])
+def test_target_of_other_combinations_of_the_critics(critics):
+    method, data = make(td_clip=None, target_critics=critics), batch()
+    keep_noise(method)
+    targets, _ = method.target_returns(data)
+    same_noise(method)
+    actions = method.target_policy.sample(method.policy_noise(data.observations), data.next_observations)
+    values = method.target_critic(data.next_observations, actions, method.grid)
+    one = {"mean": (values[:, 0] + values[:, 1]) / 2, "one": values[:, 0]}[critics]
+    expected = data.rewards[..., None] + 0.99 * (1 - data.terminals[..., None]) * one
+    torch.testing.assert_close(targets, expected)
+
+
 def test_target_is_clipped_and_the_share_is_logged():
     targets, _ = make(td_clip=None).target_returns(batch())
     clipped_targets, share = make(td_clip=5.0).target_returns(batch())

@@ -113,7 +113,7 @@ def spread_ratio(case: Measured, first: str, second: str, statistic: str) -> tup
     a, b = float(np.var(one, ddof=1)), float(np.var(other, ddof=1))
     if b == 0:
         return (1.0, 0) if a == 0 else (float("inf"), 1)
-    low, high = stats.f.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2], len(one) - 1, len(other) - 1)
+    low, high = (float(stats.f.ppf(p, len(one) - 1, len(other) - 1)) for p in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return a / b, int(a / b > high) - int(a / b < low)
 
 

@@ -1,0 +1,152 @@
+"""The tables of chapter 6: every value of every knob, η with α, risk measures, lengths of a run; numbers and text."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import style
+from ramac_lib.campaign import bandit
+from ramac_lib.campaign.knobs import LENGTHS, MAP
+from ramac_lib.envs.bandit import Bandit
+from ramac_lib.methods import METHODS
+from ramac_lib.risk import weights
+from ramac_lib.system.errors import unknown
+from ramac_lib.system.paths import data_folder
+from support.ablations import measures
+from support.ablations.effects import STATISTICS, mean_of
+
+NAMES = {
+    "eta": r"$\eta$",
+    "bc_weight": r"$\lambda_{\mathrm{BC}}$",
+    "alpha": r"$\alpha$",
+    "n_fractions": "$N$",
+    "policy_steps": "steps of the chain",
+    "td_clip": "TD clip",
+    "eta_warmup": "warm-up",
+    "actor_critics": "two critics:",
+    "critic_hidden": "critic's width",
+    "batch_size": "batch",
+    "quantile_axis": "loss's axis:",
+    "joint_relu": "joint ReLU",
+    "grid_rule": "weights",
+}
+WORDS = {"floor": "eq. 15", "target": "released", "true": "on", "false": "off"}
+PLAIN = {r"$\eta$": "η", r"$\lambda_{\mathrm{BC}}$": "λ_BC", r"$\alpha$": "α", "$N$": "N"}
+
+
+def value_text(value: str, plain: bool = False) -> str:
+    """Return a row's options for a figure, or in plain text for a table: ``N = 16, weights eq. 15``."""
+    parts = []
+    for part in value.split(","):
+        name, _, number = part.partition("=")
+        if name not in NAMES:
+            raise unknown("knob", name, NAMES)
+        shown = PLAIN.get(NAMES[name], NAMES[name]) if plain else NAMES[name]
+        number = WORDS.get(number, number)
+        joined = " " if shown.endswith(":") or name in ("grid_rule", "joint_relu") else " = "
+        parts.append(f"{shown}{joined}{number}")
+    return ", ".join(parts)
+
+
+def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
+    """Return the page's table of `effects.effects`: a row a value, differences with intervals, and speed.
+
+    Args:
+        costs: of `support.ablations.cost.load`: value → how many times RADAC's own updates a second it makes.
+    """
+    rows = []
+    for value, own in effects.groupby("value", sort=False):
+        row = {"": value_text(str(value), plain=True)}
+        for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
+            one = own[own["statistic"] == statistic].iloc[0]
+            if statistic == "cvar":
+                row[name] = f"{one['there']:.2f}"
+            row[f"{name}: difference [95 %]"] = Estimate(*one[["difference", "low", "high"]]).text(2, signed=True)
+        if costs is not None:
+            row["updates/s"] = f"×{costs[str(value)]['ratio']:.2f}" if value in costs else "×1"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _settings(table: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
+    """Return RADAC's rows of knobs and map that depart in η and α alone, with both as numbers, read from the facts."""
+    own = table[(table["method"] == "radac") & table["suite"].isin(["knobs", "map"])]
+    named = own["variant"].map(lambda v: {part.partition("=")[0] for part in v.split(",") if part})
+    own = own[named.map(lambda names: names <= set(MAP))]
+    return own.assign(**{name: [float(facts[cell]["settings"][name]) for cell in own["cell"]] for name in MAP})
+
+
+def eta_alpha(table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return, for each statistic, its mean over the seeds that every cell of the map has: α down, η across.
+
+    Raises:
+        Missing: a cell is not stored, or no seed is in all of them.
+    """
+    own = _settings(table, facts)
+    wanted = {(float(eta), float(alpha)) for eta in MAP["eta"] for alpha in MAP["alpha"]}
+    found = {pair: set(part["seed"]) for pair, part in own.groupby(["eta", "alpha"])}
+    if missing := sorted(wanted - set(found)):
+        raise Missing("The stored map has no cell at η = {:g}, α = {:g}.".format(*missing[0]))
+    if not (seeds := set.intersection(*(found[pair] for pair in wanted))):
+        raise Missing("No seed is in every cell of the stored map.")
+    own = own[own["seed"].isin(seeds)]
+    return {s: own.pivot_table(index="alpha", columns="eta", values=s) for s in STATISTICS}
+
+
+def prefers(bandit: Bandit | None = None, fractions: int = 20) -> pd.DataFrame:
+    """Return what each measure says of both modes exactly, read off a grid of fractions, and which it prefers."""
+    bandit = bandit or Bandit()
+    rows = []
+    for measure in measures.MEASURES:
+        exact = {mode: bandit.reward_risk(mode, measure) for mode in ("centre", "ring")}
+        read = bandit.grid_risk("ring", weights(measure, fractions))
+        better = max(exact, key=lambda mode: exact[mode])
+        row = {"": measures.NAMES[measure], "centre": exact["centre"], "ring": exact["ring"]}
+        rows.append(row | {f"ring, {fractions} fractions": read, "prefers": better})
+    return pd.DataFrame(rows)
+
+
+def measured(case: measures.Measured) -> pd.DataFrame:
+    """Return mean and CVaR_0.1 of each measure with intervals, and the differences to CVaR's, for the page.
+
+    Raises:
+        Missing: a measure is not stored.
+    """
+    digits = getattr(case, "digits", 0)
+    rows = []
+    for measure in measures.MEASURES:
+        row = {"": measures.NAMES[measure]}
+        for statistic, name in (("mean", "mean"), ("cvar", "CVaR₀.₁")):
+            row[f"{name} [95 %]"] = case.estimate(measure, statistic).text(digits)
+            gap = "" if measure == "cvar" else case.minus(measure, "cvar", statistic).text(digits, signed=True)
+            row[f"{name}: to CVaR"] = gap
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def lengths(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
+    """Return what runs of each length have on the bandit: this chapter's shortest and longest, chapter 3's between.
+
+    Raises:
+        Missing: a length of a method is not stored.
+    """
+    folder = data_folder() / "results" if folder is None else Path(folder)
+    stored = bandit.load(folder / "bandit")[0]
+    whole = stored[stored["suite"] == "methods"]
+    whole = whole[whole["step"] == whole["step"].max()]
+    rows = []
+    for method in LENGTHS:
+        parts = [part[part["method"] == method] for part in (table[table["suite"] == "lengths"], whole)]
+        if any(part.empty for part in parts):
+            raise Missing(f"The stored runs of several lengths have no {METHODS[method].style.label}.")
+        for steps, own in pd.concat(parts).groupby("step"):
+            row = {"": style(method).label, "updates": f"{steps:,}", "seeds": str(own["seed"].nunique())}
+            for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
+                values = own[statistic].to_numpy()
+                row[name] = mean_of(values).text(2) if len(values) > 2 else f"{values.mean():.2f}"
+            rows.append(row)
+    return pd.DataFrame(rows)
