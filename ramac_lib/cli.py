@@ -186,7 +186,7 @@ def bandit(
         seeds: one cell a method and seed.
         steps: updates of a cell; the default is our reading of the paper's 1000 epochs.
         suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants),
-            precision (critics' products in bfloat16), knobs, map, measures, lengths (of the chapter of ablations).
+            precision (critics' products in bfloat16).
         workers: cells trained at a time, one thread each.
         cells: where the finished cells are kept.
         out: where to, without a suffix: OUT.csv, OUT.json and OUT.npz.

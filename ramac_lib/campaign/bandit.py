@@ -20,8 +20,6 @@ import torch
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from ramac_lib.campaign import knobs
-from ramac_lib.campaign.grid import parse_row
 from ramac_lib.datasets.bandit import dataset, with_costs
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
@@ -49,9 +47,7 @@ STABILITY: dict[str, dict[str, float]] = {
 }
 STABILITY_METHODS = ("radac", "diffusion-ql", "oraac")
 PRECISION_METHODS = ("radac", "oraac", "flow-ql")  # two critics of quantiles, one plain
-# Of these only the end is kept, and the seeds of a row are trained in one stack.
-ABLATIONS = ("knobs", "map", "measures", "lengths")
-SUITES = ("methods", "axis", "stability", "precision", *ABLATIONS)
+SUITES = ("methods", "axis", "stability", "precision")
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,7 @@ class BanditCell:
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[BanditCell]:
     """Return the cells of the suites, for these methods (all where none is given).
 
-    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16; and for
-    the chapter of ablations, in a fifth of the updates: settings one at a time, η with α (two seeds), risk measures;
-    and three methods in a fifth and in four times the updates (two seeds).
+    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
 
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
@@ -107,12 +101,11 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:
         raise RamacError(f"steps is {steps}; expected at least {FIGURE_6} updates")
-    short = max(1, steps // 5)
     every: dict[str, list[BanditCell]] = {
         "methods": [BanditCell("methods", m, "", s, steps) for s in seeds for m in methods],
         "axis": [BanditCell("axis", "radac", "target", s, steps, {"quantile_axis": "target"}) for s in seeds],
         "stability": [
-            BanditCell("stability", m, name, s, short, {"n_fractions": "40"} if m == "radac" else {}, constants)
+            BanditCell("stability", m, name, s, steps // 5, {"n_fractions": "40"} if m == "radac" else {}, constants)
             for s in seeds[:2]
             for name, constants in STABILITY.items()
             for m in STABILITY_METHODS
@@ -124,32 +117,16 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
             for m in PRECISION_METHODS
             if m in methods
         ],
-        "lengths": [
-            BanditCell("lengths", m, "", s, length)
-            for m in knobs.LENGTHS
-            if m in methods
-            for length in (short, 4 * steps)
-            for s in seeds[:2]
-        ],
-    }
-    every |= {
-        suite: [
-            BanditCell(suite, m, row, s, short, parse_row(f"{m}:{row}")[1] if row else {})
-            for m, row in knobs.rows(suite)
-            if m in methods
-            for s in (seeds[:2] if suite == "map" else seeds)
-        ]
-        for suite in ("knobs", "map", "measures")
     }
     return [cell for suite in suites for cell in every[suite]]
 
 
 def run_cell(cell: BanditCell, folder: Path) -> float:
     """Train a cell, write its file and return the seconds it took."""
-    return run_together([cell], folder)
+    return run_stack([cell], folder)
 
 
-def run_together(stack: Sequence[BanditCell], folder: Path) -> float:
+def run_stack(stack: Sequence[BanditCell], folder: Path, moments: int = FIGURE_6) -> float:
     """Train cells that differ in their seeds alone in one stack, write a file each, return the seconds they took."""
     torch.set_num_threads(1)
     began = time.monotonic()
@@ -159,7 +136,7 @@ def run_together(stack: Sequence[BanditCell], folder: Path) -> float:
         [one.seed for one in stack],
         cell.steps,
         cell.options,
-        every=cell.steps if cell.suite in ABLATIONS else cell.steps // FIGURE_6,
+        every=cell.steps // moments,
         device="cpu",
         precision=cell.precision,
         bandit=cell.bandit,
@@ -178,8 +155,13 @@ def run_together(stack: Sequence[BanditCell], folder: Path) -> float:
     return seconds
 
 
-def run_cells(every: Sequence[BanditCell], folder: Path, workers: int = 2, progress: bool = True) -> None:
+def run_cells(
+    every: Sequence[BanditCell], folder: Path, workers: int = 2, progress: bool = True, together: bool = False
+) -> None:
     """Run the cells that the folder lacks, `workers` at a time, one thread each.
+
+    Args:
+        together: train the seeds of a row in one stack, and keep the end of training alone.
 
     Raises:
         RamacError: workers < 1, or a cell whose training failed (the others are finished first).
@@ -190,12 +172,12 @@ def run_cells(every: Sequence[BanditCell], folder: Path, workers: int = 2, progr
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     stacks: dict[str, list[BanditCell]] = {}
     for cell in missing:
-        of_row = dataclasses.replace(cell, seed=0) if cell.suite in ABLATIONS else cell
-        stacks.setdefault(of_row.key, []).append(cell)
+        stacks.setdefault(dataclasses.replace(cell, seed=0).key if together else cell.key, []).append(cell)
+    how = (1,) if together else ()
     failed: list[tuple[BanditCell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
     with bar, spawn(workers) as pool:
-        jobs = {pool.submit(run_together, stack, folder): stack for stack in stacks.values()}
+        jobs = {pool.submit(run_stack, stack, folder, *how): stack for stack in stacks.values()}
         try:
             for job in as_completed(jobs):
                 if error := job.exception():
@@ -261,7 +243,7 @@ def load(out: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]
         table = pd.read_csv(beside(out, ".csv"), keep_default_na=False, na_values=["nan"])
         facts = json.loads(beside(out, ".json").read_text())
         if not (drawn := beside(out, ".npz")).exists():
-            return table, facts, {}  # no suite of it has actions to draw
+            return table, facts, {}
         with np.load(drawn) as file:
             return table, facts, {name: file[name].astype(np.float32) for name in file.files}
     except FileNotFoundError as error:

@@ -1,30 +1,24 @@
 """What a value of a knob costs: RADAC's updates a second beside those with its own settings, in turn on one machine.
 
-``python -m support.ablations.cost OUT.json`` measures and writes. A machine's speed drifts, so that each value is timed
-between two timings of the method's own settings, in several passes; of each the least time of a block of updates
-counts.
+A machine's speed drifts, so that each value is timed between two timings of the method's own settings, in several
+passes; of each the least time of a block of updates counts.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.bench.updates import STEPS, synthetic_data, time_updates, use_threads
+from ramac_lib.bench.updates import STEPS, synthetic_data, time_updates
 from ramac_lib.campaign.grid import parse_row
-from ramac_lib.campaign.knobs import KNOBS
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
 from ramac_lib.system.paths import data_folder
-from ramac_lib.system.version import provenance
 from ramac_lib.training.config import make_config
 from ramac_lib.training.engine import get_engine
 from support.ablations.choice import VALUES
+from support.ablations.knobs import KNOBS
 
 FILE = "knob_costs.json"
 HOPPER = "hopper-medium-expert"
@@ -82,22 +76,4 @@ def load(folder: Path | None = None) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise Missing(f"There is no data/results/{FILE}: `python -m support.ablations.cost` makes it.") from None
-
-
-def main() -> None:
-    """Measure both tasks' values and write the file."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--passes", type=int, default=3)
-    given = parser.parse_args()
-    with use_threads(1):
-        found = {task: measure(task, values(task), given.seconds, given.passes) for task in (BANDIT, HOPPER)}
-        machine = provenance(torch.device("cpu"))
-    with atomic(given.out) as temporary:
-        temporary.write_text(json.dumps({"machine": machine, "tasks": found}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        raise Missing(f"There is no data/results/{FILE}: `python -m support.ablations.make costs` makes it.") from None

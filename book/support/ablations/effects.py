@@ -13,6 +13,7 @@ from ramac_lib.analysis.intervals import LEVEL, Estimate
 from ramac_lib.campaign import bandit
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.paths import data_folder
+from support.ablations.knobs import SUITES
 
 FILE = "bandit_knobs"
 STATISTICS = ("cvar", "expected_reward", "ood")
@@ -32,8 +33,10 @@ def load(folder: Path | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         table, facts, _ = bandit.load(folder / FILE)
     except RamacError as reason:
-        raise Missing(f"There are no stored sweeps of the bandit: {reason}.") from None
-    return table[table["suite"].isin(bandit.ABLATIONS)], facts
+        raise Missing(
+            "There is no data/results/bandit_knobs.csv: `python -m support.ablations.make bandit`."
+        ) from reason
+    return table[table["suite"].isin(SUITES)], facts
 
 
 def knob_of(value: str) -> str:

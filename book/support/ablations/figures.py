@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
 from ramac_lib.envs.bandit import MODES, Bandit
@@ -58,6 +59,7 @@ def tornado(
         axis.axvline(0, color=TRUTH, linewidth=0.8)
         own = found["own"].iloc[0]
         axis.set(title=f"{TITLES[statistic]}, beside {own:.2f}", xlabel="difference")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(axis="y", visible=False)
     axes[0][0].set_yticks([place for place, _, _ in lines], [value_text(value) for _, _, value in lines], fontsize=8)
     axes[0][0].tick_params(axis="y", length=0)
@@ -123,5 +125,5 @@ def perfect_critic(fractions: Mapping[str, Sequence[tuple[int, float]]], bandit:
     right.set(xlabel="fractions $N$", ylabel="CVaR$_{0.1}$ of the ring, read off", xscale="log")
     right.set_xticks([8, 16, 32, 64], ["8", "16", "32", "64"])
     right.minorticks_off()
-    right.legend(fontsize=8, ncols=2)
+    right.legend(fontsize=8, loc="lower right")
     return figure

@@ -5,6 +5,7 @@ knobs and the rules for short runs on Hopper, risk measures on two tasks, runs o
 """
 
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ HOPPER, HAZARD, SEEDS, STEPS = "hopper-medium-expert", "paper", (0, 1, 2), 10_00
 REPLAYS = ("halfcheetah-medium-replay", "walker2d-medium-replay")
 METHODS = ("radac", "rafmac")
 LENGTHS, LENGTH_METHODS = (5_000, 20_000, 80_000), ("radac", "bc-diffusion", "diffusion-ql")
+WIDTH = 100  # of a printed command
 ABLATIONS, DISTORTIONS, LENGTH_RUNS = "ablations", "distortions", "lengths_{steps}"
 
 
@@ -59,13 +61,14 @@ def measure_rows() -> list[str]:
     return [method if measure == "cvar" else f"{method}:risk={measure}" for method in METHODS for measure in MEASURES]
 
 
-def command(
-    name: str, tasks: Sequence[str], rows: Sequence[str], steps: int = STEPS, further: Sequence[str] = ()
-) -> str:
+def command(name: str, tasks: Sequence[str], rows: Sequence[str], steps: int = STEPS) -> str:
     """Return the two commands that run a campaign and store its results under a name."""
     words = {"tasks": tasks, "methods": rows, "hazards": [HAZARD], "seeds": map(str, SEEDS), "steps": [str(steps)]}
-    parts = ["ramac campaign --profile laptop", *(shlex.join([f"--{k}", *v]) for k, v in words.items()), *further]
-    run = " \\\n  ".join([*parts, f"--out runs/{name}"])
+    parts = [shlex.join([f"--{k}", *v]) for k, v in words.items()]
+    lines = [
+        line for part in parts for line in textwrap.wrap(part, WIDTH, break_long_words=False, break_on_hyphens=False)
+    ]
+    run = " \\\n  ".join(["ramac campaign --profile laptop", *lines, f"--out runs/{name}"])
     return f"{run}\nramac campaign --out runs/{name} --export data/results/{name}"
 
 

@@ -93,7 +93,8 @@ def eta_alpha(table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, pd.Dat
         raise Missing("The stored map has no cell at η = {:g}, α = {:g}.".format(*missing[0]))
     if not (seeds := set.intersection(*(found[pair] for pair in wanted))):
         raise Missing("No seed is in every cell of the stored map.")
-    own = own[own["seed"].isin(seeds)]
+    inside = [pair in wanted for pair in zip(own["eta"], own["alpha"], strict=True)]
+    own = own[own["seed"].isin(seeds) & inside]
     return {s: own.pivot_table(index="alpha", columns="eta", values=s) for s in STATISTICS}
 
 

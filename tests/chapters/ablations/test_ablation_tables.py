@@ -6,7 +6,7 @@ from ablation_tables import row, sweeps
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import SAFE, VIOLATION
-from ramac_lib.campaign.knobs import KNOBS, MAP
+from support.ablations.knobs import KNOBS, MAP
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
 from support.ablations import cost, effects, figures, tables
@@ -35,7 +35,8 @@ def grid(seeds=(0, 1), without=()):
                         seeds=seeds,
                     )
                 )
-    return sweeps(*rows, row("batch_size=64", -99.0, seeds=seeds))
+    others = [row("batch_size=64", -99.0, seeds=seeds), row("alpha=0.7", 7.0, seeds=seeds, settings={"alpha": 0.7})]
+    return sweeps(*rows, *others)  # neither is a cell of the map
 
 
 def test_the_map_takes_its_middle_from_the_knobs_and_reads_settings_from_the_facts():

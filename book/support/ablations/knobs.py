@@ -1,10 +1,17 @@
-"""What the Risky Bandit's suites of ablations train: settings one at a time, two together, measures, lengths.
+"""What is trained on the Risky Bandit for chapter 6: settings one at a time, two together, measures, lengths.
 
 A value may bring options of its own along, as a campaign's row does: ``16,grid_rule=floor``. What a method's own
 settings are stands in each stored cell; the values here depart from those of RADAC and RAFMAC on the bandit: η .3,
 λ_bc 1, α .1, 20 fractions, 20 and 10 steps of the chain, no clip, no warm-up, critics 256 wide, batches of 256.
 """
 
+from collections.abc import Sequence
+
+from ramac_lib.campaign.bandit import BanditCell
+from ramac_lib.campaign.grid import parse_row
+from ramac_lib.system.errors import RamacError, unknown
+
+SUITES = ("knobs", "measures", "map", "lengths")
 KNOBS: dict[str, dict[str, tuple[str, ...]]] = {
     "radac": {
         "eta": ("0.03", "0.1", "1", "3"),
@@ -44,3 +51,31 @@ def rows(suite: str) -> list[tuple[str, str]]:
         for alpha in MAP["alpha"]
         if eta != "0.3" and alpha != "0.1"
     ]
+
+
+def cells(suites: Sequence[str], seeds: Sequence[int], steps: int = 5000) -> list[BanditCell]:
+    """Return the cells of the suites: knobs, measures and map in a fifth of the updates, the map with two seeds.
+
+    Lengths, with two seeds too, are a fifth of the updates and four times as many; chapter 3's runs are between.
+
+    Raises:
+        RamacError: an unknown suite, no seeds or one given twice, too few updates.
+    """
+    for suite in suites:
+        if suite not in SUITES:
+            raise unknown("suite", suite, SUITES)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
+    if steps < 5:
+        raise RamacError(f"steps is {steps}; expected at least 5 updates")
+    found = []
+    for suite in suites:
+        if suite == "lengths":
+            every = [(method, length) for method in LENGTHS for length in (steps // 5, 4 * steps)]
+            found += [BanditCell(suite, method, "", s, length) for method, length in every for s in seeds[:2]]
+            continue
+        for method, row in rows(suite):
+            options = parse_row(f"{method}:{row}")[1] if row else {}
+            own = seeds[:2] if suite == "map" else seeds
+            found += [BanditCell(suite, method, row, seed, steps // 5, options) for seed in own]
+    return found
