@@ -1,23 +1,25 @@
 """The tables of chapter 6: every value of every knob, η with α, risk measures, lengths of a run; numbers and text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.campaign import bandit
-from ramac_lib.campaign.knobs import LENGTHS, MAP
+from ramac_lib.campaign.knobs import KNOBS, LENGTHS, MAP
 from ramac_lib.envs.bandit import Bandit
-from ramac_lib.methods import METHODS
+from ramac_lib.methods import METHODS, get_method
 from ramac_lib.risk import weights
 from ramac_lib.system.errors import unknown
 from ramac_lib.system.paths import data_folder
-from support.ablations import measures
-from support.ablations.effects import STATISTICS, mean_of
+from ramac_lib.training.config import before
+from support.ablations import choice, measures
+from support.ablations.effects import STATISTICS, by_seed, mean_of
 
 NAMES = {
     "eta": r"$\eta$",
@@ -72,6 +74,41 @@ def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None
     return pd.DataFrame(rows)
 
 
+def name_of(knob: str) -> str:
+    """Return a knob's name in plain text."""
+    if knob not in NAMES:
+        raise unknown("knob", knob, NAMES)
+    return PLAIN.get(NAMES[knob], NAMES[knob]).rstrip(":")
+
+
+def tried(table: pd.DataFrame, facts: Mapping[str, Any], method: str = "radac") -> pd.DataFrame:
+    """Return each knob of a method, its own value as stored with its runs, and the values tried.
+
+    Raises:
+        Missing: the method's own settings are not stored.
+    """
+    by_seed(table, "knobs", method, "", "cvar")  # refuses what is not there
+    own = table[(table["suite"] == "knobs") & (table["method"] == method) & (table["variant"] == "")]
+    stored = before(get_method(method).Config) | facts[own["cell"].iloc[0]]["settings"]
+    lines = []
+    for knob, values in KNOBS[method].items():
+        words = [v.replace(",grid_rule=floor", " with eq. 15's weights") for v in values]
+        line = {"": name_of(knob), "its own value": str(stored[knob]).lower(), "tried beside it": ", ".join(words)}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def ranks(order: Sequence[choice.Ranked]) -> pd.DataFrame:
+    """Return the knobs in the rule's order with the value that decided, and the values of the first for Hopper."""
+    lines = []
+    for k, one in enumerate(order):
+        values = ", ".join(value.partition(",")[0] for value in choice.VALUES[one.knob])
+        line = {"": name_of(one.knob), "told apart": "yes" if one.told else "no"}
+        line |= {"by": value_text(one.value, plain=True), "CVaR₀.₁": f"{one.cvar:+.2f}", "mean": f"{one.mean:+.2f}"}
+        lines.append(line | {"on Hopper": values if k < choice.CHOSEN else "–"})
+    return pd.DataFrame(lines)
+
+
 def _settings(table: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
     """Return RADAC's rows of knobs and map that depart in η and α alone, with both as numbers, read from the facts."""
     own = table[(table["method"] == "radac") & table["suite"].isin(["knobs", "map"])]
@@ -93,7 +130,7 @@ def eta_alpha(table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, pd.Dat
         raise Missing("The stored map has no cell at η = {:g}, α = {:g}.".format(*missing[0]))
     if not (seeds := set.intersection(*(found[pair] for pair in wanted))):
         raise Missing("No seed is in every cell of the stored map.")
-    inside = [pair in wanted for pair in zip(own["eta"], own["alpha"], strict=True)]
+    inside = np.array([pair in wanted for pair in zip(own["eta"], own["alpha"], strict=True)])
     own = own[own["seed"].isin(seeds) & inside]
     return {s: own.pivot_table(index="alpha", columns="eta", values=s) for s in STATISTICS}
 
