@@ -1,4 +1,4 @@
-"""The commands behind chapter 6's stored numbers: ``python -m support.ablations.make NAME``, with ``book`` on the path."""
+"""What makes chapter 6's stored numbers: ``python -m support.ablations.make NAME``, with ``book`` on the path."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,6 @@ from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.campaign import bandit
-from ramac_lib.campaign.knobs import KNOBS, LENGTHS, MAP
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.methods import METHODS, get_method
 from ramac_lib.risk import weights
@@ -20,6 +19,7 @@ from ramac_lib.system.paths import data_folder
 from ramac_lib.training.config import before
 from support.ablations import choice, measures
 from support.ablations.effects import STATISTICS, by_seed, mean_of
+from support.ablations.knobs import KNOBS, LENGTHS, MAP
 
 NAMES = {
     "eta": r"$\eta$",

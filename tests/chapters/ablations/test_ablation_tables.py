@@ -6,10 +6,10 @@ from ablation_tables import row, sweeps
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import SAFE, VIOLATION
-from support.ablations.knobs import KNOBS, MAP
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
 from support.ablations import cost, effects, figures, tables
+from support.ablations.knobs import KNOBS, MAP
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from ablation_tables import SEEDS, row, sweeps, write
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.campaign.grid import parse_row
-from support.ablations.knobs import KNOBS
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training.config import make_config
 from support.ablations import choice, effects
+from support.ablations.knobs import KNOBS
 
 OWN = [0.9, 0.8, 0.7, 0.8, 0.9]
 
