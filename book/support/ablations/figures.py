@@ -127,3 +127,30 @@ def perfect_critic(fractions: Mapping[str, Sequence[tuple[int, float]]], bandit:
     right.minorticks_off()
     right.legend(fontsize=8, loc="lower right")
     return figure
+
+
+def push_curve(found: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
+    """Return the CVaR_0.1 against a perfect critic's push (`push.points`): knobs filled, rows that check it hollow.
+
+    Args:
+        labels: row's options → name, of the points that are named; "" for the method's own settings.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 3.8))
+    looks = {"knobs": ("o", SAFE, SAFE), "map": ("s", "none", TRUTH), "measures": ("D", "none", VIOLATION)}
+    names = {"knobs": "one knob", "map": "η and α together", "measures": "another measure"}
+    for suite, (marker, face, edge) in looks.items():
+        own = found[found["suite"] == suite]
+        axis.scatter(
+            own["push"], own["cvar"], marker=marker, s=30, facecolors=face, edgecolors=edge, label=names[suite]
+        )
+    up = found[(found["suite"] == "knobs") & (found["push"] > 0)].sort_values("push")
+    axis.plot(up["push"], up["cvar"], color=SAFE, linewidth=0.8, zorder=0)
+    for _, one in found[found["variant"].isin(labels)].iterrows():
+        offset = {"textcoords": "offset points", "xytext": (5, -11), "fontsize": 8}
+        axis.annotate(labels[one["variant"]], (one["push"], one["cvar"]), **offset)
+    axis.axhline(1, color=UNTOLD, linewidth=0.8)
+    axis.axvline(0, color=UNTOLD, linewidth=0.8)
+    axis.set_xscale("symlog", linthresh=0.1)
+    axis.set(xlabel="push to the centre by a perfect critic", ylabel=TITLES["cvar"])
+    axis.legend(loc="lower right")
+    return figure
