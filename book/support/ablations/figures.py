@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
 from ramac_lib.envs.bandit import MODES, Bandit
@@ -17,6 +16,7 @@ from support.ablations.tables import NAMES, value_text
 
 UNTOLD = "#999999"
 TITLES = {"cvar": "CVaR$_{0.1}$", "expected_reward": "mean reward", "ood": "probability out of the data"}
+LINEAR = {"cvar": 0.1, "expected_reward": 0.01, "ood": 0.1}  # up to here a tornado's axis is linear, beyond logarithmic
 HIGHER = {"cvar": 1, "expected_reward": 1, "ood": -1}  # what counts as better
 MODE_COLOURS = {"ring": VIOLATION, "centre": SAFE}
 
@@ -44,7 +44,7 @@ def tornado(
         lines += [(edges[-1] + 0.5 + i, knob, value) for i, value in enumerate(values)]
         edges.append(edges[-1] + len(values) + 0.5)
     figure, axes = plt.subplots(
-        1, len(statistics), figsize=(3.4 * len(statistics) + 1.6, 0.185 * edges[-1] + 0.8), sharey=True, squeeze=False
+        1, len(statistics), figsize=(2.6 * len(statistics) + 1.3, 0.185 * edges[-1] + 0.8), sharey=True, squeeze=False
     )
     for axis, statistic in zip(axes[0], statistics, strict=True):
         found = effects[effects["statistic"] == statistic].set_index("value")
@@ -59,7 +59,13 @@ def tornado(
         axis.axvline(0, color=TRUTH, linewidth=0.8)
         own = found["own"].iloc[0]
         axis.set(title=f"{TITLES[statistic]}, beside {own:.2f}", xlabel="difference")
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        near = LINEAR[statistic]
+        axis.set_xscale("symlog", linthresh=near, linscale=0.6)
+        reach = [x for k in range(4) for x in (near * 10**k, 3 * near * 10**k)]
+        low, high = found["low"].min(), found["high"].max()
+        ticks = [0.0, *(x for x in reach if x <= high), *(-x for x in reach if -x >= low)]
+        axis.set_xticks(sorted(ticks), [f"{x:+g}".replace("-", "−") if x else "0" for x in sorted(ticks)], fontsize=8)
+        axis.minorticks_off()
         axis.grid(axis="y", visible=False)
     axes[0][0].set_yticks([place for place, _, _ in lines], [value_text(value) for _, _, value in lines], fontsize=8)
     axes[0][0].tick_params(axis="y", length=0)
@@ -146,7 +152,8 @@ def push_curve(found: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     up = found[(found["suite"] == "knobs") & (found["push"] > 0)].sort_values("push")
     axis.plot(up["push"], up["cvar"], color=SAFE, linewidth=0.8, zorder=0)
     for _, one in found[found["variant"].isin(labels)].iterrows():
-        offset = {"textcoords": "offset points", "xytext": (5, -11), "fontsize": 8}
+        place = (5, -11) if one["suite"] == "knobs" else (-34, 5)
+        offset = {"textcoords": "offset points", "xytext": place, "fontsize": 8}
         axis.annotate(labels[one["variant"]], (one["push"], one["cvar"]), **offset)
     axis.axhline(1, color=UNTOLD, linewidth=0.8)
     axis.axvline(0, color=UNTOLD, linewidth=0.8)

@@ -148,22 +148,26 @@ def prefers(bandit: Bandit | None = None, fractions: int = 20) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def measured(case: measures.Measured) -> pd.DataFrame:
-    """Return mean and CVaR_0.1 of each measure with intervals, and the differences to CVaR's, for the page.
+def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
+    """Return mean and CVaR_0.1 of each case's measures with intervals, and the differences to CVaR's, for the page.
+
+    Args:
+        cases: name, shown in the first of a case's lines → case.
 
     Raises:
         Missing: a measure is not stored.
     """
-    digits = getattr(case, "digits", 0)
-    rows = []
-    for measure in measures.MEASURES:
-        row = {"": measures.NAMES[measure]}
-        for statistic, name in (("mean", "mean"), ("cvar", "CVaR₀.₁")):
-            row[f"{name} [95 %]"] = case.estimate(measure, statistic).text(digits)
-            gap = "" if measure == "cvar" else case.minus(measure, "cvar", statistic).text(digits, signed=True)
-            row[f"{name}: to CVaR"] = gap
-        rows.append(row)
-    return pd.DataFrame(rows)
+    lines = []
+    for name, case in cases.items():
+        digits = getattr(case, "digits", 0)
+        for measure in measures.MEASURES:
+            line = {"": name if measure == "cvar" else "", "measure": measures.NAMES[measure]}
+            for statistic, title in (("mean", "mean"), ("cvar", "CVaR₀.₁")):
+                line[f"{title} [95 %]"] = case.estimate(measure, statistic).text(digits)
+                gap = "" if measure == "cvar" else case.minus(measure, "cvar", statistic).text(digits, signed=True)
+                line[f"{title}: to CVaR"] = gap
+            lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def lengths(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:

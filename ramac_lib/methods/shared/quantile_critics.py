@@ -20,7 +20,7 @@ COMBINED = ("min", "mean", "one")
 
 
 def combined(quantiles: Float[Tensor, "S C B N"], how: str) -> Float[Tensor, "S B N"]:
-    """Return one return law of the critics': their elementwise ``min``, their ``mean``, or the first's (``one``)."""
+    """Return the critics' quantiles as one: the elementwise ``min``, the ``mean``, or those of the first (``one``)."""
     if how == "one":
         return quantiles[:, 0]
     return quantiles.amin(dim=1) if how == "min" else quantiles.mean(dim=1)
