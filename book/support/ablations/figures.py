@@ -153,8 +153,8 @@ def push_curve(found: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     axis.plot(up["push"], up["cvar"], color=SAFE, linewidth=0.8, zorder=0)
     for _, one in found[found["variant"].isin(labels)].iterrows():
         place = (5, -11) if one["suite"] == "knobs" else (-34, 5)
-        offset = {"textcoords": "offset points", "xytext": place, "fontsize": 8}
-        axis.annotate(labels[one["variant"]], (one["push"], one["cvar"]), **offset)
+        at = (one["push"], one["cvar"])
+        axis.annotate(labels[one["variant"]], at, xytext=place, textcoords="offset points", fontsize=8)
     axis.axhline(1, color=UNTOLD, linewidth=0.8)
     axis.axvline(0, color=UNTOLD, linewidth=0.8)
     axis.set_xscale("symlog", linthresh=0.1)
