@@ -13,10 +13,11 @@ from ramac_lib.analysis.evidence import Missing
 from ramac_lib.bench.updates import STEPS, synthetic_data, time_updates
 from ramac_lib.campaign.grid import parse_row
 from ramac_lib.envs.tasks import BANDIT
+from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training.config import make_config
-from ramac_lib.training.engine import get_engine
+from ramac_lib.training.engine import Engine, get_engine
 from support.ablations.choice import VALUES
 from support.ablations.knobs import KNOBS
 
@@ -31,6 +32,11 @@ def values(task: str) -> list[str]:
     return [f"{knob}={value}" for knob in CHANGES_WORK for value in knobs[knob]]
 
 
+def engine() -> Engine:
+    """Return the engine that is timed: what RADAC takes on a CPU."""
+    return get_engine("cpu", method=get_method("radac"))
+
+
 def measure(task: str, rows: Sequence[str], seconds: float = 0.5, passes: int = 3) -> dict[str, dict[str, float]]:
     """Return, for each row of options, updates a second and their ratio to RADAC's own; "" for its own settings.
 
@@ -43,18 +49,18 @@ def measure(task: str, rows: Sequence[str], seconds: float = 0.5, passes: int = 
     """
     if seconds <= 0 or passes < 1:
         raise RamacError(f"{seconds} seconds and {passes} passes: expected positive numbers")
-    engine = get_engine("cpu", method=make_config("radac", task, (0,), 1).method)
-    engine.prepare()
+    timed_with = engine()
+    timed_with.prepare()
     options = {"": {}, **{row: parse_row(f"radac:{row}")[1] for row in rows}}
     configs = {row: make_config("radac", task, (0,), STEPS, own) for row, own in options.items()}
     data = synthetic_data(task, 20_000)
     least = dict.fromkeys(configs, float("inf"))
     ratios: dict[str, list[float]] = {row: [] for row in rows}
     for _ in range(passes):
-        before = time_updates(configs[""], data, engine, seconds=seconds)
+        before = time_updates(configs[""], data, timed_with, seconds=seconds)
         for row in rows:
-            own = time_updates(configs[row], data, engine, seconds=seconds)
-            after = time_updates(configs[""], data, engine, seconds=seconds)
+            own = time_updates(configs[row], data, timed_with, seconds=seconds)
+            after = time_updates(configs[""], data, timed_with, seconds=seconds)
             ratios[row].append((before + after) / 2 / own)
             least[row], least[""] = min(own, least[row]), min(before, after, least[""])
             before = after

@@ -53,7 +53,7 @@ def costs(seconds: float = 0.5, passes: int = 3, out: Path = RESULTS / cost.FILE
     """
     with use_threads(1):
         found = {task: cost.measure(task, cost.values(task), seconds, passes) for task in (BANDIT, cost.HOPPER)}
-        machine = provenance(torch.device("cpu"))
+        machine = provenance(torch.device("cpu")) | {"engine": cost.engine().name}
     with atomic(out) as part:
         part.write_text(json.dumps({"machine": machine, "tasks": found}, indent=1) + "\n")
 

@@ -35,6 +35,7 @@ NAMES = {
     "quantile_axis": "loss's axis:",
     "joint_relu": "joint ReLU",
     "grid_rule": "weights",
+    "target_critics": "in the target:",
 }
 WORDS = {"floor": "eq. 15", "target": "released", "true": "on", "false": "off"}
 PLAIN = {r"$\eta$": "η", r"$\lambda_{\mathrm{BC}}$": "λ_BC", r"$\alpha$": "α", "$N$": "N"}
@@ -170,8 +171,8 @@ def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def lengths(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
-    """Return what runs of each length have on the bandit: this chapter's shortest and longest, chapter 3's between.
+def length_rows(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
+    """Return the rows of each length on the bandit: this chapter's shortest and longest, chapter 3's between.
 
     Raises:
         Missing: a length of a method is not stored.
@@ -179,13 +180,18 @@ def lengths(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
     folder = data_folder() / "results" if folder is None else Path(folder)
     stored = bandit.load(folder / "bandit")[0]
     whole = stored[stored["suite"] == "methods"]
-    whole = whole[whole["step"] == whole["step"].max()]
+    found = [table[table["suite"] == "lengths"], whole[whole["step"] == whole["step"].max()]]
+    for method in LENGTHS:
+        if any(part[part["method"] == method].empty for part in found):
+            raise Missing(f"The stored runs of several lengths have no {METHODS[method].style.label}.")
+    return pd.concat(part[part["method"].isin(LENGTHS)] for part in found)
+
+
+def lengths(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the page's table of `length_rows`; two seeds have no interval."""
     rows = []
     for method in LENGTHS:
-        parts = [part[part["method"] == method] for part in (table[table["suite"] == "lengths"], whole)]
-        if any(part.empty for part in parts):
-            raise Missing(f"The stored runs of several lengths have no {METHODS[method].style.label}.")
-        for steps, own in pd.concat(parts).groupby("step"):
+        for steps, own in found[found["method"] == method].groupby("step"):
             row = {"": style(method).label, "updates": f"{steps:,}", "seeds": str(own["seed"].nunique())}
             for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
                 values = own[statistic].to_numpy()

@@ -1,6 +1,7 @@
 """Tables and figures of chapter 6: names, the map's cells, what each measure prefers exactly."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from ablation_tables import row, sweeps
 
@@ -8,8 +9,9 @@ from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import SAFE, VIOLATION
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
-from support.ablations import cost, effects, figures, tables
-from support.ablations.knobs import KNOBS, MAP
+from support.ablations import choice, cost, effects, figures, tables
+from support.ablations.knobs import KNOBS, LENGTHS, MAP
+from support.ablations.measures import MEASURES, OnBandit
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,46 @@ def test_what_each_measure_prefers_is_exact():
     assert (found["centre"] == 1).all()
     wang = Bandit().reward_risk("ring", "wang")  # the trap's .05 weighs Φ(Φ⁻¹(.05) + .7) = Φ(−.944854)
     assert wang == pytest.approx(1.8 - 10 * 0.172367, abs=1e-5)
+
+
+def test_lengths_stand_beside_chapter_3s_runs(tmp_path):
+    whole = pd.concat([row("", 0.5, suite="methods", method=m)[0].assign(step=5000) for m in LENGTHS])
+    whole.to_csv(tmp_path / "bandit.csv", index=False)
+    (tmp_path / "bandit.json").write_text("{}")
+    ends = [
+        row("", 0.1 * k, suite="lengths", method=m, seeds=(0, 1))[0].assign(step=steps)
+        for m in LENGTHS
+        for k, steps in enumerate((1000, 20_000), start=1)
+    ]
+    found = tables.length_rows(pd.concat(ends), tmp_path)
+    shown = tables.lengths(found)
+    assert list(shown["updates"]) == ["1,000", "5,000", "20,000"] * 3
+    assert list(shown["CVaR₀.₁"][:3]) == ["0.10", "0.50 [0.50, 0.50]", "0.20"]  # two seeds have no interval
+    assert list(shown["seeds"][:3]) == ["2", "5", "2"]
+    with pytest.raises(Missing, match="of several lengths have no RADAC"):
+        tables.length_rows(pd.concat(ends[2:]), tmp_path)
+
+
+def test_settings_are_read_from_the_stored_cells_and_the_rule_is_shown_in_its_order():
+    made = sweeps(row("", [0.9, 0.8], seeds=(0, 1), settings={k: 7 for k in KNOBS["radac"]}))
+    shown = tables.tried(*made).set_index("")
+    assert set(shown["its own value"]) == {"7"}
+    assert shown.loc["N", "tried beside it"] == "8, 16, 16 with eq. 15's weights, 32"
+    with pytest.raises(Missing, match="no rafmac in knobs"):
+        tables.tried(*made, method="rafmac")
+    order = [choice.Ranked(k, True, f"{k}={v[0]}", -1.0, 0.1) for k, v in choice.VALUES.items()]
+    ranks = tables.ranks(order)
+    assert list(ranks["on Hopper"][:1]) == ["0.0125, 0.2"]
+    assert list(ranks["on Hopper"][6:]) == ["–"] * 5
+
+
+def test_measures_of_two_cases_stand_below_each_other():
+    seeds = (0, 1, 2)
+    others = [row(f"risk={m}", [0.0, 1.0, 2.0], suite="measures", seeds=seeds) for m in MEASURES[1:]]
+    case = OnBandit(sweeps(row("", [1.0, 2.0, 3.0], seeds=seeds), *others)[0], "radac")
+    shown = tables.measured({"first": case, "second": case})
+    assert list(shown[""]) == ["first", "", "", "", "", "second", "", "", "", ""]
+    assert shown["CVaR₀.₁: to CVaR"].iloc[1] == "-1.00 [-1.00, -1.00]"
 
 
 def test_a_values_name_in_words():
