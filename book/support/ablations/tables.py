@@ -12,7 +12,7 @@ from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.campaign import bandit
 from ramac_lib.envs.bandit import Bandit
-from ramac_lib.methods import METHODS, get_method
+from ramac_lib.methods import get_method
 from ramac_lib.risk import weights
 from ramac_lib.system.errors import unknown
 from ramac_lib.system.paths import data_folder
@@ -174,23 +174,27 @@ def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
 def length_rows(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:
     """Return the rows of each length on the bandit: this chapter's shortest and longest, chapter 3's between.
 
+    A method of which a length is not stored is left out.
+
     Raises:
-        Missing: a length of a method is not stored.
+        Missing: so is every method.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
     stored = bandit.load(folder / "bandit")[0]
     whole = stored[stored["suite"] == "methods"]
     found = [table[table["suite"] == "lengths"], whole[whole["step"] == whole["step"].max()]]
-    for method in LENGTHS:
-        if any(part[part["method"] == method].empty for part in found):
-            raise Missing(f"The stored runs of several lengths have no {METHODS[method].style.label}.")
-    return pd.concat(part[part["method"].isin(LENGTHS)] for part in found)
+    whole = [method for method in LENGTHS if not any(part[part["method"] == method].empty for part in found)]
+    if not whole:
+        raise Missing(
+            f"The stored runs of several lengths have none of {', '.join(style(method).label for method in LENGTHS)}."
+        )
+    return pd.concat(part[part["method"].isin(whole)] for part in found)
 
 
 def lengths(found: pd.DataFrame) -> pd.DataFrame:
     """Return the page's table of `length_rows`; two seeds have no interval."""
     rows = []
-    for method in LENGTHS:
+    for method in [name for name in LENGTHS if name in set(found["method"])]:
         for steps, own in found[found["method"] == method].groupby("step"):
             row = {"": style(method).label, "updates": f"{steps:,}", "seeds": str(own["seed"].nunique())}
             for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):

@@ -86,8 +86,11 @@ def test_lengths_stand_beside_chapter_3s_runs(tmp_path):
     assert list(shown["updates"]) == ["1,000", "5,000", "20,000"] * 3
     assert list(shown["CVaR₀.₁"][:3]) == ["0.10", "0.50 [0.50, 0.50]", "0.20"]  # two seeds have no interval
     assert list(shown["seeds"][:3]) == ["2", "5", "2"]
-    with pytest.raises(Missing, match="of several lengths have no RADAC"):
-        tables.length_rows(pd.concat(ends[2:]), tmp_path)
+    without = tables.length_rows(pd.concat(ends[2:]), tmp_path)
+    assert set(without["method"]) == set(LENGTHS[1:])
+    assert list(tables.lengths(without)["updates"]) == ["1,000", "5,000", "20,000"] * 2
+    with pytest.raises(Missing, match="of several lengths have none of RADAC"):
+        tables.length_rows(pd.concat(ends).iloc[:0], tmp_path)
 
 
 def test_settings_are_read_from_the_stored_cells_and_the_rule_is_shown_in_its_order():
