@@ -32,7 +32,7 @@ def bandit(
     Args:
         suites: knobs, measures, map, lengths.
         seeds: of every row; map and lengths take the first two.
-        steps: of chapter 3's runs: sweeps have a fifth, the longest four times as many.
+        steps: of chapter 3's runs: sweeps have a fifth, the longest runs four times as many.
         workers: rows trained at a time, one thread each.
         cells: where the finished cells are kept.
         out: where to, without a suffix.

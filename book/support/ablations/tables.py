@@ -183,12 +183,12 @@ def length_rows(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame
     stored = bandit.load(folder / "bandit")[0]
     whole = stored[stored["suite"] == "methods"]
     found = [table[table["suite"] == "lengths"], whole[whole["step"] == whole["step"].max()]]
-    whole = [method for method in LENGTHS if not any(part[part["method"] == method].empty for part in found)]
-    if not whole:
+    there = [method for method in LENGTHS if not any(part[part["method"] == method].empty for part in found)]
+    if not there:
         raise Missing(
             f"The stored runs of several lengths have none of {', '.join(style(method).label for method in LENGTHS)}."
         )
-    return pd.concat(part[part["method"].isin(whole)] for part in found)
+    return pd.concat(part[part["method"].isin(there)] for part in found)
 
 
 def lengths(found: pd.DataFrame) -> pd.DataFrame:
