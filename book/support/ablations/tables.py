@@ -38,6 +38,7 @@ NAMES = {
     "target_critics": "in the target:",
 }
 WORDS = {"floor": "eq. 15", "target": "released", "true": "on", "false": "off"}
+NO_BREAK = "\N{NO-BREAK SPACE}"
 PLAIN = {r"$\eta$": "η", r"$\lambda_{\mathrm{BC}}$": "λ_BC", r"$\alpha$": "α", "$N$": "N"}
 
 
@@ -63,7 +64,7 @@ def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None
     """
     rows = []
     for value, own in effects.groupby("value", sort=False):
-        row = {"": value_text(str(value), plain=True)}
+        row = {"": value_text(str(value), plain=True).replace(" ", NO_BREAK).replace(f",{NO_BREAK}", ", ")}
         for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
             one = own[own["statistic"] == statistic].iloc[0]
             if statistic == "cvar":
