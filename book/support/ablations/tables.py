@@ -57,7 +57,7 @@ def value_text(value: str, plain: bool = False) -> str:
 
 
 def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
-    """Return the page's table of `effects.effects`: a row a value, differences with intervals, and speed.
+    """Return the page's table of `effects.effects`: a row a value, differences in CVaR and OOD, and speed.
 
     Args:
         costs: of `support.ablations.cost.load`: value → how many times RADAC's own updates a second it makes.
@@ -65,10 +65,9 @@ def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None
     rows = []
     for value, own in effects.groupby("value", sort=False):
         row = {"": value_text(str(value), plain=True).replace(" ", NO_BREAK).replace(f",{NO_BREAK}", ", ")}
-        for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
+        for statistic, name in (("cvar", "CVaR₀.₁"), ("ood", "out of data")):
             one = own[own["statistic"] == statistic].iloc[0]
-            if statistic == "cvar":
-                row[name] = f"{one['there']:.2f}"
+            row[name] = f"{one['there']:.2f}"
             row[f"{name}: difference [95 %]"] = Estimate(*one[["difference", "low", "high"]]).text(2, signed=True)
         if costs is not None:
             row["updates/s"] = f"×{costs[str(value)]['ratio']:.2f}" if value in costs else "×1"
