@@ -76,7 +76,7 @@ def radius(published: float, steps: int, cap: float | None = RADIUS_CAP) -> floa
 
     The residual descends a critic's gradient from the first update on. After 5,000 updates that critic points the wrong
     way on Hopper (the push test of chapter 5a), and the residual stands at its bound: the smaller, the less it spoils.
-    Decided by the rule of `support.evidence.decisions`, for all three priors.
+    Chosen by the rule of `support.evidence.decisions` from runs that were not kept; they are to be made again.
     """
     return min(published, cap) if cap is not None and steps < REFERENCE_STEPS else published
 
