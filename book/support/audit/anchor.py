@@ -9,6 +9,7 @@ from ramac_lib.analysis.intervals import Estimate, Sample
 from ramac_lib.analysis.style import style
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
+from support.audit.gaps import columns
 
 CLEAN, OFFICIAL = "hazard_free", "oraac_official.csv"
 
@@ -41,12 +42,7 @@ def residuals(folder: Path | None = None) -> pd.DataFrame:
         line = {"method": method, "label": style(str(method)).label, "radius": float(reach)}
         line |= {"seeds": samples["with"].seeds, "episodes": samples["with"].episodes}
         line |= {"updates": int(own["step"].max())}
-        for statistic in ("mean", "cvar"):
-            found = {name: sample.estimate(statistic) for name, sample in samples.items()}
-            found["gap"] = samples["with"].minus(samples["without"], statistic)
-            for name, estimate in found.items():
-                columns = (f"{statistic}_{name}{end}" for end in ("", "_low", "_high"))
-                line |= dict(zip(columns, estimate, strict=True))
+        line |= columns(("with", samples["with"]), ("without", samples["without"]))
         rows.append(line)
     if not rows:
         raise Missing("No method of ORAAC's family is stored with its residual and without it.")

@@ -21,6 +21,7 @@ from ramac_lib.risk import cvar
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
 from support.audit.earlier_hazard import EARLIER, NAME, TASK
+from support.audit.gaps import columns
 from support.evidence.tables import LONG
 
 Array = np.ndarray
@@ -100,12 +101,7 @@ def trained_under_both(folder: Path | None = None) -> pd.DataFrame:
         if len(samples) < 2:
             continue
         line = {"label": style(str(row)).label, "steps": int(own["step"].max()), "seeds": samples["paper"].seeds}
-        for statistic in ("mean", "cvar"):
-            found = {name: sample.estimate(statistic) for name, sample in samples.items()}
-            found["gap"] = samples["paper"].minus(samples[NAME], statistic)
-            for name, estimate in found.items():
-                columns = (f"{statistic}_{name}{end}" for end in ("", "_low", "_high"))
-                line |= dict(zip(columns, estimate, strict=True))
+        line |= columns(("paper", samples["paper"]), (NAME, samples[NAME]))
         rows.append(line)
     if not rows:
         raise Missing("No method is stored under both hazards.")
