@@ -236,9 +236,14 @@ def scaling_measurements(task: str, engines: Sequence[Engine]) -> list[Measureme
 
 
 def _engines(device: str, modes: Sequence[str], precisions: Sequence[str]) -> list[Engine]:
-    """Return the engines that a table has rows of; errors as `get_engine`."""
+    """Return the engines that a table has rows of; errors as `get_engine`.
+
+    The native kernel computes in float32 alone: where float32 is measured too, it has no row in another precision.
+    """
     found: dict[Engine, None] = {}
-    for mode, precision in itertools.product(modes, precisions):
+    served = {"auto", "float32"}.intersection(precisions)
+    pairs = itertools.product(modes, precisions)
+    for mode, precision in ((m, p) for m, p in pairs if m != "native" or p in served or not served):
         found[get_engine(device, mode, precision)] = None
         engine = next(reversed(found))
         if mode == "auto" and engine.name == "cpu eager float32" and native_kernel()[1]:
