@@ -1,4 +1,4 @@
-"""What a campaign costs, by extrapolation from measured rates, and which of them reach their goal."""
+"""What a campaign costs, by extrapolation from measured rates."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ramac_lib.bench import updates
 from ramac_lib.campaign.grid import Grid
 from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.system.errors import RamacError
+from ramac_lib.training.config import make_config
+from ramac_lib.training.loop import build
 
-# The share of the floor that an update is to reach on two cores.
-GOALS = {"radac": 0.6}
-GOAL = 0.4
 NEUTRAL = "radac:risk=neutral"
-
-
-def goal(method: str) -> float:
-    """Return the share of the floor that a method's update is to reach."""
-    return GOALS.get(method, GOAL)
 
 
 def load(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -70,6 +65,14 @@ def best_rates(rows: pd.DataFrame, engine: str | None = None, precision: str | N
 def with_neutral(rates: pd.Series, flop_ratio: float) -> pd.Series:
     """Return rates with RADAC under the neutral measure added: as RADAC's, slower by the ratio of operations."""
     return pd.concat([rates, pd.Series({NEUTRAL: rates["radac"] / flop_ratio})])
+
+
+def acting_flop(method: str, task: str, rows: int) -> float:
+    """Return the operations of the matrix products of `rows` actions of a method's deployed policy on a task."""
+    data = updates.synthetic_data(task, 1000)
+    stack = build(make_config(method, task, (0,), updates.STEPS), data, torch.device("cpu"), (0,))
+    observations = torch.as_tensor(data.observations[:rows]).unsqueeze(0)
+    return updates.count_flop(lambda: stack.act(observations, stack.noise))
 
 
 def repeated_rows(

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 
 from ramac_lib.analysis.style import style
 from ramac_lib.bench.updates import KINDS, SCALING, SCALING_SEEDS
-from support.speed.cost import goal
 
 
 class How(NamedTuple):
@@ -30,12 +29,12 @@ class How(NamedTuple):
 
 HOWS = (
     How("eager", "float32", "eager, float32", "#004488", "o"),
+    How("native", "float32", "native, float32", "#997700", "D"),
     How("compile", "float32", "compiled, float32", "#BB5566", "s"),
     How("eager", "bfloat16", "eager, bfloat16", "#004488", "o"),
     How("compile", "bfloat16", "compiled, bfloat16", "#BB5566", "s"),
 )
-# What a user may choose between: nothing, only what computes in float32, or everything.
-CHOICES = {"eager in float32": HOWS[:1], "the better of the two in float32": HOWS[:2], "the best of the four": HOWS}
+EAGER, NATIVE = HOWS[:2]
 COLOURS = dict(zip(KINDS, ("#77AADD", "#BBCC33", "#FFAABB", "#EE8866", "#DDDDDD"), strict=True))
 
 
@@ -83,52 +82,41 @@ def counted(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def rates_table(rows: pd.DataFrame, seeds: int, hows: Sequence[How] = HOWS) -> pd.DataFrame:
-    """Return each method's GFLOP and, for each way, "seed-updates/s · share of the floor".
+def rates_table(rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Return each method's GFLOP and, for each way that was measured, "seed-updates/s · share of the floor".
 
-    A share that reaches its method's goal (`support.speed.cost.goal`) has a tick.
+    Where the native engine was measured, a last column has the ratio of its rate to eager's.
     """
     methods = list(dict.fromkeys(rows["method"]))
     gflop = rows.groupby("method")["gflop"].first()
     table = {"method": [label(method) for method in methods], "GFLOP": [f"{gflop[method]:.2g}" for method in methods]}
-    for how in hows:
+    for how in ways(rows):
         part = select(rows, how, seeds)
         table[how.label] = [_cell(part, method) for method in methods]
+    if NATIVE in ways(rows):
+        gain = speedup(rows, seeds)
+        table["native : eager"] = [f"{gain[method]:.2f}" if method in gain else "–" for method in methods]
     return pd.DataFrame(table)
+
+
+def speedup(rows: pd.DataFrame, seeds: int, how: How = NATIVE) -> pd.Series:
+    """Return the ratio of a way's rate to eager's in float32, for each method measured in both."""
+    return (select(rows, how, seeds)["seed_updates_per_s"] / select(rows, EAGER, seeds)["seed_updates_per_s"]).dropna()
 
 
 def _cell(part: pd.DataFrame, method: str) -> str:
     if method not in part.index:
         return "–"
     rate, share = (float(part[column][method]) for column in ("seed_updates_per_s", "share"))
-    return f"{rate:.3g} · {percent(share)}" + ("\N{NO-BREAK SPACE}✓" if share >= goal(method) else "")
+    return f"{rate:.3g} · {percent(share)}"
 
 
-def verdicts(rows: pd.DataFrame, seeds: int, choices: Mapping[str, Sequence[How]] = CHOICES) -> list[str]:
-    """Return a sentence for each choice of ways: does RADAC reach its goal, which others do not reach theirs?
-
-    The rule: a goal is met where the largest share of the floor among the ways is at least `support.speed.cost.goal`.
-    """
-    sentences = []
-    for name, hows in choices.items():
-        shares = pd.concat([select(rows, how, seeds)["share"] for how in hows]).groupby(level=0, sort=False).max()
-        others = [method for method in shares.index if method != "radac"]
-        short = [f"{label(m)} {percent(shares[m])}" for m in others if shares[m] < goal(m)]
-        met = "met" if shares["radac"] >= goal("radac") else "not met"
-        sentences.append(
-            f"{counted(seeds).capitalize()}, {name}: RADAC {percent(shares['radac'])}, goal {met}; "
-            f"{len(others) - len(short)} of {len(others)} others meet theirs"
-            + (f", not {', '.join(short)}." if short else ".")
-        )
-    return sentences
-
-
-def short_of_goal(rows: pd.DataFrame, goes: Mapping[str, Mapping[str, float]], bound: float = 0.4) -> list[str]:
+def far_from_floor(rows: pd.DataFrame, goes: Mapping[str, Mapping[str, float]], bound: float = 0.4) -> list[str]:
     """Return what takes the time of each method that, eager with one seed, stays under `bound` of its floor.
 
     Products that take a share g of the time and would alone need a share f at the best rate run at f/g of it.
     """
-    share = select(rows, HOWS[0], 1)["share"]
+    share = select(rows, EAGER, 1)["share"]
     sentences = []
     for method in share.index[share < bound]:
         spent = dict(goes[method])
@@ -146,12 +134,10 @@ def short_of_goal(rows: pd.DataFrame, goes: Mapping[str, Mapping[str, float]], b
 # -- figures --------------------------------------------------------------------------------------------------------
 
 
-def draw_shares(axes: Axes, rows: pd.DataFrame, count: int, hows: Sequence[How] = HOWS) -> None:
-    """Draw each method's share of its floor as a dot for each way, and its goal as a bar."""
+def draw_shares(axes: Axes, rows: pd.DataFrame, count: int) -> None:
+    """Draw each method's share of its floor as a dot for each way that was measured."""
     methods = list(dict.fromkeys(rows["method"]))[::-1]
-    for y, method in enumerate(methods):
-        axes.plot([goal(method)] * 2, [y - 0.38, y + 0.38], color="#000000", linewidth=1.6, zorder=1)
-    for how in hows:
+    for how in ways(rows):
         share = select(rows, how, count)["share"]
         at = [methods.index(method) for method in share.index]
         axes.scatter(share, at, s=34, c=how.fill, edgecolors=how.colour, marker=how.marker, zorder=2)
@@ -161,11 +147,10 @@ def draw_shares(axes: Axes, rows: pd.DataFrame, count: int, hows: Sequence[How] 
     axes.xaxis.set_major_formatter("{x:.0%}")
 
 
-def share_handles(hows: Sequence[How] = HOWS) -> list[Line2D]:
+def share_handles(rows: pd.DataFrame) -> list[Line2D]:
     """Return the legend's entries of `draw_shares`."""
-    marks = [{"color": h.colour, "marker": h.marker, "markerfacecolor": h.fill, "label": h.label} for h in hows]
-    dots = [Line2D([], [], linestyle="", **mark) for mark in marks]  # type: ignore[arg-type]
-    return [*dots, Line2D([], [], color="#000000", linewidth=1.6, label="goal")]
+    marks = [{"color": h.colour, "marker": h.marker, "markerfacecolor": h.fill, "label": h.label} for h in ways(rows)]
+    return [Line2D([], [], linestyle="", **mark) for mark in marks]  # type: ignore[arg-type]
 
 
 def draw_breakdown(axes: Axes, goes: Mapping[str, Mapping[str, float]]) -> None:
@@ -241,13 +226,7 @@ def published_table(published: pd.DataFrame, rates: pd.Series, device: str) -> p
 
 
 def parts_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `ramac bench --parts` for the page: amounts, times, rates, goals and whether they are met."""
-    goals = []
-    for rate, seconds in zip(rows["goal_rate"].astype(float), rows["goal_seconds"].astype(float), strict=True):
-        least = f"≤\N{NO-BREAK SPACE}{seconds:g}\N{NO-BREAK SPACE}s" if np.isfinite(seconds) else "–"
-        goals.append(f"≥\N{NO-BREAK SPACE}{rate:,.0f}/s" if np.isfinite(rate) else least)
-    met = ["–" if pd.isna(value) else "met" if value else "not met" for value in rows["met"]]
+    """Return `ramac bench --parts` for the page: amounts, times and rates."""
     amounts = [f"{amount:,} {unit}" for amount, unit in zip(rows["amount"], rows["unit"], strict=True)]
     table = {"part": rows["part"], "amount": amounts, "seconds": rows["seconds"].map("{:.3g}".format)}
-    table |= {"a second": rows["rate"].map(number), "goal": goals, "verdict": met}
-    return pd.DataFrame(table)
+    return pd.DataFrame(table | {"a second": rows["rate"].map(number)})
