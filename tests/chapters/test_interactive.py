@@ -1,0 +1,120 @@
+"""Figures with controls show the library's own numbers: their script is run by Node.js on a stand-in for a page."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from ramac_lib.risk import risk_of_law
+from support import interactive
+from support.preliminaries import laws
+
+SCRIPT = Path(__file__).parents[2] / "book/_static/figures.js"
+# As much of a page as the script asks for: elements that keep attributes, children and listeners.
+PAGE = """
+class Element {
+  constructor(name) {
+    Object.assign(this, {name, attributes: {}, children: [], heard: {}, dataset: {}, hidden: false});
+  }
+  setAttribute(key, value) { this.attributes[key] = String(value); }
+  append(...children) { this.children.push(...children); }
+  replaceChildren(...children) { this.children = children; }
+  replaceWith() {}
+  addEventListener(kind, call) { this.heard[kind] = call; }
+}
+const found = [];
+const document = {
+  readyState: "complete",
+  createElement: (name) => { const e = new Element(name); found.push(e); return e; },
+  createElementNS: (_, name) => new Element(name),
+  querySelectorAll: () => [figure],
+};
+const figure = new Element("figure");
+const input = JSON.parse(require("fs").readFileSync(0, "utf8"));
+figure.dataset.figure = input.kind;
+figure.querySelector = (what) => what === "script" ? {textContent: JSON.stringify(input.data)} : new Element("div");
+globalThis.document = document;
+"""
+TOUCH = """
+const controls = found.filter((e) => e.name === "select" || (e.name === "input"));
+const seen = [Number(figure.dataset.value)];
+for (const [which, value] of input.touched) {
+  const control = controls[which];
+  control.value = value;
+  control.heard[control.name === "select" ? "change" : "input"]();
+  seen.push(Number(figure.dataset.value));
+}
+console.log(JSON.stringify({seen, said: found.filter((e) => e.name === "output")[0].textContent}));
+"""
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+
+
+def touch(kind, data, touched):
+    """Return the value after each touch (a control's number, its value), the first before any, and what is said."""
+    given = json.dumps({"kind": kind, "data": data, "touched": touched})
+    code = PAGE + SCRIPT.read_text() + TOUCH
+    done = subprocess.run(["node", "-e", code], input=given, capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    return answer["seen"], answer["said"]
+
+
+@pytest.mark.parametrize(
+    ("index", "measure", "values"),
+    [
+        (0, "cvar", [0.05, 0.1, 0.35, 1.0]),
+        (1, "wang", [-1.5, -0.7, 0.0, 1.5]),
+        (2, "cpw", [0.3, 0.71, 1.0]),
+        (3, "power", [-4.0, -2.0, 0.0, 1.5]),
+    ],
+)
+def test_risk_measures_are_the_librarys(index, measure, values):
+    data = interactive.weights_data([laws.mixture()])
+    quantiles = np.array(data["distributions"][0]["quantiles"])
+    shares = np.full(len(quantiles), 1 / len(quantiles))
+    seen, said = touch("risk-weights", data, [[1, index], *([2, value] for value in values)])
+    for shown, value in zip(seen[2:], values, strict=True):
+        options = {"alpha": value} if measure == "cvar" else {"parameter": value}
+        assert shown == pytest.approx(risk_of_law(quantiles, shares, measure, **options), abs=1e-4)
+    assert f"the mean is {quantiles.mean():.2f}".replace("-", "\N{MINUS SIGN}") in said
+
+
+def test_neutral_is_the_mean_and_cvar_of_a_tenth_weighs_the_lowest_tenth_alone():
+    data = interactive.weights_data([laws.normal(), laws.trap()])
+    seen, said = touch("risk-weights", data, [[0, 1], [1, 4]])
+    assert seen[0] == pytest.approx(-1.755, abs=2e-3)  # CVaR 0.1 of N(0, 1)
+    assert seen[1] == pytest.approx(1.8 - 10 * 0.5)  # half of the lowest tenth falls into the trap
+    assert seen[2] == pytest.approx(1.8 - 10 * 0.05)
+    assert "has 10 % of the weight" in said
+
+
+def test_the_dial_turns():
+    path = [[0.8, 0.8], [0.1, 0.1]]
+    levels = [{"level": a, "mean": -a, "tail": -9, "steps": 1, "inside": 0, "path": path} for a in (0.1, 0.5, 1.0)]
+    world = {"name": "a", "goal": [0.1, 0.1], "walls": [], "dangers": [{"centre": [0.5, 0.5], "radius": 0.3}]}
+    seen, said = touch("risk-dial", {"worlds": [{**world, "levels": levels}]}, [[1, 2]])
+    assert seen == [-0.1, -1.0]
+    assert "(the mean) the best path has 1 steps" in said
+
+
+def test_densities_are_found_by_their_knobs():
+    knobs = [{"name": "a", "values": [1, 2], "start": 0}, {"name": "b", "values": [1, 2, 3], "start": 0}]
+    fields = [{"density": "AAAA", "shares": [0.5, 0.5], "mean": k, "tail": -k} for k in range(6)]
+    data = {"bins": 1, "knobs": knobs, "rings": [0.5], "shares": ["centre", "ring"], "fields": fields}
+    seen, said = touch("bandit-densities", data, [[1, 2], [0, 1]])
+    assert seen == [0, 2, 5]
+    assert said.startswith("a 2, b 3: centre 50 %")
+
+
+def test_without_scripts_there_is_a_picture():
+    figure, axis = plt.subplots()
+    axis.plot([0, 1])
+    shown = interactive.interactive("risk-dial", {"worlds": ["</script>"]}, figure, 'a "dial"').data
+    assert re.search(r'<img alt="a &quot;dial&quot;" src="data:image/png', shown)
+    assert shown.count("</script>") == 1
+    with pytest.raises(ValueError, match="risk-weights"):
+        interactive.interactive("other", {}, figure, "")
