@@ -25,7 +25,7 @@ def _wall(corners: tuple[float, float, float, float]) -> dict[str, Any]:
 
 
 def dial_data(folder: Path, worlds: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Return what ``risk-dial`` draws: each map's and preset's best path by static CVaR at every level, the mean's last.
+    """Return what ``risk-dial`` draws: each map's and preset's best path by static CVaR by level, the mean's last.
 
     Args:
         folder: where `navigation_optimum.csv` and `.json` lie.
