@@ -186,7 +186,7 @@ def proof(beta: Iterable[Any], policy: Iterable[Any]) -> list[Step]:
     return [
         Step("β has all its mass on S", total([_exact(b[i]) for i in on]), "=", sympy.Integer(1)),
         Step("π(S) = 1 − δ", total([_exact(p[i]) for i in on]), "=", 1 - delta),
-        Step("π_S = π / (1 − δ) on S is a law", total([_exact(inside[i]) for i in on]), "=", sympy.Integer(1)),
+        Step("π_S = π / (1 − δ) on S is a distribution", total([_exact(inside[i]) for i in on]), "=", sympy.Integer(1)),
         Step("put π = (1 − δ) π_S into KL(β‖π)", full, "=", factored),
         Step("split the sum: KL(β‖π) = KL(β‖π_S) − log(1 − δ)", factored, "=", conditional - sympy.log(1 - delta)),
         Step("KL(β‖π_S) ≥ 0", conditional, "≥", sympy.Integer(0)),
