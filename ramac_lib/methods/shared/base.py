@@ -111,9 +111,10 @@ class Method(nn.Module, ABC):
         steps: the run's length in updates, which the schedules are fractions of.
     """
 
-    name: ClassVar[str] = ""  # these three are given by `register`
+    name: ClassVar[str] = ""  # these four are given by `register`
     style: ClassVar[Style] = Style("")
     needs: ClassVar[tuple[str, ...]] = ()
+    group: ClassVar[str] = ""
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
     CRITIC: ClassVar[type[nn.Module] | None] = None  # of the return, where an engine is to know what it can do
