@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch, Sampling, Transitions
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods.shared import short_runs
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import initialise
@@ -155,6 +156,15 @@ class Method(nn.Module, ABC):
         if self.config.normalize:
             self.shift.copy_(observations.mean(0))
             self.scale.copy_(observations.std(0) + 1e-3)
+
+    def fit_data(self, data: Dataset) -> None:
+        """Take what the method learns from that no batch has, once, before training: nothing, unless it says so.
+
+        It is no part of a checkpoint: a resumed run has the same data, and a run that is loaded to act has none.
+
+        Raises:
+            RamacError: the data lack it.
+        """
 
     def normalized(self, batch: Batch) -> Batch:
         """Return the batch with observations as the networks see them."""
@@ -350,6 +360,11 @@ def follow(target: nn.Module, network: nn.Module, rate: float | Tensor) -> None:
             t.lerp_(s, rate)
     else:
         torch._foreach_lerp_(targets, sources, rate)
+
+
+def picked(candidates: Float[Tensor, "S B K a"], index: Int[Tensor, "S B"]) -> Float[Tensor, "S B a"]:
+    """Return one of each row's candidates, by its index."""
+    return candidates.gather(2, index[..., None, None].expand(*index.shape, 1, candidates.shape[-1])).squeeze(2)
 
 
 def diffusion_policy(method: Any) -> DiffusionPolicy:
