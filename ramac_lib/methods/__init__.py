@@ -14,7 +14,8 @@ from ramac_lib.methods.flow_ql import FlowQL  # isort: split
 from ramac_lib.methods.cvae_ql import CVAEQL  # isort: split
 
 from ramac_lib.methods.clones import BCCVAE, BCDiffusion, BCFlow, BCGaussian
-from ramac_lib.methods.dac import DAC, DACCVaR  # isort: split
+from ramac_lib.methods.dac import DAC, DACCVaR
+from ramac_lib.methods.qdq import QDQ  # isort: split
 
 from ramac_lib.methods.shared.base import Config, Controller, Method
 from ramac_lib.methods.shared.registry import METHODS, get_method, register

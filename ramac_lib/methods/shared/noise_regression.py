@@ -142,9 +142,8 @@ class NoiseRegression(ABC):
 
     def learn(self: Any, batch: Batch) -> base.Metrics:
         """Make one update: critics, actor, η, targets."""
-        share = short_runs.cosine(self.step, self.steps) if self.config.lr_decay else torch.ones_like(self.step)
-        for name, rate in self.rates.items():
-            self.optimizers[name].lr.copy_(rate * share)
+        if self.config.lr_decay:
+            base.decay(self, self.rates)
         metrics = self.update_critic(batch) | self.update_actor(batch)
         config = self.config
         moves = (self.step % config.ema_every == 0) & (self.step >= config.ema_start * self.steps)
