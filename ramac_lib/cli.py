@@ -177,12 +177,12 @@ def bandit(
     cells: Path = Path("runs/bandit"),
     out: Path = Path("data/results/bandit"),
 ) -> None:
-    """Train every method on the Risky Bandit, several cells side by side; write what chapter 3 shows.
+    """Train every method of the paper on the Risky Bandit, several cells side by side; write what chapter 3 shows.
 
     A run that was cut goes on with the cells it lacks.
 
     Args:
-        methods: some of the methods (default: all; `ramac methods` lists them).
+        methods: which (default: all but the neighbours; `ramac methods` lists them).
         seeds: one cell a method and seed.
         steps: updates of a cell; the default is our reading of the paper's 1000 epochs.
         suites: methods (all on the bandit), axis (RADAC with the released loss), stability (other constants),

@@ -24,6 +24,7 @@ from ramac_lib.datasets.bandit import dataset, with_costs
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
+from ramac_lib.methods.shared.registry import NEIGHBOURS
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.processes import spawn
@@ -88,7 +89,8 @@ class BanditCell:
 def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], steps: int) -> list[BanditCell]:
     """Return the cells of the suites, for these methods (all where none is given).
 
-    They are every method; RADAC on the released loss's axis; other constants; critics' products in bfloat16.
+    They are every method but the neighbours; RADAC on the released loss's axis; other constants; critics' products in
+    bfloat16.
 
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
@@ -96,7 +98,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    methods = [get_method(method).name for method in methods or METHODS]
+    methods = [get_method(method).name for method in methods or METHODS.without(NEIGHBOURS)]
     if not seeds or len(set(seeds)) != len(seeds):
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:

@@ -74,6 +74,4 @@ class DiffusionQL(GenerativeQL):
         values = self.aggregate(self.target_critic(repeated, actions)).unflatten(1, (-1, count))
         # The largest of logits with Gumbel noise is a draw from their softmax.
         gumbel = -torch.log(-torch.log(noise.uniform(*values.shape[1:]).clamp(1e-20, 1 - 1e-7)))
-        best = (values + gumbel).argmax(dim=2)
-        rows = actions.unflatten(1, (-1, count))
-        return rows.gather(2, best[..., None, None].expand(*best.shape, 1, actions.shape[-1])).squeeze(2)
+        return base.picked(actions.unflatten(1, (-1, count)), (values + gumbel).argmax(dim=2))

@@ -20,12 +20,15 @@ class StackedAdam:
 
     Args:
         network: its parameters all carry the same leading stack axes.
-        lr: the learning rate; the attribute may be set anew before any step.
+        lr: the learning rate; the attribute may be set anew before any step. A tensor on the parameters' device may be
+            moved in place, which a CUDA graph sees.
         stack_rank: how many leading axes are stack axes; each member's gradient norm is clipped by itself.
         max_norm: largest gradient norm of a member; None for no clipping.
     """
 
-    def __init__(self, network: nn.Module, lr: float, *, stack_rank: int = 1, max_norm: float | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, lr: float | Tensor, *, stack_rank: int = 1, max_norm: float | None = None
+    ) -> None:
         self.parameters = list(network.parameters())
         self.stack_rank = stack_rank
         self.max_norm = max_norm

@@ -69,6 +69,7 @@ def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequenc
     dims = data.observations.shape[1], data.actions.shape[1]
     method = config.method(config.settings, *dims, seeds, config.steps, device)
     method.fit_normalizer(torch.as_tensor(data.observations, device=device))
+    method.fit_data(data)
     return method
 
 

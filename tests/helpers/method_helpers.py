@@ -2,13 +2,19 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 
 from ramac_lib.datasets.batches import Batch
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import get_method
 
 S, B, OBS, ACT = 2, 6, 3, 2
-SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "batch_size": B}
+# What only a method with a model of the data's returns has.
+WINDOWS = {
+    "window": 5, "window_step": 2, "model_hidden": (16, 16), "model_share": 0.002, "scales": 4, "samples": 4,
+}  # fmt: skip
+SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "batch_size": B, **WINDOWS}
 
 
 def make(name, *, steps=1000, seeds=(0, 1), dims=(OBS, ACT), task="hopper-medium-expert", **options):
@@ -16,7 +22,19 @@ def make(name, *, steps=1000, seeds=(0, 1), dims=(OBS, ACT), task="hopper-medium
     cls = get_method(name)
     known = {field.name for field in dataclasses.fields(cls.Config)}
     small = {key: value for key, value in SMALL.items() if key in known}
-    return cls(dataclasses.replace(cls.Config.for_task(task), **(small | options)), *dims, seeds, steps)
+    return fitted(cls(dataclasses.replace(cls.Config.for_task(task), **(small | options)), *dims, seeds, steps))
+
+
+def fitted(method):
+    """Give a method what it takes from whole data: six episodes of ten random steps."""
+    rng = np.random.default_rng(0)
+    states = rng.standard_normal((61, method.dims[0])).astype(np.float32)
+    method.fit_data(Dataset(
+        observations=states[:-1], actions=rng.uniform(-1, 1, (60, method.dims[1])).astype(np.float32),
+        rewards=rng.standard_normal(60).astype(np.float32), next_observations=states[1:],
+        terminals=np.arange(1, 61) % 10 == 0, timeouts=np.zeros(60, bool), env_id="Hopper-v5",
+    ))  # fmt: skip
+    return method
 
 
 def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT)):

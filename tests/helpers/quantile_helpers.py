@@ -3,6 +3,7 @@
 import dataclasses
 
 import torch
+from method_helpers import WINDOWS, fitted
 from torch import distributions
 
 from ramac_lib.methods import get_method
@@ -10,7 +11,7 @@ from ramac_lib.methods import get_method
 S, B, OBS, ACT, N, K = 2, 6, 3, 2, 8, 4
 SMALL = {
     "hidden": (16, 16), "residual_hidden": (16, 12), "critic_encoder": 12, "embedding": 8, "n_cos": 8, "batch_size": B,
-    "n_fractions": N, "n_risk_fractions": K, "n_actions": 3, "candidates": 5,
+    "n_fractions": N, "n_risk_fractions": K, "n_actions": 3, "candidates": 5, **WINDOWS,
 }  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def make(name, steps=1000, seeds=(0, 1), task="hopper-medium-expert", small=True
     sizes = {k: v for k, v in SMALL.items() if k in names and (name, k) != ("codac", "embedding")}
     if "critic_hidden" in names:
         sizes["critic_hidden"] = (16, 16) if isinstance(config.critic_hidden, tuple) else 16
-    return cls(dataclasses.replace(config, **{**(sizes if small else {}), **options}), OBS, ACT, seeds, steps)
+    return fitted(cls(dataclasses.replace(config, **{**(sizes if small else {}), **options}), OBS, ACT, seeds, steps))
 
 
 def intercept(method):

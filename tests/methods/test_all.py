@@ -48,7 +48,7 @@ def test_actions_lie_in_the_box_and_come_from_the_given_noise(name):
     assert torch.equal(actions, method.act(observations, Noise((0, 1), "evaluation")))
     assert all(torch.equal(a, b) for a, b in zip(state, method.noise.state(), strict=True))  # training's is not touched
     other = method.act(observations, Noise((2, 3), "evaluation"))
-    assert torch.equal(actions, other) == (name in ("cql", "codac"))  # these deploy tanh(μ(s))
+    assert torch.equal(actions, other) == (name in ("cql", "codac", "qdq"))  # these deploy tanh(μ(s))
 
 
 # -- seeds and states -------------------------------------------------------------------------------------------------

@@ -67,6 +67,29 @@ def test_a_class_has_one_name(mine):
     assert "mine-again" not in METHODS
 
 
+def test_a_table_can_leave_a_group_out(mine):
+    @register("beside", group="neighbours")
+    class Beside(FLOW):
+        """Beside."""
+
+    try:
+        assert (mine.group, Beside.group, FLOW.group) == ("", "neighbours", "")
+        assert {"mine", "radac"} < set(METHODS.without("neighbours")) == set(METHODS) - set(neighbours())
+        assert "beside" in METHODS.without("others")
+        default, named = (bandit.cells(("methods",), names, (0,), 20) for names in ((), ("beside",)))
+        assert not {cell.method for cell in default} & set(neighbours())
+        assert [cell.method for cell in named] == ["beside"]
+    finally:
+        METHODS.pop("beside", None)
+    with pytest.raises(RamacError, match="the method's group 'a b': expected letters"):
+        register("beside", group="a b")
+
+
+def neighbours():
+    """Return the methods of that group."""
+    return [name for name, kind in METHODS.items() if kind.group == "neighbours"]
+
+
 def test_unknown_needs_are_refused():
     with pytest.raises(RamacError, match="unknown column that a method may need 'prices': choose one of costs"):
         register("other", needs=("prices",))
@@ -102,12 +125,13 @@ def test_an_entry_point_that_fails_is_named_and_the_rest_works(monkeypatch, capl
         plugins.pending.cache_clear()
 
 
+KNOWN = len(METHODS)
 LISTINGS = {
     "list": lambda: "offered" in list(METHODS),
     "dict": lambda: "offered" in dict(METHODS),
     "items": lambda: "offered" in [name for name, _ in METHODS.items()],
     "values": lambda: "Offered" in [kind.style.label for kind in METHODS.values()],
-    "length": lambda: len(METHODS) == 15,
+    "length": lambda: len(METHODS) == 1 + KNOWN,
     "in": lambda: "offered" in METHODS,
     "style": lambda: style("offered").label == "Offered",
     "bench": lambda: "offered" in [m.config.method.name for m in updates.measurements((), BANDIT, (1,), (), ENGINES)],

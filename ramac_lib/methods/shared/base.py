@@ -4,7 +4,7 @@ import contextlib
 import copy
 import dataclasses
 from abc import ABC
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch, Sampling, Transitions
+from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods.shared import short_runs
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import initialise
@@ -111,9 +112,10 @@ class Method(nn.Module, ABC):
         steps: the run's length in updates, which the schedules are fractions of.
     """
 
-    name: ClassVar[str] = ""  # these three are given by `register`
+    name: ClassVar[str] = ""  # these four are given by `register`
     style: ClassVar[Style] = Style("")
     needs: ClassVar[tuple[str, ...]] = ()
+    group: ClassVar[str] = ""
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
     CRITIC: ClassVar[type[nn.Module] | None] = None  # of the return, where an engine is to know what it can do
@@ -154,6 +156,15 @@ class Method(nn.Module, ABC):
         if self.config.normalize:
             self.shift.copy_(observations.mean(0))
             self.scale.copy_(observations.std(0) + 1e-3)
+
+    def fit_data(self, data: Dataset) -> None:
+        """Take what the method learns from that no batch has, once, before training: nothing, unless it says so.
+
+        It is no part of a checkpoint: a resumed run has the same data, and a run that is loaded to act has none.
+
+        Raises:
+            RamacError: the data lack it.
+        """
 
     def normalized(self, batch: Batch) -> Batch:
         """Return the batch with observations as the networks see them."""
@@ -349,6 +360,19 @@ def follow(target: nn.Module, network: nn.Module, rate: float | Tensor) -> None:
             t.lerp_(s, rate)
     else:
         torch._foreach_lerp_(targets, sources, rate)
+
+
+@torch.no_grad()
+def decay(method: Method, rates: Mapping[str, float]) -> None:
+    """Set optimisers' rates, which are tensors, to these by a cosine over the run, in place."""
+    share = short_runs.cosine(method.step, method.steps)
+    for name, rate in rates.items():
+        cast(Tensor, method.optimizers[name].lr).copy_(rate * share)
+
+
+def picked(candidates: Float[Tensor, "S B K a"], index: Int[Tensor, "S B"]) -> Float[Tensor, "S B a"]:
+    """Return one of each row's candidates, by its index."""
+    return candidates.gather(2, index[..., None, None].expand(*index.shape, 1, candidates.shape[-1])).squeeze(2)
 
 
 def diffusion_policy(method: Any) -> DiffusionPolicy:

@@ -99,6 +99,11 @@ class QLearning(base.Method):
         }
 
 
+def smoothed(actions: Float[Tensor, "S B a"], noise: Float[Tensor, "S B a"], clip: float) -> Float[Tensor, "S B a"]:
+    """Return actions with noise of at most `clip`, in the box: TD3's target policy smoothing (Fujimoto et al. 2018)."""
+    return (actions + noise.clamp(-clip, clip)).clamp(-1, 1)
+
+
 @dataclass(frozen=True)
 class GenerativeQLConfig(QLearningConfig):
     """Settings of DiffusionQL and CVAE-QL."""

@@ -31,9 +31,14 @@ class Methods(UserDict[str, type[Method]]):
     def __contains__(self, name: object) -> bool:
         return name in self.data or name in list(self)
 
+    def without(self, group: str) -> list[str]:
+        """Return the names of all methods but a group's; without ``neighbours``, what the paper's tables show."""
+        return [name for name in self if self.data[name].group != group]
+
 
 METHODS = Methods()
 """Every method by name, in the order of registration, those of the paper first."""
+NEIGHBOURS = "neighbours"  # the group of methods that the paper does not compare with and its tables do not show
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
 Class = TypeVar("Class", bound=type[Method])
@@ -47,6 +52,7 @@ def register(
     line: str = "-.",
     marker: str = "x",
     needs: Iterable[str] = (),
+    group: str = "",
 ) -> Callable[[Class], Class]:
     """Return a decorator that makes a class known under a name; a class that is defined again replaces itself.
 
@@ -54,11 +60,14 @@ def register(
         name: in lower case with dashes, as ``--method`` takes it.
         label, colour, line, marker: its look in figures (default: its name, olive).
         needs: columns of the data beside the six arrays: ``costs``.
+        group: a set of methods that a table may leave out, as ``neighbours`` (default: none).
 
     Raises:
         RamacError: another class has the name, the class has another, it is no name, or an unknown column is needed.
     """
     check_name("the method's name", name)
+    if group:
+        check_name("the method's group", group)
     wanted = tuple(needs)
     if missing := [column for column in wanted if column not in COLUMNS]:
         raise unknown("column that a method may need", missing[0], COLUMNS)
@@ -73,6 +82,7 @@ def register(
         if cls.name != name and METHODS.data.get(cls.name) is cls:
             raise RamacError(f"{cls.__qualname__} is the method {cls.name!r}; {name!r} needs a class of its own")
         cls.name, cls.style, cls.needs = name, Style(label or name, colour, line, marker), wanted
+        cls.group = group
         METHODS[name] = cls
         return cls
 

@@ -1,5 +1,7 @@
 """Schedules as fractions of a run's length, and the critic's learning rate in runs shorter than the paper's."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -90,3 +92,8 @@ def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:
     if length <= 0:
         return (progress >= start).to(torch.get_default_dtype())
     return ((progress - start) / length).clamp(0, 1)
+
+
+def cosine(step: Tensor, steps: int) -> Tensor:
+    """Return ½(1 + cos(π t / T)) after t of T updates: 1 at the start, 0 from the end on (Loshchilov & Hutter 2017)."""
+    return 0.5 * (1 + torch.cos(math.pi * (step / steps).clamp(0, 1)))

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ramac_lib.networks.layers import TimedMLP
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.base import CloningPolicy
+from ramac_lib.system.errors import unknown
+
+STEP_NOISE = ("posterior", "beta")
 
 
 def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> Float[Tensor, " T"]:
@@ -25,6 +28,12 @@ class DiffusionPolicy(CloningPolicy):
 
     As in the released code, x̂₀ is clamped to the action range at each step, the posterior variance is used, and no
     noise is added at the last step.
+
+    Args:
+        step_noise: variance of a reverse step, the ``posterior``'s, or ``beta``: β_t (Ho et al. 2020, sec. 3.2).
+
+    Raises:
+        RamacError: an unknown variance.
     """
 
     sqrt_bar: Tensor
@@ -33,7 +42,7 @@ class DiffusionPolicy(CloningPolicy):
     x0_from_noise: Tensor
     mean_from_x0: Tensor
     mean_from_x: Tensor
-    posterior_std: Tensor
+    step_std: Tensor
     times: Tensor
 
     def __init__(
@@ -46,8 +55,11 @@ class DiffusionPolicy(CloningPolicy):
         hidden: Sequence[int] = (256, 256),
         activation: str = "silu",
         time_dim: int = 16,
+        step_noise: str = "posterior",
     ) -> None:
         super().__init__()
+        if step_noise not in STEP_NOISE:
+            raise unknown("noise of a reverse step", step_noise, STEP_NOISE)
         self.steps = steps
         self.action_dim = action_dim
         self.noise_prediction = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
@@ -62,7 +74,7 @@ class DiffusionPolicy(CloningPolicy):
             "x0_from_noise": (1 / bar - 1).sqrt(),
             "mean_from_x0": betas * previous.sqrt() / (1 - bar),
             "mean_from_x": (1 - previous) * alphas.sqrt() / (1 - bar),
-            "posterior_std": (betas * (1 - previous) / (1 - bar)).sqrt(),
+            "step_std": (betas if step_noise == "beta" else betas * (1 - previous) / (1 - bar)).sqrt(),
         }
         for name, value in coefficients.items():
             self.register_buffer(name, value.float(), persistent=False)
@@ -81,7 +93,7 @@ class DiffusionPolicy(CloningPolicy):
             x0 = (self.x0_from_x[t] * x - self.x0_from_noise[t] * predicted).clamp(-1, 1)
             x = self.mean_from_x0[t] * x0 + self.mean_from_x[t] * x
             if t > 0:
-                x = x + self.posterior_std[t] * noise[:, k + 1]
+                x = x + self.step_std[t] * noise[:, k + 1]
         return x.clamp(-1, 1)
 
     def bc_loss(
@@ -95,10 +107,22 @@ class DiffusionPolicy(CloningPolicy):
         The draws are `bc_draws`' times t (S, B) and noise ε (S, B, a).
         """
         times, noise = draws
-        noisy = self.sqrt_bar[times][..., None] * actions + self.sqrt_one_minus_bar[times][..., None] * noise
+        predicted = self.predict(self.corrupt(actions, times, noise), times, observations)
+        return (predicted - noise).square().mean(dim=(1, 2))
+
+    def corrupt(
+        self, actions: Float[Tensor, "S B a"], times: Int[Tensor, "S B"], noise: Float[Tensor, "S B a"]
+    ) -> Float[Tensor, "S B a"]:
+        """Return x_t = √ᾱ_t a + √(1−ᾱ_t) ε."""
+        return self.sqrt_bar[times][..., None] * actions + self.sqrt_one_minus_bar[times][..., None] * noise
+
+    def predict(
+        self, noisy: Float[Tensor, "S B a"], times: Int[Tensor, "S B"], observations: Float[Tensor, "S B s"]
+    ) -> Float[Tensor, "S B a"]:
+        """Return ε_θ(x_t, t, s)."""
         embedded = self.noise_prediction.time(self.times)
         rows = torch.gather(embedded, 1, times[..., None].expand(-1, -1, embedded.shape[-1]))
-        return (self.noise_prediction(noisy, rows, observations) - noise).square().mean(dim=(1, 2))
+        return self.noise_prediction(noisy, rows, observations)
 
     def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
         """Draw (times, noise) for `bc_loss` from a `Noise`."""

@@ -1,10 +1,11 @@
-"""The tanh-Gaussian policy of CQL and CODAC (Haarnoja et al. 2018, SAC, appendix C)."""
+"""Gaussian policies: squashed by a tanh (Haarnoja et al. 2018, SAC, appendix C), or centred on a squashed mean."""
 
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ramac_lib.networks.layers import MLP
@@ -65,6 +66,55 @@ class GaussianPolicy(CloningPolicy):
         mean, log_std = self.moments(observations)
         before = actions.clamp(-EDGE, EDGE).atanh()
         return _log_prob((before - mean) / log_std.exp(), log_std, before)
+
+    def bc_loss(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], *draws: Tensor
+    ) -> Float[Tensor, " S"]:
+        """Return the negative log-likelihood of the actions, averaged over rows."""
+        return -self.log_prob(observations, actions).mean(dim=1)
+
+    def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
+        """Draw nothing: the likelihood is exact."""
+        return ()
+
+
+class CentredGaussianPolicy(CloningPolicy):
+    """a ~ N(tanh μ(s), σ²) with one σ a dimension for all states: QDQ's. Its density is not of the clipped action.
+
+    Args:
+        stack: (S,) seeds.
+        observation_dim, action_dim: widths of an observation and an action.
+        hidden: widths of the hidden layers.
+        activation: between layers.
+    """
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        *,
+        hidden: Sequence[int] = (256, 256, 256),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.action_dim = action_dim
+        self.mlp = MLP(stack, (observation_dim, *hidden, action_dim), activation)
+        self.log_std = nn.Parameter(torch.zeros(*stack, 1, action_dim))
+
+    def mode(self, observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return tanh(μ(s))."""
+        return self.mlp(observations).tanh()
+
+    def sample(self, noise: Float[Tensor, "S B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
+        """Return one action a row, clipped to the box."""
+        return (self.mode(observations) + self.log_std.clamp(*LOG_STD).exp() * noise).clamp(-1, 1)
+
+    def log_prob(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S B"]:
+        """Return log N(a; tanh μ(s), σ²)."""
+        log_std = self.log_std.clamp(*LOG_STD)
+        standard = (actions - self.mode(observations)) / log_std.exp()
+        return (-0.5 * (standard.square() + math.log(2 * math.pi)) - log_std).sum(-1)
 
     def bc_loss(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], *draws: Tensor

@@ -48,7 +48,7 @@ def test_posterior_coefficients_match_bayes():
     for t in range(1, 5):
         # Precision and mean of N(x; √ᾱ_{t−1} x0, 1 − ᾱ_{t−1}) · N(x_t; √α_t x, β_t).
         precision = 1 / (1 - bar[t - 1]) + (1 - betas[t]) / betas[t]
-        assert policy.posterior_std[t].item() == pytest.approx(precision.rsqrt().item(), rel=1e-5)
+        assert policy.step_std[t].item() == pytest.approx(precision.rsqrt().item(), rel=1e-5)
         weight_x0 = bar[t - 1].sqrt() / (1 - bar[t - 1]) / precision
         weight_x = (1 - betas[t]).sqrt() / betas[t] / precision
         assert policy.mean_from_x0[t].item() == pytest.approx(weight_x0.item(), rel=1e-5)

@@ -1,0 +1,184 @@
+"""Models of the data's Monte-Carlo returns given (s, a): a consistency model, and quantile regression beside it.
+
+Returns are scaled to [−1, 1]. Each model says how it learns from a batch of windows, and how widely the law spreads.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ramac_lib import risk
+from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.returns import monte_carlo
+from ramac_lib.methods.shared import base, short_runs
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.consistency import Preconditioned, consistency_loss, denoising_loss, one_step, scales
+from ramac_lib.networks.critics import IQNCritic
+from ramac_lib.networks.noise import Noise
+from ramac_lib.networks.quantile_loss import quantile_huber
+from ramac_lib.system.errors import RamacError, unknown
+
+MODELS = ("consistency", "distilled", "quantiles")
+RATE_CAP = 1e-3  # up to which a short run raises the models' rate
+SCORES = 0.4  # share of a distilled model's updates that its score model has
+FRACTIONS, KAPPA = 32, 0.02  # of the quantile regression; κ is small against returns from −1 to 1
+
+
+@dataclass(frozen=True)
+class ReturnModelConfig(base.CriticConfig):
+    """Settings of windows and of the model of their returns."""
+
+    window: int = 200  # steps
+    window_step: int = 10
+    window_limit: int = 100  # of an episode
+    model: str = "consistency"
+    model_share: float = 0.4  # of the run, in which it alone learns
+    model_hidden: tuple[int, ...] = (256, 256, 256)
+    lr_model: float = 4e-4
+    scales: int = 18  # of the consistency model
+    samples: int = 16  # for a standard deviation
+
+    def check_model(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            RamacError: it is.
+        """
+        if self.model not in MODELS:
+            raise unknown("value of model", self.model, MODELS)
+        if not 0 <= self.model_share < 1:
+            raise RamacError(f"model_share is {self.model_share}; expected a share of the run below 1")
+        for name in ("scales", "samples"):
+            if getattr(self, name) < 2:
+                raise RamacError(f"{name} is {getattr(self, name)}; expected at least 2")
+
+
+class ReturnModel(nn.Module):
+    """A law of returns given (s, a), for a method whose optimisers, sizes and rates it takes."""
+
+    lowest: Tensor  # return of the data, and half the way from it to the highest
+    half_range: Tensor
+    states: Tensor
+    actions: Tensor
+    values: Tensor
+
+    def __init__(self, method: Any) -> None:
+        super().__init__()
+        self.samples = method.config.samples
+        self.register_buffer("lowest", torch.zeros((), device=method.device), persistent=False)
+
+    def fit_data(self, method: Any, data: Dataset) -> None:
+        """Take the windows' returns, scaled to [−1, 1], and the states and actions that they begin with."""
+        config = method.config
+        found = monte_carlo(data, config.discount, config.window, config.window_step, config.window_limit)
+        low, high = float(found.values.min()), float(found.values.max())
+        half = (high - low) / 2 or 1.0
+        kept = {
+            "lowest": low, "half_range": half, "states": data.observations[found.rows],
+            "actions": data.actions[found.rows], "values": (found.values - low) / half - 1,
+        }  # fmt: skip
+        for name, values in kept.items():
+            tensor = torch.as_tensor(values, dtype=torch.float32, device=method.device)
+            self.register_buffer(name, tensor, persistent=False)
+
+    def windows(self, method: Any) -> tuple[Float[Tensor, "S B s"], Float[Tensor, "S B a"], Float[Tensor, "S B"]]:
+        """Return a batch of windows' states, as networks see them, actions and scaled returns."""
+        rows = method.noise.integers(len(self.values), method.config.batch_size)
+        return method.scaled(self.states[rows]), self.actions[rows], self.values[rows]
+
+    @abstractmethod
+    def learn(self, method: Any, scores: bool) -> base.Metrics:
+        """Make one update from a batch of windows; `scores`: of the score model, where there is one."""
+
+    @abstractmethod
+    def scaled_spread(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
+    ) -> Float[Tensor, "S B"]:
+        """Return the standard deviation of each row's law of scaled returns."""
+
+    def spread(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
+    ) -> Float[Tensor, "S B"]:
+        """Return the standard deviation of each row's law, in units of return."""
+        return self.half_range * self.scaled_spread(observations, actions, noise)
+
+
+def _optimiser(method: Any, network: nn.Module, stack_rank: int = 1) -> StackedAdam:
+    config, rate = method.config, method.config.lr_model
+    if config.short_run_rate:
+        rate = short_runs.short_run_rate(rate, method.steps, RATE_CAP)
+    return StackedAdam(network, rate, stack_rank=stack_rank)
+
+
+class ConsistencyReturns(ReturnModel):
+    """A consistency model, trained on the windows or distilled from a score model of them."""
+
+    times: Tensor
+
+    def __init__(self, method: Any) -> None:
+        super().__init__(method)
+        kinds = {"hidden": method.config.model_hidden}
+        self.model = method.new(Preconditioned(method.stack, *method.dims, **kinds))
+        self.teacher = method.target_of(self.model)
+        method.optimizers["model"] = _optimiser(method, self.model)
+        self.denoiser: Preconditioned | None = None
+        if method.config.model == "distilled":
+            self.denoiser = method.new(Preconditioned(method.stack, *method.dims, start=0.0, **kinds))
+            method.optimizers["denoiser"] = _optimiser(method, self.denoiser)
+        self.register_buffer("times", scales(method.config.scales).to(method.device), persistent=False)
+
+    def learn(self, method: Any, scores: bool) -> base.Metrics:
+        """Make one update of the score model, or of the consistency model and then its average."""
+        windows, noise, rows = self.windows(method), method.noise, method.config.batch_size
+        if scores:
+            assert self.denoiser is not None
+            loss = denoising_loss(self.denoiser, *windows, (noise.normal(rows), noise.normal(rows)))
+            return {"score_loss": loss.detach(), "score_grad_norm": method.optimizers["denoiser"].step(loss)}
+        draws = noise.integers(len(self.times) - 1, rows), noise.normal(rows)
+        loss = consistency_loss(self.model, self.teacher, *windows, draws, self.times, self.denoiser)
+        norm = method.optimizers["model"].step(loss)
+        base.follow(self.teacher, self.model, method.target_rate)
+        return {"model_loss": loss.detach(), "model_grad_norm": norm}
+
+    def scaled_spread(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
+    ) -> Float[Tensor, "S B"]:
+        """Return the standard deviation of samples of one step."""
+        return one_step(self.teacher, observations, actions, noise.normal(actions.shape[1], self.samples)).std(dim=2)
+
+
+class QuantileReturns(ReturnModel):
+    """One implicit quantile network, fitted to the windows by eq. 7."""
+
+    taus: Tensor
+
+    def __init__(self, method: Any) -> None:
+        super().__init__(method)
+        hidden = method.config.model_hidden[0]
+        self.model = method.new(IQNCritic(method.stack, *method.dims, hidden=hidden, embedding=64, n_critics=1))
+        method.optimizers["model"] = _optimiser(method, self.model, stack_rank=2)
+        taus = torch.as_tensor(risk.grid(FRACTIONS), dtype=torch.float32, device=method.device)
+        self.register_buffer("taus", taus, persistent=False)
+
+    def learn(self, method: Any, scores: bool) -> base.Metrics:
+        """Make one update."""
+        states, actions, values = self.windows(method)
+        quantiles = self.model(states, actions, self.taus)
+        loss = quantile_huber(quantiles, values[:, None, :, None], self.taus, kappa=KAPPA)
+        norm = method.optimizers["model"].step(loss)
+        return {"model_loss": loss.detach().mean(1), "model_grad_norm": norm.mean(1)}
+
+    def scaled_spread(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
+    ) -> Float[Tensor, "S B"]:
+        """Return the standard deviation of the law that the quantiles make; nothing is drawn."""
+        return self.model(observations, actions, self.taus)[:, 0].std(dim=2, correction=0)
+
+
+def return_model(method: Any) -> ReturnModel:
+    """Return the model that the method's config names."""
+    return QuantileReturns(method) if method.config.model == "quantiles" else ConsistencyReturns(method)
