@@ -26,8 +26,8 @@ from ramac_lib.training.evaluators import draw_actions
 
 RESULTS, FILE = data_folder() / "results", "bandit_dial.json"
 ETAS, ALPHAS, TRAPS = (0.03, 0.1, 0.3, 1.0, 3.0), (0.1, 0.25, 1.0), (0.025, 0.05, 0.1)
-# The grid of 40 fractions is exact for each of these trap probabilities; a critic of 64 is told apart from one of 256 by
-# nothing in chapter 6.
+# The grid of 40 fractions is exact for each of these trap probabilities; chapter 6 cannot tell a critic 64 wide from
+# one of 256.
 SETTINGS = {"n_fractions": 40, "critic_hidden": 64}
 BINS = 36
 SHARES = ("centre", "ring", "elsewhere")
