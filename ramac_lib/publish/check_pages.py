@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from ramac_lib.publish import browser as publish_browser
+from ramac_lib.publish.weight import MOST, weight
 
 # What a page loads by itself, and the attribute that says from where; links to follow are not among them.
 LOADED = {
@@ -39,12 +40,16 @@ class Report:
     pages: int = 0
     links: int = 0
     images: int = 0
+    heaviest: int = 0
     browser: str = "not opened in a browser, as no Chromium was found"
 
     @property
     def summary(self) -> str:
         """One line of what was looked at."""
-        return f"checked {self.pages} pages, {self.links} internal links, {self.images} images; {self.browser}"
+        return (
+            f"checked {self.pages} pages (the heaviest {self.heaviest / 1e6:.2f} MB), {self.links} internal links, "
+            f"{self.images} images; {self.browser}"
+        )
 
 
 def external(url: str) -> bool:
@@ -80,6 +85,10 @@ def check(html: Path, source: Path | None = None) -> Report:
         page = path.relative_to(html.resolve())
         _links(path, page, soup, anchors, report)
         _loads(path, page, soup, report)
+        bytes_ = weight(path)
+        report.heaviest = max(report.heaviest, bytes_)
+        if bytes_ > MOST:
+            report.problems.append(f"{page}: weighs {bytes_ / 1e6:.2f} MB; expected at most {MOST / 1e6:g} MB")
     for style in html.rglob("*.css"):
         _style(style, style.read_text(encoding="utf-8"), str(style.relative_to(html)), report)
     for script in html.rglob("*.js"):

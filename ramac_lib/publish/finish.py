@@ -1,5 +1,6 @@
-"""Mend built pages: words for images, lists that are lists, and no icons that no page shows."""
+"""Finish built pages: words for images, lists that are lists, numbers and links, quiet folds, little weight."""
 
+import base64
 import io
 import re
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
+from ramac_lib.publish import weight
+from ramac_lib.publish.folds import tidy_folds
+from ramac_lib.publish.references import Page, connect
 from ramac_lib.system.errors import RamacError
 
 _FIGURE = re.compile(r"^(?:Figure|Table)\s+[\w.]+?\.?$")
@@ -18,6 +22,7 @@ _ICON = re.compile(
     r'\[\d+,\d+,\[[^\[\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
 )
 _NAMES = re.compile(r"\bfa-([a-z0-9-]+)")
+WIDE = 700  # pixels
 LEAST_ICONS = 500  # fewer are no set of icons: the theme's script is another one than was known here
 
 
@@ -25,23 +30,33 @@ def finish(html: Path) -> None:
     """Finish a folder of built pages, in place.
 
     Images among outputs get the first sentence of their caption as alternative text, or their section's title; all get
-    width and height, and are loaded when they come into sight. What is marked up as a list and is none, which those
-    who listen to a page stumble over, is no more. The theme's script keeps the icons that pages name.
+    width and height, and are loaded when they come into sight. Equations are numbered by chapter; mentions of figures
+    and tables, and first uses of the glossary's words, become links. What is marked up as a list and is none, which
+    those who listen to a page stumble over, is no more. Folded code that belongs together stands in one fold. The
+    theme's script keeps the icons that pages name, its styles the rules, and images have few colours where that is not
+    seen.
 
     Raises:
         RamacError: an image file cannot be read.
     """
-    for path in sorted(html.rglob("*.html")):
-        if "_static" in path.relative_to(html).parts:
-            continue
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for image in soup.find_all("img"):
+    pages = [
+        Page(path.relative_to(html).as_posix(), BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser"))
+        for path in sorted(html.rglob("*.html"))
+        if "_static" not in path.relative_to(html).parts
+    ]
+    connect(pages)
+    for page in pages:
+        for image in page.soup.find_all("img"):
             _describe(image)
-            _measure(image, path)
-        _mend_lists(soup)
-        path.write_text(str(soup), encoding="utf-8")
+            _measure(image, html / page.path)
+        _mend_lists(page.soup)
+        tidy_folds(page.soup)
+        if page.path != "search.html":
+            weight.drop_search(page.soup)
+        html.joinpath(page.path).write_text(str(page.soup), encoding="utf-8")
     for script in html.rglob("fontawesome.js"):
         keep_icons(script, used_icons(html, script))
+    weight.lighten(html)
 
 
 def caption(image: Tag) -> str:
@@ -71,14 +86,22 @@ def _describe(image: Tag) -> None:
 
 
 def _measure(image: Tag, page: Path) -> None:
+    """Give an image its size, and the class ``wide`` to one that a phone could only show too small to be read."""
     source = str(image.get("src", "")).partition("?")[0]
-    if image.has_attr("width") or source.startswith("data:") or not source.endswith(".png"):
+    inside = source.startswith("data:image/png;base64,")
+    if image.has_attr("width") or not (inside or source.endswith(".png")):
         return
     try:
-        with Image.open(io.BytesIO((page.parent / source).read_bytes())) as opened:
-            image["width"], image["height"] = (str(length) for length in opened.size)
-    except OSError as error:
-        raise RamacError(f"{page.name}: its image {source} cannot be read: {error}") from None
+        data = base64.b64decode(source.partition(",")[2]) if inside else (page.parent / source).read_bytes()
+        with Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+    except (OSError, ValueError) as error:
+        raise RamacError(f"{page.name}: its image {source[:80]} cannot be read: {error}") from None
+    if inside:
+        image["src"] = f"data:image/png;base64,{base64.b64encode(weight.fewer_colours(data)).decode()}"
+    image["width"], image["height"] = str(width), str(height)
+    if width >= WIDE:
+        image["class"] = " ".join([*(str(name) for name in image.get_attribute_list("class") if name), "wide"])
 
 
 def _mend_lists(soup: BeautifulSoup) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -249,3 +250,57 @@ def test_a_chapters_title_begins_with_its_files_number(chapter):
     cells = json.loads(chapter.path.read_text(encoding="utf-8"))["cells"]
     first = "".join(cells[0]["source"]).splitlines()[0]
     assert first.startswith(f"# {chapter.name.partition('_')[0]}. ")
+
+
+# -- what a page does not show ----------------------------------------------------------------------------------------
+
+FOLDED = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_a_page_begins_with_words_and_not_with_its_imports(chapter):
+    """The parameters, the set-up and cells that only define helpers are folded; marks for tests are no code."""
+    for cell in nbformat.read(chapter.path, 4).cells:
+        if cell.cell_type == "code":
+            tags = set(cell.metadata.get("tags", []))
+            assert "NBVAL" not in cell.source, cell.source.splitlines()[0]
+            if "parameters" in tags or cell.source.startswith("try:\n    from support import page"):
+                assert tags & FOLDED
+
+
+CHECKED = """
+import nbformat, sys
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+stored = new_output("stream", name="stdout", text=sys.argv[2] + "\\n")
+cell = new_code_cell("print('computed')", execution_count=1, outputs=[stored])
+if sys.argv[3:]:
+    cell.metadata["tags"] = sys.argv[3:]
+nbformat.write(new_notebook(cells=[cell]), sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stored", "tags", "passes"),
+    [("computed", ["nbval-check-output"], True), ("else", ["nbval-check-output"], False), ("else", [], True)],
+    ids=["same", "other", "other, not tagged"],
+)
+def test_a_tagged_cell_is_held_to_its_output(stored, tags, passes, tmp_path):
+    path = tmp_path / "one.ipynb"
+    subprocess.run([sys.executable, "-c", CHECKED, str(path), stored, *tags], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", str(path)],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode == 0) == passes, done.stdout
+
+
+def test_some_outputs_of_most_chapters_are_checked():
+    tagged = {
+        chapter.name: sum(
+            "nbval-check-output" in cell.metadata.get("tags", []) for cell in nbformat.read(chapter.path, 4).cells
+        )
+        for chapter in CHAPTERS
+    }
+    assert sum(tagged.values()) >= 32
+    assert len([name for name, count in tagged.items() if count]) >= 8
