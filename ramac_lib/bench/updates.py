@@ -11,7 +11,6 @@ import functools
 import itertools
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 import ramac_lib.envs.bandit  # noqa: F401  (registers the bandit's environment)
+from ramac_lib.bench.breakdown import KINDS as KINDS  # chapter 10 asks here
+from ramac_lib.bench.breakdown import breakdown
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.robots import make_env
@@ -70,7 +70,7 @@ def synthetic_data(task: str, size: int = 50_000) -> Dataset:
         rewards=rng.standard_normal(size, dtype=np.float32),
         next_observations=states[1:],
         terminals=np.zeros(size, dtype=bool),
-        timeouts=np.arange(1, size + 1) % 1000 == 0,
+        timeouts=(np.arange(1, size + 1) % 1000 == 0) | (np.arange(size) == size - 1),
         env_id=env_id,
         name=f"synthetic {task}",
     )
@@ -123,6 +123,9 @@ def updaters(
     replay, seeds = Replay(data, engine.device), config.seeds
     chunk = chunk or len(seeds)
     stacks = [build(config, data, engine.device, seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
+    for stack in stacks:  # what learns before the policy does is no part of a table of its updates
+        stack.updates = math.ceil(stack.prelude * config.steps)
+        stack.step.fill_(stack.updates)
     return stacks, [engine.updater(stack, replay) for stack in stacks]
 
 
@@ -367,36 +370,3 @@ def use_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-# PyTorch's operators by what they do; the first pattern that a name matches counts. The rest of its operators are
-# passes over memory: elementwise arithmetic, reductions, copies.
-PATTERNS = {
-    "products": r"aten::(mm|bmm|addmm|baddbmm|addbmm|mv|addmv|addmv_|dot|mkldnn_.*)$",
-    "optimiser": r"aten::_(fused_adam|foreach_).*",
-    "draws": r"aten::(normal_?|uniform_?|random_|randint|randn|rand|index|index_select|gather)$",
-    "passes": r"aten::.*",
-}
-KINDS = (*PATTERNS, "interpreter")
-
-
-def kind(operator: str) -> str:
-    """Return what an operator of the profiler's table does; what is none of PyTorch's is the interpreter's."""
-    return next((name for name, pattern in PATTERNS.items() if re.match(pattern, operator)), "interpreter")
-
-
-def breakdown(function: Callable[[], Any]) -> dict[str, float]:
-    """Return the share of a call's wall time that each of `KINDS` takes on the CPU, in one thread.
-
-    Draws include the choice of a batch's rows. The interpreter's share is what no operator takes: Python, autograd's
-    bookkeeping, and the profiler itself, which makes it larger than it is where operators are short.
-    """
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
-        start = time.perf_counter()
-        function()
-        wall = time.perf_counter() - start
-    spent = dict.fromkeys(KINDS, 0.0)
-    for event in seen.key_averages():
-        spent[kind(event.key)] += event.self_cpu_time_total / 1e6
-    spent["interpreter"] = max(0.0, wall - sum(spent[name] for name in PATTERNS))
-    return {name: seconds / wall for name, seconds in spent.items()}

@@ -29,12 +29,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.datasets.batches import Batch
-from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.tasks import BANDIT
-from ramac_lib.methods.shared import base, worlds
+from ramac_lib.methods.shared import base, short_runs, worlds
 from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig, smoothed
 from ramac_lib.methods.shared.registry import NEIGHBOURS, register
-from ramac_lib.methods.shared.return_models import SCORES, ReturnModelConfig, return_model
+from ramac_lib.methods.shared.return_models import LearnsReturns, ReturnModelConfig, return_model
 from ramac_lib.methods.shared.uncertainty import UncertaintyConfig, penalised
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.noise import Noise
@@ -77,7 +76,7 @@ class QDQConfig(ReturnModelConfig, UncertaintyConfig, QLearningConfig):
 
 
 @register("qdq", label="QDQ", colour="#AA4499", line="-.", marker="p", group=NEIGHBOURS)
-class QDQ(QLearning):
+class QDQ(LearnsReturns, QLearning):
     """TD3 held by cloning, its target lowered where the data's returns spread."""
 
     Config: ClassVar[type[base.Config]] = QDQConfig
@@ -94,16 +93,10 @@ class QDQ(QLearning):
         self.law = return_model(self)
         self.optimizers["policy"] = StackedAdam(self.policy, torch.tensor(config.lr_actor, device=self.device))
 
-    def fit_data(self, data: Dataset) -> None:
-        """Take the returns of the data's windows."""
-        self.law.fit_data(self, data)
-
     def phase(self) -> dict[str, bool]:
         """Return whether the score model learns, whether any model of returns does, whether the policy moves."""
-        progress, share = self.updates / self.steps, self.config.model_share
-        models = progress < share
-        scores = self.config.model == "distilled" and progress < SCORES * share
-        return {"scores": scores, "models": models, "moves": not models and self.updates % 2 == 1}
+        phase = self.model_phase()
+        return {**phase, "moves": not phase["models"] and self.updates % 2 == 1}
 
     @property
     def period(self) -> int:
@@ -137,7 +130,7 @@ class QDQ(QLearning):
         """Make one update of the policy (eq. 9)."""
         config: Any = self.config
         if config.lr_decay:
-            base.decay(self, {"policy": config.lr_actor})
+            short_runs.decay(self, {"policy": config.lr_actor})
         with base.frozen(self.critic):
             values = self.aggregate(self.critic(batch.observations, self.policy.mode(batch.observations)))
         scale = values.detach().abs().mean(1) + 1e-6 if config.scale_by_value else 1.0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ramac_lib.bench.updates import KINDS, breakdown, kind
+from ramac_lib.bench.breakdown import KINDS, breakdown, kind
 
 
 @pytest.mark.parametrize(

@@ -236,3 +236,13 @@ def test_every_method_is_measured(monkeypatch):
     table, _ = updates.bench((), "risky-bandit", (1,), seconds=0.01, device="cpu", progress=False)
     assert list(dict.fromkeys(table["method"])) == list(METHODS)
     assert (table["gflop"] > 0).all()
+
+
+def test_what_learns_before_the_policy_is_no_part_of_the_table(hopper_like):
+    tiny = {"batch_size": "8", "hidden": "8", "critic_hidden": "8", "model_hidden": "8", "window": "64", "samples": "2"}
+    (stack,), every = updates.updaters(config("qdq", tiny), hopper_like, Engine(CPU))
+    assert stack.updates == int(stack.step) == 0.4 * updates.STEPS
+    assert not stack.phase()["models"]
+    updates.advance(every, 2)
+    (other,), _ = updates.updaters(config("radac", {"batch_size": "8"}), hopper_like, Engine(CPU))
+    assert other.updates == int(other.step) == 0

@@ -32,6 +32,9 @@ SMALL = {
     "oraac": {"residual_hidden": "16,16", "prior_until": "0.5"},
     "oraac-diffusion": {"residual_hidden": "16,16", "prior_until": "0.5"},
     "oraac-flow": {"residual_hidden": "16,16", "prior_until": "0.5"},
+    "dac": {"critic_hidden": "32,32", "hidden": "16,16", "n_critics": "3"},
+    "dac-cvar": {"critic_hidden": "32", "embedding": "16", "hidden": "16,16"},
+    "qdq": {"critic_hidden": "32,32", "hidden": "16,16", "model": "distilled", "model_share": "0.5", "samples": "4"},
 }
 
 
@@ -99,10 +102,15 @@ def test_phases_say_all_that_an_updates_number_decides(method, data):
     update(), update()
     for _ in range(10):
         phase, names = tuple(stack.phase().values()), []
+        made = all(optimizer.state[0] for optimizer in stack.optimizers.values())
         with Record():
             update()
-        calls.setdefault(phase, set()).add(tuple(names))
-    assert all(len(variants) == 1 for variants in calls.values())
+        if made or phase in calls:  # an optimiser that only this phase steps makes its state at its first
+            calls.setdefault(phase, set()).add(tuple(names))
+        else:
+            calls[phase] = set()
+    assert all(len(variants) <= 1 for variants in calls.values())
+    assert any(calls.values())
 
 
 # -- compiled ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import dataclasses
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
@@ -254,6 +254,11 @@ class Method(nn.Module, ABC):
         """After how many updates the work of an update repeats."""
         return 1
 
+    @property
+    def prelude(self) -> float:
+        """The share of the run in which other networks learn before the policy does."""
+        return 0.0
+
     def controller(self, noise: Noise) -> Controller:
         """Return a fresh controller for a set of episodes in step with each other."""
         return Controller(self, noise)
@@ -360,14 +365,6 @@ def follow(target: nn.Module, network: nn.Module, rate: float | Tensor) -> None:
             t.lerp_(s, rate)
     else:
         torch._foreach_lerp_(targets, sources, rate)
-
-
-@torch.no_grad()
-def decay(method: Method, rates: Mapping[str, float]) -> None:
-    """Set optimisers' rates, which are tensors, to these by a cosine over the run, in place."""
-    share = short_runs.cosine(method.step, method.steps)
-    for name, rate in rates.items():
-        cast(Tensor, method.optimizers[name].lr).copy_(rate * share)
 
 
 def picked(candidates: Float[Tensor, "S B K a"], index: Int[Tensor, "S B"]) -> Float[Tensor, "S B a"]:

@@ -102,7 +102,7 @@ class NoiseRegression(ABC):
     ) -> tuple[Float[Tensor, "S B a"], Float[Tensor, " S"]]:
         """Return g, the goal's gradient at noisy actions over its mean size at the data's, and its mean there."""
         noisy = noisy.detach().requires_grad_(True)
-        goal = self.goal(batch.observations, noisy)
+        goal = self.goal(batch.observations, noisy.clone())  # PyTorch's count of operations takes no leaf in a module
         (gradient,) = torch.autograd.grad(goal.sum(), noisy)
         return gradient / self.magnitude(batch)[:, None, None], goal.detach().mean(1)
 
@@ -143,7 +143,7 @@ class NoiseRegression(ABC):
     def learn(self: Any, batch: Batch) -> base.Metrics:
         """Make one update: critics, actor, η, targets."""
         if self.config.lr_decay:
-            base.decay(self, self.rates)
+            short_runs.decay(self, self.rates)
         metrics = self.update_critic(batch) | self.update_actor(batch)
         config = self.config
         moves = (self.step % config.ema_every == 0) & (self.step >= config.ema_start * self.steps)

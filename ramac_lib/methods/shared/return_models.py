@@ -182,3 +182,25 @@ class QuantileReturns(ReturnModel):
 def return_model(method: Any) -> ReturnModel:
     """Return the model that the method's config names."""
     return QuantileReturns(method) if method.config.model == "quantiles" else ConsistencyReturns(method)
+
+
+class LearnsReturns(base.Method):
+    """A method whose model of returns learns before its policy; it names the model `law`."""
+
+    law: ReturnModel
+    config: ReturnModelConfig
+
+    def fit_data(self, data: Dataset) -> None:
+        """Take the returns of the data's windows."""
+        self.law.fit_data(self, data)
+
+    @property
+    def prelude(self) -> float:
+        """The share of the run in which the model of returns learns."""
+        return self.config.model_share
+
+    def model_phase(self) -> dict[str, bool]:
+        """Return whether the score model learns now, and whether any model of returns does."""
+        progress, share = self.updates / self.steps, self.config.model_share
+        scores = self.config.model == "distilled" and progress < SCORES * share
+        return {"scores": scores, "models": progress < share}

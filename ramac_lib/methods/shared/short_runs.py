@@ -1,6 +1,8 @@
 """Schedules as fractions of a run's length, and the critic's learning rate in runs shorter than the paper's."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,3 +99,11 @@ def ramp(step: Tensor, steps: int, start: float, length: float) -> Tensor:
 def cosine(step: Tensor, steps: int) -> Tensor:
     """Return ½(1 + cos(π t / T)) after t of T updates: 1 at the start, 0 from the end on (Loshchilov & Hutter 2017)."""
     return 0.5 * (1 + torch.cos(math.pi * (step / steps).clamp(0, 1)))
+
+
+@torch.no_grad()
+def decay(method: Any, rates: Mapping[str, float]) -> None:
+    """Set rates of a method's optimisers, which are tensors, to these by a cosine over the run, in place."""
+    share = cosine(method.step, method.steps)
+    for name, rate in rates.items():
+        method.optimizers[name].lr.copy_(rate * share)

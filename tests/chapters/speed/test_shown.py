@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from ramac_lib.bench import parts, updates
-from ramac_lib.bench.updates import KINDS
+from ramac_lib.bench.breakdown import KINDS
 from ramac_lib.methods import METHODS
 from support import page
 from support.speed import shown
