@@ -135,6 +135,7 @@ def evaluate(
     episodes: int = 50,
     horizon: int | None = None,
     hazard: str | None = None,
+    risk_levels: tuple[str, ...] = (),
     device: Device = "auto",
 ) -> None:
     """Roll out a finished run's policies under the live hazard; add the episodes to its evaluations.csv.
@@ -146,11 +147,20 @@ def evaluate(
         episodes: episodes in all, shared evenly by the seeds.
         horizon: steps at which an episode is cut (default: the task's).
         hazard: paper, calibrated or none (default: the one that the run was trained with).
+        risk_levels: of rs-diffuser, whose risk is chosen when acting: averse, neutral, seeking or numbers in (0, 2), so
+            many episodes at each (default: the run's own).
     """
     from ramac_lib.analysis.summary import show
+    from ramac_lib.risk import check_level
     from ramac_lib.training import stored
+    from ramac_lib.training.evaluators import DIAL
 
-    show(stored.evaluate_run(run_dir, episodes, horizon, hazard, device, level=None))
+    levels = [check_level(level) for level in risk_levels]  # all, before any episode is played
+    if not levels:
+        show(stored.evaluate_run(run_dir, episodes, horizon, hazard, device, level=None))
+    for level in levels:
+        print(f"risk level {level:g}")
+        show(stored.evaluate_run(run_dir, episodes, horizon, hazard, device, None, level), DIAL)
 
 
 @app.command

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ramac_lib.datasets.contract import Dataset
@@ -26,7 +26,8 @@ class Batch(NamedTuple):
     next_observations: Float[Tensor, "S B s"]
     terminals: Float[Tensor, "S B"]  # 1 where nothing is bootstrapped; time-outs are 0
     costs: Float[Tensor, "S B"] | None = None  # where the data have them
-    mask: Float[Tensor, "S B h"] | None = None  # of chunks: 1 where a step was taken
+    mask: Float[Tensor, "S B h"] | None = None  # of chunks and padded windows: 1 where a step was taken
+    returns: Float[Tensor, "S B"] | None = None  # of windows with a discount: the return from the first step on
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,24 @@ class Chunks:
 class Windows:
     """`length` whole transitions in a row, H, never across an episode's end: every column has shape (S, B, H, …).
 
+    Args:
+        padded: keep windows that a terminal state cuts. The last transition then stands in for those that were not
+            taken, without its reward and its cost; ``mask (S, B, H)`` says which were.
+        discount: γ of the column ``returns (S, B)``, Σ_k γ^k r_{t+k} from the window's first step to its episode's end,
+            be that a terminal state or a time-out. Windows of an episode that the data's end cuts are left out.
+
     Raises:
-        RamacError: a length that is no whole number of at least 1.
+        RamacError: a length that is no whole number of at least 1, a discount outside [0, 1].
     """
 
     length: int
+    padded: bool = False
+    discount: float | None = None
 
     def __post_init__(self) -> None:
         _check(self.length, "a window")
+        if self.discount is not None and not 0 <= self.discount <= 1:
+            raise RamacError(f"the discount of windows is {self.discount}; expected a number in [0, 1]")
 
 
 Sampling = Transitions | Chunks | Windows
@@ -79,12 +90,20 @@ def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, "
     """Return the rows that chunks or windows may begin at, and the last row of each one's episode.
 
     Raises:
-        RamacError: they are longer than every episode.
+        RamacError: they are longer than every episode, or returns are asked of data that mark no episode's end.
     """
     rows, ends, longest = [], [], 0
+    ended, to_end = data.terminals | data.timeouts, isinstance(sampling, Windows) and sampling.discount is not None
+    if to_end and not ended.any():
+        raise RamacError(
+            f"{data.name}: no terminals and no timeouts mark an episode's end, so that no step's return is known; "
+            "expected at least one"
+        )
     for first, stop in data.episode_bounds():
+        if to_end and not ended[stop - 1]:
+            continue
         longest = max(longest, stop - first)
-        padded = isinstance(sampling, Chunks) and bool(data.terminals[stop - 1])
+        padded = (isinstance(sampling, Chunks) or sampling.padded) and bool(data.terminals[stop - 1])
         whole = stop if padded else stop - sampling.length + 1
         rows.append(np.arange(first, max(first, whole)))
         ends.append(np.full(len(rows[-1]), stop - 1))
@@ -96,6 +115,16 @@ def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, "
     return np.concatenate(rows), np.concatenate(ends)
 
 
+def returns_to_go(data: Dataset, discount: float) -> Float32[np.ndarray, " N"]:
+    """Return Σ_k γ^k r_{t+k} of each row to its episode's end; of an episode cut by the data's end, what they have."""
+    found = np.zeros(len(data))
+    for first, stop in data.episode_bounds():
+        following = 0.0
+        for row in range(stop - 1, first - 1, -1):
+            found[row] = following = float(data.rewards[row]) + discount * following
+    return found.astype(np.float32)
+
+
 class Replay:
     """The transitions as tensors on `device`."""
 
@@ -104,7 +133,7 @@ class Replay:
             return None if array is None else torch.as_tensor(array, dtype=torch.float32, device=device)
 
         self.data, self.device = data, device
-        self.columns = {key: column(getattr(data, key)) for key in Batch._fields if key != "mask"}
+        self.columns = {key: column(getattr(data, key)) for key in Batch._fields if hasattr(data, key)}
 
     def __len__(self) -> int:
         return len(self.data)
@@ -117,15 +146,28 @@ class Replay:
         """Return a function that draws a batch of such entries for each seed, as `sample` does transitions.
 
         Raises:
-            RamacError: chunks or windows longer than every episode.
+            RamacError: chunks or windows longer than every episode, or returns of data without an episode's end.
         """
         if isinstance(sampling, Transitions):
             return lambda noise: self.sample(noise, batch_size)
         first, end = (torch.as_tensor(rows, device=self.device) for rows in starts(self.data, sampling))
         steps = torch.arange(sampling.length, device=self.device)
 
+        to_go = None
+        if isinstance(sampling, Windows) and sampling.discount is not None:
+            to_go = torch.as_tensor(returns_to_go(self.data, sampling.discount), device=self.device)
+
         def windows(noise: Noise) -> Batch:
-            return self._at(first[noise.integers(len(first), batch_size)][..., None] + steps)
+            chosen = noise.integers(len(first), batch_size)
+            rows, last = first[chosen][..., None] + steps, end[chosen]
+            mask = (rows <= last[..., None]).float()
+            batch = self._at(torch.minimum(rows, last[..., None]))
+            return batch._replace(
+                rewards=batch.rewards * mask,
+                costs=None if batch.costs is None else batch.costs * mask,
+                mask=mask,
+                returns=None if to_go is None else to_go[rows[..., 0]],
+            )
 
         def chunks(noise: Noise) -> Batch:
             chosen = noise.integers(len(first), batch_size)

@@ -1,4 +1,4 @@
-"""One file a method: its config, its losses, its update; importing them registers the paper's."""
+"""One file a method: config, losses, update; importing one registers it, the paper's first."""
 
 # ruff: noqa: F401  (a module registers its methods when it is imported; the order is that of tables and help)
 from ramac_lib.methods.radac import RADAC
@@ -16,6 +16,9 @@ from ramac_lib.methods.cvae_ql import CVAEQL  # isort: split
 from ramac_lib.methods.clones import BCCVAE, BCDiffusion, BCFlow, BCGaussian
 from ramac_lib.methods.dac import DAC, DACCVaR
 from ramac_lib.methods.qdq import QDQ  # isort: split
+
+from ramac_lib.methods.cped import CPED
+from ramac_lib.methods.rs_diffuser import RSDiffuser  # isort: split
 
 from ramac_lib.methods.shared.base import Config, Controller, Method
 from ramac_lib.methods.shared.registry import METHODS, get_method, register

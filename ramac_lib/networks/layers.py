@@ -40,6 +40,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mish": mish,
     "relu": functional.relu,
     "gelu": functional.gelu,
+    "leaky_relu": functional.leaky_relu,
 }
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}

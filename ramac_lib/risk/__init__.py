@@ -25,6 +25,7 @@ on sampled fractions, as IQN does and hence we do, the same formula underweighs 
 """
 
 from ramac_lib.risk.checks import check_alpha
+from ramac_lib.risk.dial import check_level, dial_weights
 from ramac_lib.risk.distortions import CPW_LEAST, MEASURES, PARAMETERS, distort_cdf, distort_fractions
 from ramac_lib.risk.estimators import cvar, cvar_dual, cvar_grid, cvar_random, risk, value_at_risk
 from ramac_lib.risk.exact import risk_of_law, risk_of_quantile_function, value_at_risk_of_law
@@ -36,10 +37,12 @@ __all__ = [
     "PARAMETERS",
     "RULES",
     "check_alpha",
+    "check_level",
     "cvar",
     "cvar_dual",
     "cvar_grid",
     "cvar_random",
+    "dial_weights",
     "distort_cdf",
     "distort_fractions",
     "effective_alpha",

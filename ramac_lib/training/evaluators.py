@@ -7,7 +7,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs import play
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import Hazard, get_hazard
-from ramac_lib.methods import Method
+from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise, SamplerNoise
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.processes import cores, spawn
@@ -27,6 +27,7 @@ from ramac_lib.training import routes, unseen
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.results import label
 
+DIAL = "dial"  # the purpose of rows at a risk level chosen when acting, whose ``alpha`` it is: part of no table
 REPORT = 1  # tells the episodes of a report from those of the training curve
 WHOLE, PORTION = 2**16, 2**13  # more actions than the former are drawn in portions that fit the cache
 
@@ -42,6 +43,7 @@ class Asked:
         episodes: for each seed.
         horizon: steps at which they are cut.
         hazard: the live one by name (default: the one that the run was trained with).
+        risk_level: of the dial of a method that has one (default: the run's own).
         data: the run's, for what a report says of actions beside them (`ramac_lib.training.unseen`); None: nothing.
     """
 
@@ -52,6 +54,7 @@ class Asked:
     episodes: int
     horizon: int
     hazard: str = ""
+    risk_level: float | None = None
     data: Dataset | None = None
 
 
@@ -166,13 +169,27 @@ def evaluate(
     steps: bool = False,
     drop: bool = False,
     noise: Noise | None = None,
+    risk_level: float | None = None,
 ) -> list[play.Rollout]:
     """Roll out a method's deployed policy, each of its seeds with noise and environments of its own.
 
-    Args and errors as `play.rollouts`; `noise` in the place of the deployed one.
+    Args and errors as `play.rollouts`; `noise` in the place of the deployed one, `risk_level` as in `controller_at`.
     """
-    controller = method.controller(noise or Noise(method.seeds, "evaluation", method.device, keys))
+    controller = controller_at(method, noise or Noise(method.seeds, "evaluation", method.device, keys), risk_level)
     return play.rollouts(controller, env_id, hazard, horizon, method.seeds, episodes, keys, record, poses, steps, drop)
+
+
+def controller_at(method: Any, noise: Noise, risk_level: float | None = None) -> Controller:
+    """Return a fresh controller, at a level of the method's dial where one is given.
+
+    Raises:
+        RamacError: the method has no dial, or the level is outside its range.
+    """
+    if risk_level is None:
+        return method.controller(noise)
+    if not method.HAS_DIAL:
+        raise RamacError(f"{method.name} has no risk level that is chosen when acting; expected none, not {risk_level}")
+    return method.controller(noise, risk_level)
 
 
 def roll_out(stacks: Sequence[Method], asked: Asked) -> pd.DataFrame:
@@ -194,7 +211,8 @@ def played(stack: Method, asked: Asked) -> list[play.Rollout]:
 
     def play_with(noise: SamplerNoise) -> list[play.Rollout]:
         counts, kept = (asked.horizon, asked.episodes, keys), report or asked.config.task.is_navigation
-        return evaluate(stack, asked.env_id, live, *counts, steps=kept, drop=report, noise=noise)
+        how: dict[str, Any] = {"noise": noise, "risk_level": asked.risk_level}
+        return evaluate(stack, asked.env_id, live, *counts, steps=kept, drop=report, **how)
 
     loud, silent = (SamplerNoise(stack.seeds, "evaluation", stack.device, keys, silent=off) for off in (False, True))
     runs = play_with(loud)
@@ -212,7 +230,8 @@ def tabulate(runs: Sequence[play.Rollout], asked: Asked) -> pd.DataFrame:
         table = table.join(unseen.rates(runs, asked.data))
     if asked.config.task.is_navigation:
         table = table.join(routes.columns(runs, asked.config.task, live_hazard(asked), asked.config.source))
-    return label(table, asked.config, asked.env_id, asked.step, asked.purpose, asked.horizon, asked.hazard)
+    table = label(table, asked.config, asked.env_id, asked.step, asked.purpose, asked.horizon, asked.hazard)
+    return table if asked.risk_level is None else table.assign(purpose=DIAL, alpha=asked.risk_level)
 
 
 def live_hazard(asked: Asked) -> Hazard:

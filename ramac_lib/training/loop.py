@@ -319,9 +319,9 @@ class Trainer:
         """Let rows of reports be the file's: `ramac evaluate` may have added or replaced some beside this trainer."""
         assert self.directory is not None
         there = self.directory.read_table("evaluations.csv", self.step)
-        reports = there[there["purpose"] == "report"] if len(there) else there
+        reports = there[there["purpose"] != "training"] if len(there) else there
         if len(reports):
-            curve = self.evaluations[self.evaluations["purpose"] != "report"] if len(self.evaluations) else there[:0]
+            curve = self.evaluations[self.evaluations["purpose"] == "training"] if len(self.evaluations) else there[:0]
             self.evaluations = pd.concat([curve, reports], ignore_index=True)
 
     def reported(self) -> int:

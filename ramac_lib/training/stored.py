@@ -8,6 +8,7 @@ import pandas as pd
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
+from ramac_lib.risk import check_level
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.version import code_version
@@ -53,6 +54,7 @@ def evaluate_run(
     hazard: str | None = None,
     device: str = "auto",
     level: int | None = 1,
+    risk_level: float | str | None = None,
 ) -> pd.DataFrame:
     """Roll out a run's last checkpoint, `episodes` in all; add them to its evaluations.csv and return them.
 
@@ -66,13 +68,18 @@ def evaluate_run(
         hazard: name of the live one (default: the one that the run was trained with).
         device: auto, cpu or cuda.
         level: of sampler noise, of the rows returned (`results.at_noise`): as deployed unless told; None for all.
+        risk_level: of a method whose risk is chosen when acting, a number of its dial's range, or averse, neutral or
+            seeking (`ramac_lib.risk.dial`). These rows are no report of the run: their ``purpose`` is ``dial``, their
+            ``alpha`` the level. The default is the run's own, in a report.
 
     Returns:
         One row an episode, with the columns `ramac_lib.training.results.COLUMNS`; returns are sums of rewards.
 
     Raises:
-        RamacError: no run there, a damaged checkpoint, an unknown hazard, fewer episodes than seeds.
+        RamacError: no run there, a damaged checkpoint, an unknown hazard, fewer episodes than seeds, a risk level of a
+            method without a dial or outside its range.
     """
+    chosen = None if risk_level is None else check_level(risk_level)
     config, stacks, facts, step = load_run(path, device, to_act=True)
     each = episodes // len(config.seeds)
     horizon = config.task.horizon if horizon is None else horizon
@@ -83,16 +90,16 @@ def evaluate_run(
         )
     name = hazard or config.hazard.name
     directory = RunDirectory(Path(path))
-    table = roll_out(
-        stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name, _data(config, directory))
-    )
+    data = _data(config, directory)
+    table = roll_out(stacks, Asked(config, facts["env_id"], step, "report", each, horizon, name, chosen, data))
     with directory.tables():  # others may evaluate the same run, or train it
         before = directory.read_table("evaluations.csv")
         if "code" in before:  # a campaign's run
             codes = dict.fromkeys([*str(before["code"].iloc[-1]).split("+"), code_version()])
             table = table.assign(code="+".join(codes))
         if len(before):
-            same = (before["purpose"] == "report") & (before["step"] == step)
+            same = (before["purpose"] == table["purpose"].iloc[0]) & (before["step"] == step)
+            same &= True if chosen is None else before["alpha"] == chosen
             same &= (before["hazard"] == name) & (before["horizon"] == horizon)
             before = before[~same]
         directory.write_table("evaluations.csv", pd.concat([before, table], ignore_index=True))

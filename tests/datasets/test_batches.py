@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ramac_lib.datasets.batches import Chunks, Replay, Transitions, Windows
+from ramac_lib.datasets.batches import Chunks, Replay, Transitions, Windows, returns_to_go
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
 from ramac_lib.datasets.hdf5 import load_file, save_file
@@ -150,3 +150,42 @@ def test_costs_travel_through_a_file_and_through_parts_of_it(tmp_path):
     assert subsample(NINE, 6).costs is not None
     assert concatenate([NINE, NINE], "both", {}).costs.tolist() == [*NINE.costs, *NINE.costs]
     assert concatenate([NINE, NINE.with_(costs=None)], "both", {}).costs is None
+
+
+# -- padded windows, and returns --------------------------------------------------------------------------------------
+
+
+def test_padded_windows_stay_in_a_terminal_state_and_are_left_out_at_a_time_out():
+    found = by_start(drawn(Windows(3, padded=True)))
+    assert list(found) == [0, 1, 2, 3, 6]  # 4 and 5 end by the clock; 7 and 8 by the data's end
+    assert found[3]["next_observations"].flatten().tolist() == [30, 30, 30]
+    assert found[2]["next_observations"].flatten().tolist() == [3, 30, 30]
+    assert found[2]["rewards"].tolist() == [3, 4, 0]
+    assert found[2]["costs"].tolist() == [0, 2, 0]
+    assert found[2]["mask"].tolist() == [1, 1, 0]
+    assert found[1]["mask"].tolist() == [1, 1, 1]
+
+
+def test_returns_go_on_to_the_episodes_end():
+    expected = [1 + 1 + 0.75 + 0.5, 2 + 1.5 + 1, 3 + 2, 4, 5 + 3, 6, 7 + 4 + 9 / 4, 8 + 4.5, 9]
+    assert returns_to_go(NINE, 0.5).tolist() == expected
+    found = by_start(drawn(Windows(2, padded=True, discount=0.5)))
+    assert {row: entry["returns"].item() for row, entry in found.items()} == dict(enumerate(expected[:5]))
+    whole = by_start(drawn(Windows(1, discount=1.0)))
+    assert list(whole) == [0, 1, 2, 3, 4, 5]  # of 6, 7 and 8 nobody knows how they would have gone on
+    assert whole[0]["returns"].item() == 1 + 2 + 3 + 4
+    assert drawn(Windows(2)).returns is None
+
+
+def test_returns_of_data_without_an_episodes_end_are_refused():
+    endless = NINE.with_(
+        terminals=np.zeros(9, bool), timeouts=np.zeros(9, bool), next_observations=NINE.observations + 1, name="f.hdf5"
+    )
+    sampled = Replay(endless).sampler(Windows(2), 4)(Noise((0,), "batches"))
+    assert sampled.rewards.shape == (1, 4, 2)
+    with pytest.raises(RamacError, match=r"f\.hdf5: no terminals and no timeouts mark an episode's end"):
+        Replay(endless).sampler(Windows(2, discount=0.9), 4)
+    with pytest.raises(RamacError, match="windows of 5 steps are longer than every episode; the longest has 4"):
+        drawn(Windows(5, padded=True, discount=0.9))
+    with pytest.raises(RamacError, match=r"the discount of windows is 1.1; expected a number in \[0, 1\]"):
+        Windows(2, discount=1.1)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from ramac_lib.datasets.batches import Batch
+from ramac_lib.datasets.batches import Batch, Windows
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import get_method
 
@@ -14,7 +14,7 @@ S, B, OBS, ACT = 2, 6, 3, 2
 WINDOWS = {
     "window": 5, "window_step": 2, "model_hidden": (16, 16), "model_share": 0.002, "scales": 4, "samples": 4,
 }  # fmt: skip
-SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "batch_size": B, **WINDOWS}
+SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "flow_hidden": (16, 16), "batch_size": B, **WINDOWS}
 
 
 def make(name, *, steps=1000, seeds=(0, 1), dims=(OBS, ACT), task="hopper-medium-expert", **options):
@@ -37,15 +37,19 @@ def fitted(method):
     return method
 
 
-def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT)):
+def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT), of=None):
+    """Draw transitions, or what the method `of` samples: windows with returns."""
+    sampling = of.sampling() if of is not None else None
+    steps = (sampling.length,) if isinstance(sampling, Windows) else ()
     g = torch.Generator().manual_seed(seed)
-    return Batch(
-        torch.randn(seeds, rows, dims[0], generator=g),
-        2 * torch.rand(seeds, rows, dims[1], generator=g) - 1,
-        10 * torch.randn(seeds, rows, generator=g),
-        torch.randn(seeds, rows, dims[0], generator=g),
-        (torch.rand(seeds, rows, generator=g) < 0.4).float(),
+    drawn = Batch(
+        torch.randn(seeds, rows, *steps, dims[0], generator=g),
+        2 * torch.rand(seeds, rows, *steps, dims[1], generator=g) - 1,
+        10 * torch.randn(seeds, rows, *steps, generator=g),
+        torch.randn(seeds, rows, *steps, dims[0], generator=g),
+        (torch.rand(seeds, rows, *steps, generator=g) < 0.4).float(),
     )
+    return drawn._replace(mask=torch.ones_like(drawn.rewards), returns=drawn.rewards.sum(2)) if steps else drawn
 
 
 @torch.no_grad()

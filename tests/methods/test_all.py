@@ -20,7 +20,7 @@ def test_metrics_hold_one_finite_number_a_seed(name):
     method, told = make(name), set()
     before = {k: v.clone() for k, v in method.state_dict().items()}
     for k in range(4):
-        metrics = method.update(batch(k))
+        metrics = method.update(batch(k, of=method))
         assert all(v.shape == (S,) and torch.isfinite(v).all() for v in metrics.values())
         assert not any(v.requires_grad for v in metrics.values())
         told |= set(metrics)
@@ -38,7 +38,7 @@ def test_metrics_hold_one_finite_number_a_seed(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_actions_lie_in_the_box_and_come_from_the_given_noise(name):
     method = make(name)
-    method.update(batch())
+    method.update(batch(of=method))
     observations = 5 * torch.randn(S, 7, OBS, generator=torch.Generator().manual_seed(1))
     state = method.noise.state()
     actions = method.act(observations, Noise((0, 1), "evaluation"))
@@ -48,7 +48,7 @@ def test_actions_lie_in_the_box_and_come_from_the_given_noise(name):
     assert torch.equal(actions, method.act(observations, Noise((0, 1), "evaluation")))
     assert all(torch.equal(a, b) for a, b in zip(state, method.noise.state(), strict=True))  # training's is not touched
     other = method.act(observations, Noise((2, 3), "evaluation"))
-    assert torch.equal(actions, other) == (name in ("cql", "codac", "qdq"))  # these deploy tanh(μ(s))
+    assert torch.equal(actions, other) == (name in ("cped", "cql", "codac", "qdq"))  # these deploy tanh(μ(s))
 
 
 # -- seeds and states -------------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_actions_lie_in_the_box_and_come_from_the_given_noise(name):
 def test_a_seed_learns_the_same_alone_and_in_company(name):
     both, alone = make(name, seeds=(3, 7)), make(name, seeds=(7,))
     for k in range(5):
-        data = batch(k)
+        data = batch(k, of=both)
         together = both.update(data)
         apart = alone.update(Batch(*(None if column is None else column[1:] for column in data)))
         assert set(together) == set(apart)
@@ -76,13 +76,13 @@ def test_state_round_trip_goes_on_to_the_same_bits(name, cut):
     for method in (straight, first, second):
         method.fit_normalizer(batch(9).observations[0] * 3 + 1)
     for k in range(7):
-        metrics = straight.update(batch(k))
+        metrics = straight.update(batch(k, of=straight))
     for k in range(cut):
-        first.update(batch(k))
-    second.update(batch(11))  # somewhere else, and to be forgotten
+        first.update(batch(k, of=first))
+    second.update(batch(11, of=second))  # somewhere else, and to be forgotten
     second.load_seed_states([first.seed_state(i) for i in range(S)], cut)
     for k in range(cut, 7):
-        resumed = second.update(batch(k))
+        resumed = second.update(batch(k, of=second))
     for (key, a), b in zip(straight.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), key
     assert all(torch.equal(metrics[k], resumed[k]) for k in metrics)
@@ -96,7 +96,7 @@ def test_a_seeds_state_finds_its_place_beside_others(name):
     """Seeds saved together act the same when one of them is loaded alone."""
     both, alone = make(name, seeds=(3, 7)), make(name, seeds=(7,))
     both.fit_normalizer(batch(9).observations[0] * 3 + 1)
-    both.update(batch())
+    both.update(batch(of=both))
     alone.load_networks([both.seed_state(1)])
     observations = batch(4).observations
     together, apart = (

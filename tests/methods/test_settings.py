@@ -89,7 +89,8 @@ def test_every_setting_is_an_option(name):
 def test_released_settings_are_settings_and_learn(name):
     cls = get_method(name)
     assert set(cls.Config.RELEASED) <= {f.name for f in dataclasses.fields(cls.Config)}
-    metrics = make(name, **cls.Config.RELEASED).update(batch())
+    method = make(name, **cls.Config.RELEASED)
+    metrics = method.update(batch(of=method))
     assert all(torch.isfinite(v).all() for v in metrics.values())
 
 

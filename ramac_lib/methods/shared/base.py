@@ -118,6 +118,7 @@ class Method(nn.Module, ABC):
     group: ClassVar[str] = ""
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
+    HAS_DIAL: ClassVar[bool] = False  # whether `controller` takes a `risk_level` too, chosen when acting
     CRITIC: ClassVar[type[nn.Module] | None] = None  # of the return, where an engine is to know what it can do
     policy: Policy  # what is deployed
     learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())

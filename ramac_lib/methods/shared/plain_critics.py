@@ -99,9 +99,16 @@ class QLearning(base.Method):
         }
 
 
-def smoothed(actions: Float[Tensor, "S B a"], noise: Float[Tensor, "S B a"], clip: float) -> Float[Tensor, "S B a"]:
-    """Return actions with noise of at most `clip`, in the box: TD3's target policy smoothing (Fujimoto et al. 2018)."""
-    return (actions + noise.clamp(-clip, clip)).clamp(-1, 1)
+def smoothed(
+    actions: Float[Tensor, "S B a"], noise: Float[Tensor, "S B a"], clip: float, inside: bool = True
+) -> Float[Tensor, "S B a"]:
+    """Return actions with noise of at most `clip`: TD3's target policy smoothing (Fujimoto et al. 2018).
+
+    Args:
+        inside: whether they then are clamped to the box.
+    """
+    noisy = actions + noise.clamp(-clip, clip)
+    return noisy.clamp(-1, 1) if inside else noisy
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The diffusion policy of RADAC, DiffusionQL, ORAAC-Diffusion and BC-diffusion: a short VP chain (eq. 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,9 @@ def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> Float[Tenso
     return (1 - torch.exp(-b_min / steps - 0.5 * (b_max - b_min) * (2 * t - 1) / steps**2)).float()
 
 
+Predict = Callable[[Tensor, int], Tensor]  # (x_t, the step t from 0) → ε
+
+
 class DiffusionPolicy(CloningPolicy):
     """a = ψ_θ(s, z) (eq. 8): a T-step reverse chain with an ε-prediction network; actions in [−1, 1].
 
@@ -30,6 +33,7 @@ class DiffusionPolicy(CloningPolicy):
     noise is added at the last step.
 
     Args:
+        bound: of |x̂₀| and of what is returned: an action's, unless what is denoised is no action; None for none.
         step_noise: variance of a reverse step, the ``posterior``'s, or ``beta``: β_t (Ho et al. 2020, sec. 3.2).
 
     Raises:
@@ -55,12 +59,14 @@ class DiffusionPolicy(CloningPolicy):
         hidden: Sequence[int] = (256, 256),
         activation: str = "silu",
         time_dim: int = 16,
+        bound: float | None = 1.0,
         step_noise: str = "posterior",
     ) -> None:
         super().__init__()
         if step_noise not in STEP_NOISE:
             raise unknown("noise of a reverse step", step_noise, STEP_NOISE)
         self.steps = steps
+        self.bound = bound
         self.action_dim = action_dim
         self.noise_prediction = TimedMLP(stack, observation_dim, action_dim, hidden, activation, time_dim)
         betas = vp_betas(steps).double()
@@ -84,17 +90,38 @@ class DiffusionPolicy(CloningPolicy):
         """Return the shape, without the seed axis, of the noise that `sample` consumes."""
         return (self.steps, batch, self.action_dim)
 
-    def sample(self, noise: Float[Tensor, "S T B a"], observations: Float[Tensor, "S B s"]) -> Float[Tensor, "S B a"]:
-        """Run the reverse chain; differentiable in θ from end to end. noise[:, 0] is x_T, the rest its steps' noise."""
-        embedded = self.noise_prediction.time(self.times)  # (S, T, d)
+    def sample(
+        self,
+        noise: Float[Tensor, "S T B a"],
+        observations: Float[Tensor, "S B s"],
+        predict: Predict | None = None,
+    ) -> Float[Tensor, "S B a"]:
+        """Run the reverse chain; differentiable in θ from end to end. noise[:, 0] is x_T, the rest its steps' noise.
+
+        Args:
+            predict: what says the noise in x at step t in the network's place: guidance, say.
+        """
+        predict = predict or self.prediction(observations)
         x = noise[:, 0]
         for k, t in enumerate(reversed(range(self.steps))):
-            predicted = self.noise_prediction(x, embedded[:, t : t + 1], observations)
-            x0 = (self.x0_from_x[t] * x - self.x0_from_noise[t] * predicted).clamp(-1, 1)
+            x0 = self.reconstruct(x, predict(x, t), t)
             x = self.mean_from_x0[t] * x0 + self.mean_from_x[t] * x
             if t > 0:
                 x = x + self.step_std[t] * noise[:, k + 1]
-        return x.clamp(-1, 1)
+        return self.clamped(x)
+
+    def prediction(self, observations: Float[Tensor, "S B s"]) -> Predict:
+        """Return ε_θ(·, t, s) of these rows."""
+        embedded = self.noise_prediction.time(self.times)  # (S, T, d)
+        return lambda x, t: self.noise_prediction(x, embedded[:, t : t + 1], observations)
+
+    def reconstruct(self, x: Float[Tensor, "S B a"], predicted: Float[Tensor, "S B a"], t: int) -> Tensor:
+        """Return x̂₀ = (x_t − √(1−ᾱ_t) ε) / √ᾱ_t, clamped."""
+        return self.clamped(self.x0_from_x[t] * x - self.x0_from_noise[t] * predicted)
+
+    def clamped(self, x: Tensor) -> Tensor:
+        """Return what is denoised within its bound."""
+        return x if self.bound is None else x.clamp(-self.bound, self.bound)
 
     def bc_loss(
         self,

@@ -1,0 +1,108 @@
+"""An explicit density of the behaviour policy, by maximum likelihood, with an adversary on demand (Flow-GAN)."""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ramac_lib.datasets.batches import Batch
+from ramac_lib.methods.shared import base
+from ramac_lib.networks.adam import StackedAdam
+from ramac_lib.networks.coupling import KINDS, PRIORS, CouplingFlow
+from ramac_lib.networks.discriminator import Discriminator, gradient_penalty
+from ramac_lib.system.errors import RamacError, unknown
+
+
+@dataclass(frozen=True)
+class DensityConfig(base.Config):
+    """Settings of a behaviour policy's density."""
+
+    density: str = "conditional"  # log p(a | s); or "joint": log p(s, a)
+    coupling: str = "affine"  # RealNVP's; or "additive": NICE's
+    prior: str = "normal"
+    couplings: int = 4
+    flow_hidden: tuple[int, ...] = (128, 128)
+    flow_activation: str = "leaky_relu"
+    lr_flow: float = 3e-4
+    jitter: float = 0.01  # standard deviation of what is added to actions, without which a density at ±1 has no bound
+    gan_weight: float = 0.0  # of the adversary's loss beside the likelihood's
+    gan_every: int = 5  # updates of the adversary for one of the flow against it
+    penalty_weight: float = 0.5
+
+    DENSITIES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "density": ("conditional", "joint"), "coupling": KINDS, "prior": PRIORS,
+    }  # fmt: skip
+
+    def check_density(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            RamacError: it is.
+        """
+        for name, known in self.DENSITIES.items():
+            if getattr(self, name) not in known:
+                raise unknown(f"value of {name}", getattr(self, name), known)
+        for name in ("jitter", "gan_weight", "penalty_weight"):
+            if not getattr(self, name) >= 0:
+                raise RamacError(f"{name} is {getattr(self, name)}; expected a number of at least 0")
+        if self.gan_every < 1:
+            raise RamacError(f"gan_every is {self.gan_every}; expected at least 1 update")
+
+
+class BehaviourDensity(ABC):
+    """The density log p(a | s), or log p(s, a), and its updates; mixed into a `Method`."""
+
+    config: Any
+
+    def add_density(self: Any) -> None:
+        """Build the flow, its adversary where there is one, and their optimisers."""
+        config, (s, a) = self.config, self.dims
+        width, condition = (a, s) if config.density == "conditional" else (s + a, 0)
+        kinds: dict[str, Any] = {"couplings": config.couplings, "kind": config.coupling, "prior": config.prior}
+        kinds |= {"hidden": config.flow_hidden, "activation": config.flow_activation}
+        self.flow = self.new(CouplingFlow(self.stack, width, condition, **kinds))
+        self.optimizers["flow"] = StackedAdam(self.flow, config.lr_flow, max_norm=5.0)
+        if config.gan_weight:
+            self.adversary = self.new(Discriminator(self.stack, s + a))
+            self.optimizers["adversary"] = StackedAdam(self.adversary, config.lr_flow)
+
+    def log_density(self: Any, states: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S B"]:
+        """Return log p(a | s), or log p(s, a)."""
+        if self.config.density == "conditional":
+            return self.flow.log_prob(actions, states)
+        return self.flow.log_prob(torch.cat([states, actions], dim=-1))
+
+    def update_density(self: Any, batch: Batch, plays: bool) -> base.Metrics:
+        """Descend −E log p, and where `plays` says so also −w E D(fake), w the adversary's weight; then the adversary.
+
+        The adversary descends E D(fake) − E D(real) and the gradient penalty (Gulrajani et al. 2017), D of (s, a).
+        """
+        config, states, actions = self.config, batch.observations, batch.actions
+        if config.jitter:
+            actions = actions + config.jitter * self.noise.normal(*actions.shape[1:])
+        likelihood = -self.log_density(states, actions).mean(1)
+        loss = likelihood
+        if config.gan_weight:
+            fake = self.fakes(states)
+            if plays:
+                with base.frozen(self.adversary):
+                    loss = loss - config.gan_weight * self.adversary(fake).mean(1)
+        self.optimizers["flow"].step(loss)
+        metrics = {"bc_loss": likelihood.detach()}
+        if not config.gan_weight:
+            return metrics
+        real, fake = torch.cat([states, actions], dim=-1), fake.detach()
+        distance = self.adversary(real).mean(1) - self.adversary(fake).mean(1)
+        penalty = gradient_penalty(self.adversary, real, fake, self.noise.uniform(real.shape[1]))
+        self.optimizers["adversary"].step(config.penalty_weight * penalty - distance)
+        return metrics | {"adversary_distance": distance.detach(), "adversary_penalty": penalty.detach()}
+
+    def fakes(self: Any, states: Float[Tensor, "S B s"]) -> Float[Tensor, "S B s+a"]:
+        """Return the flow's own pairs (s, a), s drawn too where the density is joint."""
+        noise = self.noise.normal(states.shape[1], self.flow.width)
+        if self.config.density == "conditional":
+            return torch.cat([states, self.flow.sample(noise, states)], dim=-1)
+        return self.flow.sample(noise)
