@@ -72,12 +72,12 @@ def in_words(robots: Robots) -> str:
     if len(robots.gaps) == 1:
         ((task, gap),) = robots.gaps.items()
         word = (
-            {1: "higher", -1: "lower", 0: "not told apart"}[gap.sign]
+            {1: "higher", -1: "lower", 0: "inconclusive"}[gap.sign]
             if robots.seeds >= LEAST_SEEDS
             else "too short to say"
         )
         return f"{word}, {sized(gap)} on {task}"
-    told = [(1, "higher"), (0, "not told apart"), (-1, "lower")]
+    told = [(1, "higher"), (0, "inconclusive"), (-1, "lower")]
     return listed(f"{word} on {robots.count(sign)}" for sign, word in told) + f" of {many(len(robots.gaps), 'task')}"
 
 

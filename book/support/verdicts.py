@@ -1,13 +1,13 @@
 """Verdicts on sentences: how a sentence is judged on what it speaks of, and when it cannot be.
 
-A sentence has one part or more; each is true, false or undecided. On a case (a task, the Risky Bandit) it holds where
-all its parts are true; in part where some are; it does not hold where none is true and one is false; it is undecided
+A sentence has one part or more; each is true, false or inconclusive. On a case (a task, the bandit) it holds where
+all its parts are true; in part where some are; it does not hold where none is true and one is false; it is inconclusive
 where none of its parts is told either way. What makes a part true is the evidence's to say.
 
-Over several cases a sentence about *all* holds where it does on each, is undecided where it is on each, holds in part
-where it does on some, if only in part, and else does not hold. One about *most* ("often", "tends to") takes the verdict
-of more than half of its cases, one about *some* ("may", "on some tasks") holds where it does on one. It cannot be said
-at this scale where what it speaks of is missing in each case.
+Over several cases a sentence about *all* holds where it does on each, is inconclusive where it is on each, holds in
+part where it does on some, if only in part, and else does not hold. One about *most* ("often", "tends to") takes the
+verdict of more than half of its cases, one about *some* ("may", "on some tasks") holds where it does on one. It cannot
+be said at this scale where what it speaks of is missing in each case.
 
 A first page needs fewer words: a claim's *state* is true, true in part, false, or not yet decided at this scale. It is
 decided only by cases that are long enough for it, and only by as many as it speaks of: all of its tasks, more than half
@@ -24,14 +24,14 @@ import pandas as pd
 from ramac_lib.analysis.evidence import Missing
 
 HOLDS, PARTLY, NOT = "holds", "holds in part", "does not hold"
-UNDECIDED, UNSAID = "undecided", "cannot be said at this scale"
+UNDECIDED, UNSAID = "inconclusive", "cannot be said at this scale"
 ORDER = (HOLDS, PARTLY, NOT, UNDECIDED, UNSAID)
 TRUE, IN_PART, FALSE, OPEN = "true", "true in part", "false", "not yet decided at this scale"
 STATES = {HOLDS: TRUE, PARTLY: IN_PART, NOT: FALSE}
 ALL, MOST, SOME = "all", "most", "some"  # of a sentence's tasks
 
 AnyCase = TypeVar("AnyCase")  # what the judges of some sentences ask
-Found = tuple[Sequence[int], str]  # each part's sign (1 true, −1 false, 0 undecided), what was found
+Found = tuple[Sequence[int], str]  # each part's sign (1 true, −1 false, 0 inconclusive), what was found
 
 
 @dataclass(frozen=True)

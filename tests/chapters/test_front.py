@@ -23,13 +23,13 @@ def test_one_task_is_told_by_its_difference():
     assert front.in_words(found).startswith("higher, +10")
     assert front.in_words(found).endswith(f"on {TASK}")
     assert front.in_words(front.beside(gathered(*rows(100, 200)))).startswith("lower, −")
-    assert front.in_words(front.beside(gathered(*rows(100, 100)))).startswith("not told apart")
+    assert front.in_words(front.beside(gathered(*rows(100, 100)))).startswith("inconclusive")
 
 
 def test_several_tasks_are_told_by_counts():
     found = front.beside(gathered(*rows(200, 100), *rows(100, 200, OTHER)))
     assert [found.count(sign) for sign in (1, 0, -1)] == [1, 0, 1]
-    assert front.in_words(found) == "higher on 1, not told apart on 0, lower on 1 of 2 tasks"
+    assert front.in_words(found) == "higher on 1, inconclusive on 0, lower on 1 of 2 tasks"
 
 
 def test_too_few_seeds_say_nothing():

@@ -73,7 +73,7 @@ def test_a_line_says_where_a_sentence_was_judged_and_what_was_found():
         "where": "fig. 1",
         "sentence": "a sentence",
         "tasks": "2 of 4",
-        "found": "holds on 1, undecided on 1; a: 2 parts; b: 1 parts",
+        "found": "holds on 1, inconclusive on 1; a: 2 parts; b: 1 parts",
         "verdict": PARTLY,
     }
     one = judge([Claim("w", "s", "r", read, ("a",))], cases).iloc[0]
@@ -94,7 +94,7 @@ def test_every_verdict_is_counted():
     told = judge([*claims, Claim("w", "s", "r", read, ("b",))], {"a": [1], "b": None})
     assert sorted(set(told["verdict"])) == sorted(ORDER)
     assert counted(told) == (
-        "Of 6 sentences: holds 2, holds in part 1, does not hold 1, undecided 1, cannot be said at this scale 1"
+        "Of 6 sentences: holds 2, holds in part 1, does not hold 1, inconclusive 1, cannot be said at this scale 1"
     )
 
 

@@ -104,7 +104,7 @@ def ranks(order: Sequence[choice.Ranked]) -> pd.DataFrame:
     lines = []
     for k, one in enumerate(order):
         values = ", ".join(value.partition(",")[0] for value in choice.VALUES[one.knob])
-        line = {"": name_of(one.knob), "told apart": "yes" if one.told else "no"}
+        line = {"": name_of(one.knob), "differs": "yes" if one.told else "no"}
         line |= {"by": value_text(one.value, plain=True), "CVaR₀.₁": f"{one.cvar:+.2f}", "mean": f"{one.mean:+.2f}"}
         lines.append(line | {"on Hopper": values if k < choice.CHOSEN else "–"})
     return pd.DataFrame(lines)

@@ -1,7 +1,7 @@
 """The paper's sentences about its pictures of the Risky Bandit (figures 3, 5, 6, 7), each with a rule to judge it by.
 
 The rules were fixed before the campaign was run; one thing has changed since, that seeds which disagree leave a part
-undecided. Semicolons set the parts of a sentence apart; a part that begins with *and* asks for the one before it too.
+inconclusive. Semicolons separate the parts of a sentence; a part that begins with *and* asks for the one before it too.
 Each rule reads its sentence plainly and puts numbers to the words: a mode is *kept* where it has at least half of the
 data's share (centre .1, ring .4), a mass in the gap is *substantial* from `LEAK` on, *most* is `MAJORITY`, *almost all*
 `ALMOST_ALL`. Numbers are masses of regions (`bandit.REGIONS`), counted over 1,000 actions during training and 20,000 at

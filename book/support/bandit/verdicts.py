@@ -2,7 +2,7 @@
 
 The paper's sentences and their rules are in `support.bandit.claims`; `support.verdicts` judges them, as it
 does those about the robots. A part of a sentence is true where every seed passes it, false where none does, and
-undecided where seeds disagree.
+inconclusive where seeds disagree.
 """
 
 from collections.abc import Iterable, Mapping

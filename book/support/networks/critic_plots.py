@@ -99,7 +99,7 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
     """Return for each run what its critics are, by rule.
 
     Too high or too low in the mean (or the worst tenth) where the interval of the bias excludes 0; too narrow or too
-    wide where that of the spread excludes 1; otherwise not told apart from right.
+    wide where that of the spread excludes 1; otherwise inconclusive.
 
     Args:
         summary: of `summary`.
@@ -108,7 +108,7 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
 
     def side(row: Any, name: str, right: float, words: tuple[str, str]) -> str:
         low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
-        return words[0] if high < right else words[1] if low > right else "not told apart from right"
+        return words[0] if high < right else words[1] if low > right else "inconclusive"
 
     found = []
     spoken = summary[(summary["action"] == action) & summary["run"].isin(list(labels))]
@@ -116,8 +116,8 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
         bias, tail = (side(row, name, 0, ("too low", "too high")) for name in ("bias", "tail_bias"))
         spread = side(row, "spread", 1, ("too narrow", "too wide"))
         found.append(
-            f"{labels[str(row.run)]}: the mean is {bias} ({_span(row, 'bias', 0)}), the worst tenth {tail} "
-            f"({_span(row, 'tail_bias', 0)}), the spread {spread} ({_span(row, 'spread', 2)} of the rollouts')."
+            f"{labels[str(row.run)]}: mean {bias} ({_span(row, 'bias', 0)}), worst tenth {tail} "
+            f"({_span(row, 'tail_bias', 0)}), spread {spread} ({_span(row, 'spread', 2)} of the rollouts')."
         )
     return found
 

@@ -63,7 +63,7 @@ def sentences(table: pd.DataFrame, data: float | None = None) -> list[str]:
     for k, one in enumerate(rows):
         for two in rows[k + 1 :]:
             if one.high >= two.low and one.low <= two.high:
-                found.append(f"{one.label} is not told apart from {two.label}.")
+                found.append(f"Whether {one.label} or {two.label} spends more is inconclusive.")
             else:
                 word = "less" if one.high < two.low else "more"
                 found.append(f"{one.label} spends {word} of its time outside than {two.label}.")

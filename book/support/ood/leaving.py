@@ -113,7 +113,7 @@ def leads_out(table: pd.DataFrame, method: str, radius: float) -> tuple[str, flo
     """Return whether steps of a radius take a policy farther out of the support than its anchors are, with both δ.
 
     ``holds`` where δ is above the prior's for every seed, ``does not hold`` where it is below for every seed, else
-    ``undecided``.
+    ``inconclusive``.
 
     Args:
         table: of `by_radius`, for all methods and radii.
@@ -125,5 +125,5 @@ def leads_out(table: pd.DataFrame, method: str, radius: float) -> tuple[str, flo
     if own.empty:
         raise RamacError(f"the table has no {method} of radius {radius:g}")
     gap = (own["ood"] - own["prior"]).to_numpy()
-    word = "holds" if (gap > 0).all() else "does not hold" if (gap < 0).all() else "undecided"
+    word = "holds" if (gap > 0).all() else "does not hold" if (gap < 0).all() else "inconclusive"
     return word, float(own["prior"].mean()), float(own["ood"].mean())

@@ -263,7 +263,7 @@ def test_verdicts_over_tasks_combine():
     judged = judge(both, [claim], "paper").iloc[0]
     assert judged["verdict"] == PARTLY
     assert judged["tasks"] == "2 of 6"
-    assert judged["found"].startswith(f"holds on 1, undecided on 1; {TASK}: RADAC 18")
+    assert judged["found"].startswith(f"holds on 1, inconclusive on 1; {TASK}: RADAC 18")
     one = Claim("x", "s", "r", judges.leads("radac", "cvar"), (TASK,))
     assert judge(both, [one], "paper")[["verdict", "tasks"]].iloc[0].tolist() == [HOLDS, "1 of 1"]
 

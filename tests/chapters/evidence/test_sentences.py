@@ -131,7 +131,7 @@ def test_few_runs_name_no_row_and_say_why(sentences):
 def test_enough_runs_name_rows(sentences):
     (said,) = sentences(FIGURE_2, campaign(seeds=5, hazards=HARD, oraac=300))
     assert "better than CQL; CODAC; " in said
-    assert "to be worse than ORAAC (the interval leaves out ½), undecided with the other 0." in said
+    assert "to be worse than ORAAC (the interval leaves out ½), inconclusive with the other 0." in said
     assert "plain means" not in said
     assert "none" not in said
 

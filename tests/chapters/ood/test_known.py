@@ -91,7 +91,7 @@ def test_where_steps_end_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("ood", "word"), [([0.3, 0.5], "holds"), ([0.1, 0.3], "does not hold"), ([0.3, 0.3], "undecided")]
+    ("ood", "word"), [([0.3, 0.5], "holds"), ([0.1, 0.3], "does not hold"), ([0.3, 0.3], "inconclusive")]
 )
 def test_whether_steps_take_a_policy_out(ood, word):
     table = pd.DataFrame({"method": "oraac", "radius": [0.1, 0.1, 0.5, 0.5], "prior": [0.2, 0.4] * 2})
