@@ -292,6 +292,7 @@ def book(
     source: str = "bundled",
     device: Device = "auto",
     force: bool = False,
+    pdf: bool = False,
 ) -> None:
     """Execute the chapters with papermill, build the book, check its pages, print the path of the first.
 
@@ -300,10 +301,11 @@ def book(
         only: one chapter, e.g. 3_risky_bandit.
         source: the data that the chapters use.
         force: execute chapters again that have not changed.
+        pdf: print the whole book as one PDF, too; needs a Chromium.
     """
     from ramac_lib.publish.build import build
 
-    print(build(profile=profile, only=only, source=source, device=device, force=force))
+    print(build(profile=profile, only=only, source=source, device=device, force=force, pdf=pdf))
 
 
 app.command(bench)

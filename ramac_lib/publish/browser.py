@@ -12,11 +12,13 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = (
+ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--virtual-time-budget=120000", "--dump-dom",
+    "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--allow-file-access-from-files",
 )  # fmt: skip
+_LOOKING = ("--virtual-time-budget=120000", "--dump-dom", "--window-size=1400,1000")
+PHONE = 390  # pixels; no window of Chromium's is as narrow, so a frame is
 # Goes in front of everything else on the page, so that it hears of every resource that fails.
 _WATCH = """<script>
 window.ramacFailed = [];
@@ -25,15 +27,44 @@ window.addEventListener("error", (event) => {
   const where = it && it !== window ? it.currentSrc || it.src || it.href || it.tagName : event.message;
   window.ramacFailed.push(where);
 }, true);
+async function typeset(view) {
+  if (view.document.querySelector(".math") && view.MathJax && view.MathJax.startup) await view.MathJax.startup.promise;
+}
+async function phone(width) {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = `width: ${width}px; height: 800px; border: 0`;
+  frame.title = "phone";
+  frame.src = location.href.split("#")[0];
+  document.body.appendChild(frame);
+  await new Promise((done) => { frame.onload = done; });
+  const view = frame.contentWindow, root = view.document.documentElement, right = root.clientWidth + 1;
+  for (const image of view.document.images) image.loading = "eager";
+  await typeset(view);
+  await new Promise((done) => setTimeout(done, 300));
+  const inside = (element) => {  // of a box that scrolls by itself
+    for (let box = element.parentElement; box && box !== view.document.body; box = box.parentElement)
+      if (view.getComputedStyle(box).overflowX !== "visible") return true;
+    return false;
+  };
+  const found = root.scrollWidth <= right ? [] : [...view.document.querySelectorAll("main *")]
+    .filter((element) => element.getBoundingClientRect().right > right && !inside(element))
+    .slice(0, 1).map((element) => `${element.tagName} ${element.textContent.trim().slice(0, 60)}`);
+  const wide = root.scrollWidth > right ? [`${root.scrollWidth} pixels (${found})`] : [];
+  frame.remove();
+  return wide;
+}
 window.addEventListener("load", async () => {
+  if (window.top !== window) return;
+  let sideways = [];
   const formulas = [...document.querySelectorAll(".math")], images = [...document.images], barriers = [];
   try {
-    if (formulas.length && window.MathJax && MathJax.startup) await MathJax.startup.promise;
+    await typeset(window);
     images.forEach((image) => { image.loading = "eager"; });
     await Promise.all(images.filter((image) => !image.complete)
       .map((image) => new Promise((done) => { image.onload = image.onerror = done; })));
     await document.fonts.ready;
     await new Promise((done) => setTimeout(done, 500));  // virtual time: it stands still while requests are under way
+    sideways = await phone(PHONE);
     const still = document.createElement("style");  // else colours are still on their way from mode to mode
     still.textContent = "*, *::before, *::after { transition: none !important; animation: none !important; }";
     if (window.axe) document.head.appendChild(still);
@@ -53,6 +84,9 @@ window.addEventListener("load", async () => {
   report.textContent = JSON.stringify({
     failed: window.ramacFailed,
     barriers: barriers,
+    sideways: sideways,
+    cut: [...document.querySelectorAll(".cell_input pre, .cell_output")]
+      .filter((box) => box.scrollWidth > box.clientWidth + 1).map(start),
     formulas: formulas.length,
     images: images.length,
     bare: formulas.filter((formula) => !formula.querySelector("mjx-container")).map(start),
@@ -62,9 +96,11 @@ window.addEventListener("load", async () => {
   });
   document.body.appendChild(report);
 });
-</script>"""
+</script>""".replace("PHONE", str(PHONE))
 _MEANING = {
     "barriers": "keeps some readers out",
+    "sideways": f"is the page's width on a phone of {PHONE}",
+    "cut": "is wider than its column in a window of 1,400 pixels",
     "failed": "could not be loaded or run",
     "bare": "is a formula that was not typeset",
     "wrong": "is a formula with an error",
@@ -134,7 +170,7 @@ def _open(program: str, page: Path, profile: Path) -> dict | str:
     """Return the report that the page wrote about itself, or why there is none."""
     try:
         done = subprocess.run(
-            [program, *_ARGUMENTS, f"--user-data-dir={profile}", page.as_uri()],
+            [program, *ARGUMENTS, *_LOOKING, f"--user-data-dir={profile}", page.as_uri()],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -10,9 +10,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.publish.chapters import PROFILES, Chapter, chapters, choose, execute, first_page, library_hash
+from ramac_lib.publish.chapters import (
+    PROFILES,
+    Chapter,
+    chapters,
+    choose,
+    execute,
+    first_page,
+    library_hash,
+    pages_in_order,
+)
 from ramac_lib.publish.check_pages import check
 from ramac_lib.publish.finish import finish
+from ramac_lib.publish.pdf import print_book
+from ramac_lib.publish.site import configure, read, title
 from ramac_lib.system.errors import RamacError, unknown
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -34,6 +45,7 @@ def build(
     root: Path | str = ROOT,
     force: bool = False,
     jobs: int | None = None,
+    pdf: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Execute the chapters, build the book and check its pages.
@@ -51,6 +63,7 @@ def build(
         root: where `_config.yml` and `_toc.yml` lie.
         force: execute chapters again that have not changed.
         jobs: chapters executed side by side (default: two where there are two cores; one where a GPU is asked for).
+        pdf: print the whole book as one PDF, too, which every page then links.
         say: told of progress, a line at a time.
 
     Returns:
@@ -76,10 +89,17 @@ def build(
     shutil.rmtree(out / "html", ignore_errors=True)
     executed = out / "executed" / profile
     execute(chosen, parameters, library_hash(root), executed, force=force, jobs=jobs, say=say)
+    place = read(root)
     staged = _stage(root, out / "source", known, executed)
+    configure(staged / "_config.yml", place)
     say("building the pages")
     html = _pages(staged, out)
-    finish(html)
+    finish(html, place, f"{first_page(root)}.html", title(root))
+    if pdf:
+        say("printing the book")
+        order = [f"{page}.html" for page in pages_in_order(root)]
+        made = print_book(html, order, title(root), f"Version {place.version} of {place.date}")
+        say(f"printed {made.name}, {made.stat().st_size / 1e6:.1f} MB")
     say("checking the pages")
     report = check(html, staged)
     if report.problems:

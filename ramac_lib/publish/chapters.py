@@ -68,6 +68,13 @@ def first_page(root: Path) -> str:
     return str(parse_toc_yaml(root / "_toc.yml").root.docname)
 
 
+def pages_in_order(root: Path) -> list[str]:
+    """Return the names of all pages in reading order, without an ending."""
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    return [str(page) for page in parse_toc_yaml(root / "_toc.yml")]
+
+
 def choose(known: Sequence[Chapter], only: str | None) -> list[Chapter]:
     """Return the chapters to execute: all of them, or the one named.
 

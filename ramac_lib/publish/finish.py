@@ -12,6 +12,7 @@ from PIL import Image
 from ramac_lib.publish import weight
 from ramac_lib.publish.folds import tidy_folds
 from ramac_lib.publish.references import Page, connect
+from ramac_lib.publish.site import Site, add_files, describe
 from ramac_lib.system.errors import RamacError
 
 _FIGURE = re.compile(r"^(?:Figure|Table)\s+[\w.]+?\.?$")
@@ -22,11 +23,12 @@ _ICON = re.compile(
     r'\[\d+,\d+,\[[^\[\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
 )
 _NAMES = re.compile(r"\bfa-([a-z0-9-]+)")
+NOWHERE = Site()
 WIDE = 700  # pixels
 LEAST_ICONS = 500  # fewer are no set of icons: the theme's script is another one than was known here
 
 
-def finish(html: Path) -> None:
+def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: str = "") -> None:
     """Finish a folder of built pages, in place.
 
     Images among outputs get the first sentence of their caption as alternative text, or their section's title; all get
@@ -34,7 +36,13 @@ def finish(html: Path) -> None:
     and tables, and first uses of the glossary's words, become links. What is marked up as a list and is none, which
     those who listen to a page stumble over, is no more. Folded code that belongs together stands in one fold. The
     theme's script keeps the icons that pages name, its styles the rules, and images have few colours where that is not
-    seen.
+    seen. Each page says what it is about to those who find it elsewhere.
+
+    Args:
+        html: the folder.
+        place: where it will be published.
+        first: the path of the first page in it.
+        title: the book's.
 
     Raises:
         RamacError: an image file cannot be read.
@@ -51,12 +59,14 @@ def finish(html: Path) -> None:
             _measure(image, html / page.path)
         _mend_lists(page.soup)
         tidy_folds(page.soup)
+        describe(page.soup, page.path, place, title)
         if page.path != "search.html":
             weight.drop_search(page.soup)
         html.joinpath(page.path).write_text(str(page.soup), encoding="utf-8")
     for script in html.rglob("fontawesome.js"):
         keep_icons(script, used_icons(html, script))
     weight.lighten(html)
+    add_files(html, place, first, title)
 
 
 def caption(image: Tag) -> str:

@@ -145,7 +145,7 @@ def link_mentions(page: Page, places: Mapping[str, str]) -> None:
                     start = end
         return [*out, text[start:]] if out else []
 
-    _rewrite(page, pieces, lambda around: not any(tag.name == "strong" and _caption(tag.parent) for tag in around))
+    _rewrite(page, pieces, lambda around: not any(map(_names_a_caption, around)))
 
 
 # -- glossary ---------------------------------------------------------------------------------------------------------
@@ -170,11 +170,11 @@ def link_terms(page: Page, words: Mapping[str, tuple[str, str]]) -> None:
         out: list[str | Tag] = []
         start = 0
         while left:
-            some = "|".join(re.escape(form) for form in sorted(left, key=len, reverse=True))
+            some = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in sorted(left, key=len, reverse=True))
             found = re.compile(rf"(?<![\w-])(?:{some})(?![\w-])").search(text, start)
             if found is None:
                 break
-            term = left[found[0]]
+            term = left[" ".join(found[0].split())]
             target, meaning = words[term]
             out += [text[start : found.start()], _link(page, target, found[0], "term", meaning)]
             start = found.end()
@@ -220,8 +220,8 @@ def _shut(tag: Tag) -> bool:
     return tag.name in _CLOSED or bool(_SHUT & set(_classes(tag)))
 
 
-def _caption(tag: Tag | None) -> bool:
-    return tag is not None and "caption-text" in _classes(tag)
+def _names_a_caption(tag: Tag) -> bool:
+    return tag.name == "strong" and _CAPTION.match(" ".join(tag.get_text().split())) is not None
 
 
 def _classes(tag: Tag) -> list[str]:

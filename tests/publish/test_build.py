@@ -208,8 +208,11 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     body += '<span class="math"><mjx-container><mjx-merror>y_</mjx-merror></mjx-container></span>'
     body += '<script>nothing()</script><script>fetch("http://example.org/a")</script>'
     body += '<p style="color: #777; background: #666">grey on grey</p>'
+    body += '<main><p style="width: 450px">wider than a phone</p><div class="cell_output" style="overflow-x: auto">'
+    body += '<table style="width: 1500px"><tr><td>wider than a column</td></tr></table></div></main>'
     (tmp_path / "bad.html").write_text(PAGE.format(head="", body=body))
-    good = '<main><h1>Good</h1><img src="pixel.png" alt="a pixel"></main>'
+    good = '<main><h1>Good</h1><img src="pixel.png" alt="a pixel"><div style="overflow-x: auto" tabindex="0">'
+    good += '<table style="width: 700px"><tr><td>scrolls in its box</td></tr></table></div></main>'
     (tmp_path / "good.html").write_text(
         PAGE.format(head="<title>Good</title>", body=good).replace("<html>", '<html lang="en">')
     )
@@ -220,6 +223,8 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     for what in ("broken.png' is an image that shows nothing", "x^2\\\\)' is a formula that was not typeset"):
         assert what in told
     assert "'y_' is a formula with an error" in told
+    assert "pixels (P wider than a phone)' is the page's width on a phone of 390" in told
+    assert "'wider than a column' is wider than its column in a window of 1,400 pixels" in told
     assert "nothing is not defined' could not be loaded or run" in told
     assert "'http://example.org/a' was asked of the network" in told
     if browser.find_axe():

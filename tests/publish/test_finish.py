@@ -1,5 +1,8 @@
 """Finished pages: what an image says to those who do not see it, its size, and the icons that are left."""
 
+import base64
+import io
+
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
@@ -7,7 +10,14 @@ from PIL import Image
 from ramac_lib.publish.finish import LEAST_ICONS, finish, used_icons
 from ramac_lib.system.errors import RamacError
 
-PAGE = """<html><body><h1>Title</h1>
+
+def png(width, height):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+PAGE = f"""<html><body><h1>Title</h1>
 <div class="cell_output"><img alt="../_images/a.png" src="a.png"></div>
 <div class="cell_output"><img src="a.png"></div>
 <p>Between.</p>
@@ -15,7 +25,7 @@ PAGE = """<html><body><h1>Title</h1>
 rows while training. More of it.</p>
 <h2>Section<a class="headerlink">#</a></h2>
 <div class="cell_output"><img alt="own words" src="a.png" width="5"></div>
-<div class="cell_output"><img alt="b.svg" src="data:image/png;base64,AA"></div>
+<div class="cell_output"><img alt="b.svg" src="data:image/png;base64,{png(900, 4)}"></div>
 <p><strong>Bold</strong> but no caption.</p><h3>Next</h3><p><strong>Figure 6.</strong> Another's.</p>
 <i class="fa-solid fa-sun"></i><div class="citation-list" role="list"><div>A</div></div>
 <dl class="py"><dt class="sig">f(<dl><dd>a,</dd><dd>b</dd></dl>)</dt><dd>What it does.</dd></dl></body></html>"""
@@ -40,6 +50,8 @@ def test_images_say_what_their_caption_says_and_know_their_size(html):
     assert (first["width"], first["height"], first["loading"]) == ("30", "20", "lazy")
     assert (third["alt"], third["width"]) == ("own words", "5")
     assert fourth["alt"] == "Section"
+    assert (fourth["width"], fourth["class"]) == ("900", ["wide"])
+    assert not first.has_attr("class")
 
 
 def test_what_is_no_list_is_not_marked_up_as_one(html):
