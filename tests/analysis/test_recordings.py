@@ -206,6 +206,21 @@ def test_sentences_compare_shares_by_their_intervals():
     ]
 
 
+def test_reports_shares_are_of_the_same_runs_and_of_all_their_steps(recorded):
+    _, kept = recorded
+    first, second = (run["run"] for run in kept.facts["runs"][:2])
+    report = pd.DataFrame(
+        {"run": [first, first, second, "another"], "violations": [1, 3, 5, 7], "length": [10, 30, 10, 10]}
+    )
+    said = density.reported(report, kept, [0, 1])
+    labels = [kept.rows[k].label for k in (0, 1)]
+    assert said is not None
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == (
+        f"Over the 1 to 2 other episodes of each run's report (table 5.5): {labels[0]} 10.0 %, {labels[1]} 50.0 %."
+    )
+    assert density.reported(report[report["run"] != second], kept, [0, 1]) is None
+
+
 def test_densities_have_area_one(recorded):
     _, kept = recorded
     axes = Figure().subplots()

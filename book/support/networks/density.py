@@ -106,3 +106,24 @@ def draw_density(
     for k, bound in enumerate(published or ()):
         axes.axvline(bound, color="#555555", linestyle=":", label="range in the paper's figure" if k == 0 else None)
     axes.set(xlim=(left, right), ylim=(0, None), ylabel="density")
+
+
+def reported(report: pd.DataFrame, signals: Signals, indices: Sequence[int]) -> str | None:
+    """Return the same shares over the episodes of the runs' own reports, in words; None where one has no report.
+
+    The reports' episodes are others than the recorded ones, so that the two shares of a run differ by chance.
+
+    Args:
+        report: columns ``run violations length``, one row an episode.
+        indices: of the recorded runs.
+    """
+    shares, counts = [], []
+    for index in indices:
+        own = report[report["run"] == signals.facts["runs"][index]["run"]]
+        if own.empty:
+            return None
+        share = own["violations"].sum() / own["length"].sum()
+        shares.append(f"{signals.rows[index].label} {100 * share:.1f}\N{NO-BREAK SPACE}%")
+        counts.append(len(own))
+    episodes = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+    return f"Over the {episodes} other episodes of each run's report (table 5.5): {', '.join(shares)}."
