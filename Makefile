@@ -4,9 +4,11 @@
 # PYTHON=python3.12   another interpreter
 # TORCH_INDEX=URL     package index with a smaller torch build (see README.md)
 # PROFILE=gpu         quick (default), laptop, gpu or paper
+# PDF=1               also print the book as one PDF
 
 PYTHON ?= python3
 PROFILE ?= quick
+PDF ?=
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
-	@$(BIN)/ramac book --profile $(PROFILE)
+	@$(BIN)/ramac book --profile $(PROFILE) $(if $(PDF),--pdf)
 
 test: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations 10 \

@@ -11,6 +11,7 @@ from IPython.display import HTML, Markdown
 from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
+from ramac_lib.publish.weight import fewer_colours
 from ramac_lib.system.errors import RamacError
 
 
@@ -47,6 +48,6 @@ def rendered(thing: Any, alt: str) -> str:
         file = io.BytesIO()
         thing.savefig(file, format="png", metadata={"Software": None})
         plt.close(thing)
-        data = base64.b64encode(file.getvalue()).decode()
+        data = base64.b64encode(fewer_colours(file.getvalue())).decode()
         return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
     return thing._repr_html_()

@@ -65,6 +65,8 @@ def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: 
         html.joinpath(page.path).write_text(str(page.soup), encoding="utf-8")
     for script in html.rglob("fontawesome.js"):
         keep_icons(script, used_icons(html, script))
+    for script in html.glob("_static/searchtools.js"):
+        clean_excerpts(script)
     weight.lighten(html)
     add_files(html, place, first, title)
 
@@ -124,6 +126,29 @@ def _mend_lists(soup: BeautifulSoup) -> None:
             block.name, block["class"] = "span", "signature-lines"
             for line in lines:
                 line.name = "span"
+
+
+# -- excerpts of the search -------------------------------------------------------------------------------------------
+
+_DROPPED = '[".headerlink", "script", "style"]'
+_FRAME = (
+    ".prev-next-footer",
+    ".bd-header-article",
+    ".bd-sidebar-secondary",
+    "#jb-print-docs-body",
+    "details.hide",
+    "footer",
+)
+
+
+def clean_excerpts(script: Path) -> None:
+    """Let the search show a page's own words: neither its buttons and contents, nor folded code.
+
+    Sphinx's script lists what it drops of a page before it cuts an excerpt; one that lists it otherwise stays.
+    """
+    text = script.read_text(encoding="utf-8")
+    more = ", ".join(f'"{name}"' for name in _FRAME)
+    script.write_text(text.replace(_DROPPED, f"{_DROPPED[:-1]}, {more}]"), encoding="utf-8")
 
 
 # -- icons ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Numbers and links on built pages: equations by chapter, captions as places, mentions and terms as links to them."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +62,10 @@ class Page:
 
 
 def connect(pages: list[Page]) -> None:
-    """Number equations, give captions places, and link mentions of them and first uses of the glossary's words."""
+    """Number equations and captions, and link what names them, and first uses of the glossary's words."""
     number_equations(pages)
+    for page in pages:
+        number_captions(page)
     places = place_captions(pages)
     glossary = next((page for page in pages if page.soup.select_one("dl.glossary")), None)
     words = {} if glossary is None else terms(glossary)
@@ -109,6 +112,29 @@ def number_equations(pages: list[Page]) -> None:
 
 
 # -- figures and tables -----------------------------------------------------------------------------------------------
+
+
+def number_captions(page: Page) -> None:
+    """Number the captions of a chapter that numbers none itself: what begins in italics or bold after what it is of.
+
+    Figures and tables are counted apart, in the order of the page; what no such paragraph follows has no number.
+    """
+    article, counts = page.article, Counter[str]()
+    if article is None or page.chapter is None or any(map(_names_a_caption, article.find_all("strong"))):
+        return
+    kind = ""
+    for element in article.find_all(["img", "table", "p", "h2", "h3"]):
+        if element.name in ("img", "table"):
+            if element.find_parent(class_="cell_output") and not element.find_parent("table"):
+                kind = "Table" if element.name == "table" else "Figure"
+        elif not element.find_parent(["table", "summary"]):
+            first = next((part for part in element.children if str(part).strip()), None)
+            if kind and element.name == "p" and isinstance(first, Tag) and first.name in ("em", "strong"):
+                counts[kind] += 1
+                number = page.soup.new_tag("strong", string=f"{kind} {page.chapter}.{counts[kind]}.")
+                element.insert(0, " ")
+                element.insert(0, number)
+            kind = ""
 
 
 def place_captions(pages: list[Page]) -> dict[str, str]:

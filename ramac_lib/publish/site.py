@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup
 from ramac_lib.system.errors import RamacError
 
 CARD = "_static/card.png"
-LONGEST = 200  # characters of a page's description
+LEAST, LONGEST = 80, 200  # characters of a page's description
 _LOST = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Not found · {title}</title><meta name="robots" content="noindex">
@@ -60,8 +60,8 @@ def read(root: Path) -> Site:
     for name, url in urls.items():
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise RamacError(f"{path}: the address {name} is {url!r}; expected https://…")
-    addresses = [urls.get(name, "").rstrip("/") for name in ("Repository", "Documentation")]
-    return Site(*addresses, project.get("version", ""), _date(root))
+    repository, pages = (urls.get(name, "").rstrip("/") for name in ("Repository", "Documentation"))
+    return Site(repository, pages, project.get("version", ""), _date(root))
 
 
 def title(root: Path) -> str:
@@ -127,7 +127,7 @@ def shortened(text: str) -> str:
     if len(text) <= LONGEST:
         return text
     whole = text[: text.rfind(". ", 0, LONGEST) + 1]
-    return whole or text[: text.rfind(" ", 0, LONGEST)] + " …"
+    return whole if len(whole) >= LEAST else text[: text.rfind(" ", 0, LONGEST)] + " …"
 
 
 def add_files(html: Path, site: Site, first: str, title: str) -> None:

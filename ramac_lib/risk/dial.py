@@ -8,7 +8,7 @@ from ramac_lib.risk.grids import weights
 from ramac_lib.system.errors import RamacError
 
 NAMED = {"averse": 0.1, "neutral": 1.0, "seeking": 1.9}
-"""Positions of the dial with a name: CVaR_0.1, the mean, and the mean of the highest tenth."""
+"""Names of three positions of the dial, which are CVaR_0.1, the mean, and the mean of the highest tenth."""
 
 
 def check_level(level: float | str) -> float:

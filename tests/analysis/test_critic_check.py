@@ -171,8 +171,9 @@ def test_figures_show_every_run_in_its_own_look(written):
     assert [to_hex(line.get_color()).upper() for line in lines] == [look.colour for look in drawn.values()]
     one = quantiles.query("run == @facts['runs'][0]['run'] and action == 'policy'")
     np.testing.assert_allclose(lines[0].get_ydata(), one.groupby("fraction")["observed"].mean())
-    critic_plots.draw_quantiles(axes[1], quantiles, drawn, state=1, seed=1)
-    assert len(axes[1].get_lines()) == 2 + 1 + 1 + 1  # RADAC's two critics, ORAAC's one, rollouts of each
+    panels = critic_plots.quantile_panels(quantiles, drawn, [0, 1], seed=1)
+    assert len(panels.axes) == 2 * len(drawn)
+    assert [len(panel.get_lines()) for panel in panels.axes] == [2] * 4  # the critics' mean, and the rollouts
     summary = agreement.summary(states)
     critic_plots.draw_bias(axes[2], summary, drawn)
     points = [c.lines[0].get_xdata()[0] for c in axes[2].containers]

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -89,3 +90,18 @@ def test_a_script_of_another_form_stays(html):
     script.write_text("var icons={" + icon("moon") + "};")
     finish(html)
     assert "moon" in script.read_text()
+
+
+def test_the_search_shows_a_pages_own_words(html):
+    script = html / "_static" / "searchtools.js"
+    script.write_text('for (const q of [".headerlink", "script", "style"]) { drop(q); }')
+    finish(html)
+    assert script.read_text().startswith('for (const q of [".headerlink", "script", "style", ".prev-next-footer", ')
+    assert '"details.hide"' in script.read_text()
+
+
+def test_sphinx_still_lists_what_its_search_drops():
+    """Else its excerpts would hold buttons again."""
+    sphinx = pytest.importorskip("sphinx")
+    script = Path(sphinx.__file__).parent / "themes" / "basic" / "static" / "searchtools.js"
+    assert '[".headerlink", "script", "style"]' in script.read_text(encoding="utf-8")

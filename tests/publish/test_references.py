@@ -64,3 +64,25 @@ def test_a_term_is_linked_where_a_chapter_first_uses_it(pages):
 
 def test_words_come_with_their_place_and_first_sentence(pages):
     assert terms(pages[2])["behaviour policy"] == ("book/words.html#term-behaviour-policy", "Made data.")
+
+
+PLAIN = """<h1>2. Theory</h1><div class="cell_output"><img src="a.png"></div><p><em>A bound.</em> More.</p>
+<p><em>Not of anything.</em></p><div class="cell_output"><table><tr><td><p>cell</p></td></tr></table></div>
+<p> <em>Rows.</em></p><div class="cell_output"><img src="b.png"></div><p>Text between.</p><p><em>Late.</em></p>
+<div class="cell_output"><img src="c.png"></div><div class="cell_output"><img src="d.png"></div>
+<p><strong>Two of them.</strong></p><div class="cell_output"><img src="e.png"></div><h2>Next</h2><p><em>Apart.</em></p>
+<p>As figure 2.2 shows.</p>"""
+
+
+def test_captions_without_numbers_are_numbered_by_kind_and_can_be_named():
+    page = Page("2.html", BeautifulSoup(FRAME.format(PLAIN), "html.parser"))
+    connect([page])
+    assert [strong.text for strong in page.soup.select("p > strong:first-child")] == [
+        "Figure 2.1.", "Table 2.1.", "Figure 2.2.",
+    ]  # fmt: skip
+    assert page.soup.select_one("#figure-2-2").text == "Figure 2.2. Two of them."
+    assert links(page, "caption-link") == [("figure 2.2", "#figure-2-2")]
+
+
+def test_a_chapter_that_numbers_captions_itself_is_left_alone(pages):
+    assert "Figure 5.3." not in pages[0].soup.text

@@ -89,7 +89,11 @@ def test_a_page_says_what_it_is_about():
     ("text", "kept"),
     [
         ("Short.", "Short."),
-        ("One sentence. " + "word " * 60, "One sentence."),
+        (
+            "One sentence, " + "word " * 16 + "and an end. " + "word " * 60,
+            "One sentence, " + "word " * 16 + "and an end.",
+        ),
+        ("Too short. " + "word " * 60, "Too short. " + ("word " * 37).strip() + " …"),
         ("word " * 60, ("word " * 40).strip() + " …"),
     ],
 )

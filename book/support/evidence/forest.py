@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis.style import style
-from support.evidence.figures import RANKS
+from support.evidence.curves import RANKS
 from support.evidence.tables import MAIN, POLICY
 from support.tabs import rendered
 
@@ -29,7 +29,7 @@ def show(table: pd.DataFrame, numbers: Callable[[pd.DataFrame, str], Styler], na
         numbers: what writes the table out, of `support.evidence.shown`.
         name: unique on its page; that of the saved file.
     """
-    picture = rendered(draw(table), f"Forest plot of {name}")
+    picture = rendered(draw(table), f"Mean return and CVaR with 95 % intervals, a row a method ({name})")
     data = base64.b64encode(table.to_csv(index=False).encode()).decode()
     file = html.escape(f"{name}.csv")
     return HTML(
@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for k, line in rows.iterrows():
             _draw_row(axes, len(rows) - 1 - int(str(k)), line, value)
         for rank, (_, line) in enumerate(policies.iterrows()):
-            _draw_policy(axes, line, value, RANKS[rank % len(RANKS)])
+            _draw_policy(axes, line, value, rank)
         controls = int((rows["group"] != MAIN).sum())
         if 0 < controls < len(rows):
             axes.axhline(controls - 0.5, color="#000000", linewidth=0.8)
@@ -60,7 +60,8 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(axis="y", visible=False)
     grid[0].set_yticks(range(len(rows)), list(rows["label"])[::-1])
-    grid[0].tick_params(axis="y", length=0)
+    for axes in grid:
+        axes.tick_params(axis="y", length=0)
     return figure
 
 
@@ -76,10 +77,10 @@ def _draw_row(axes: Axes, place: int, line: pd.Series, value: str) -> None:
         axes.plot(paper, place, "D", markerfacecolor="none", markeredgecolor="#555555", markersize=5)
 
 
-def _draw_policy(axes: Axes, line: pd.Series, value: str, dashes: str) -> None:
-    axes.axvline(line[value], color="#000000", linestyle=dashes, linewidth=0.9)
+def _draw_policy(axes: Axes, line: pd.Series, value: str, rank: int) -> None:
+    axes.axvline(line[value], color="#000000", linestyle=RANKS[rank % len(RANKS)], linewidth=0.9)
     stage = str(line["label"]).rpartition(", ")[2]
     axes.annotate(
-        stage, (line[value], 1), xycoords=("data", "axes fraction"), xytext=(0, 2), textcoords="offset points",
-        ha="center", va="bottom", fontsize=8,
+        stage, (line[value], 1), xycoords=("data", "axes fraction"), xytext=(0, 2 + 9 * rank),
+        textcoords="offset points", ha="center", va="bottom", fontsize=8,
     )  # fmt: skip

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ramac_lib.analysis.agreement import crossed_interval
 from ramac_lib.analysis.rows import row_from, styles
@@ -58,21 +60,42 @@ def draw_calibration(axes: Axes, quantiles: pd.DataFrame, drawn: Mapping[str, St
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), aspect="equal", xlabel="quantile fraction $\\tau$", title=KINDS[action])
 
 
-def draw_quantiles(
-    axes: Axes, quantiles: pd.DataFrame, drawn: Mapping[str, Style], state: int, seed: int, action: str = "policy"
-) -> None:
-    """Draw at one state what each critic of a seed says, and dotted what the rollouts gave, for each run."""
-    same = quantiles[(quantiles["state"] == state) & (quantiles["seed"] == seed) & (quantiles["action"] == action)]
-    for run, look in drawn.items():
-        rows = same[same["run"] == run]
-        for number, (_, one) in enumerate(rows.groupby("critic")):
-            label = look.label if number == 0 else None
-            axes.plot(one["fraction"], one["learned"], color=look.colour, linestyle=look.line, linewidth=1, label=label)
-            if number == 0:
-                axes.plot(
-                    one["fraction"], one["monte_carlo"], color=look.colour, linestyle="", marker=".", markersize=4
-                )
-    axes.set(xlabel="$\\tau$", title=f"state {state}")
+def quantile_panels(
+    quantiles: pd.DataFrame,
+    drawn: Mapping[str, Style],
+    states: Sequence[int],
+    seed: int,
+    action: str = "policy",
+) -> Figure:
+    """Draw what the critics of a seed say and what the rollouts gave: a row a run, a column a state, one scale.
+
+    A line is the mean of a run's critics, a dot the rollouts' quantile at the same fraction; the stroke between them is
+    the critic's error there.
+    """
+    figure, grid = plt.subplots(
+        len(drawn), len(states), figsize=(8.6, 0.7 + 1.5 * len(drawn)), sharex=True, sharey=True, squeeze=False
+    )
+    for line, (run, look) in zip(grid, drawn.items(), strict=True):
+        for axes, state in zip(line, states, strict=True):
+            chosen = (quantiles["run"] == run) & (quantiles["state"] == state) & (quantiles["seed"] == seed)
+            draw_pairs(axes, quantiles[chosen & (quantiles["action"] == action)], look)
+        line[0].annotate(
+            look.label.replace(", ", ",\n"), (1, 0.04), xycoords="axes fraction", xytext=(-4, 0),
+            textcoords="offset points", ha="right", va="bottom", fontsize=8, color=look.colour,
+        )  # fmt: skip
+    for axes, state in zip(grid[0], states, strict=True):
+        axes.set_title(f"state {state}")
+    figure.supxlabel("quantile fraction $\\tau$", fontsize=10)
+    figure.supylabel("discounted return", fontsize=10)
+    return figure
+
+
+def draw_pairs(axes: Axes, quantiles: pd.DataFrame, look: Style) -> None:
+    """Draw learned quantiles as a line, those of rollouts as dots, and a stroke from each to its own."""
+    pairs = quantiles.groupby("fraction")[["learned", "monte_carlo"]].mean()
+    axes.vlines(pairs.index, pairs["learned"], pairs["monte_carlo"], color=look.colour, alpha=0.35, linewidth=0.8)
+    axes.plot(pairs.index, pairs["learned"], color=look.colour, linewidth=1.4)
+    axes.plot(pairs.index, pairs["monte_carlo"], ".", color=TRUTH, markersize=3.5)
 
 
 def draw_bias(axes: Axes, summary: pd.DataFrame, drawn: Mapping[str, Style], column: str = "bias") -> None:

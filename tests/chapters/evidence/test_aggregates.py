@@ -193,52 +193,6 @@ def test_figure_8_has_a_panel_a_row_with_its_moments(curves):
     figure.canvas.draw()
 
 
-def test_learning_curves_split_methods_and_controls(curves):
-    figure = figures.learning_curves(curves, *PAPER)
-    top, bottom = figure.axes[0], figure.axes[2]
-    assert [line.get_label() for line in top.lines][:2] == ["CQL", "RADAC"]
-    assert [line.get_label() for line in bottom.lines][:2] == ["RADAC", "RADAC, neutral"]
-    np.testing.assert_allclose(top.lines[1].get_xydata(), [[100, 1], [200, 1], [300, 1]])
-    np.testing.assert_allclose(figure.axes[1].lines[1].get_ydata(), [0, -1, -2])
-    assert figure.axes[1].get_ylabel() == "worst of 2 episodes"
-
-
-def test_behaviour_policies_are_measured_on_as_many_episodes_as_an_evaluation():
-    assert figures.in_groups(np.array([5.0, 1.0, 4.0, 2.0, -9.0]), 2) == 1.5  # the worst of 5 and 1, of 4 and 2
-    assert figures.in_groups(np.arange(40.0), 20) == pytest.approx((0.5 + 20.5) / 2)
-    assert np.isnan(figures.in_groups(np.array([1.0]), 2))
-
-
-def test_lines_of_behaviour_policies_are_of_groups_and_told_apart_by_rank(curves):
-    figure = figures.learning_curves(curves, *PAPER)
-    expert, medium = (curves.played(*PAPER).query(f"row == 'behaviour:stage={s}'") for s in ("expert", "medium"))
-    for axes in figure.axes[1], figure.axes[3]:
-        drawn = {line.get_label(): line for line in axes.lines if "behaviour" in line.get_label()}
-        assert [drawn[f"behaviour, {s}"].get_linestyle() for s in ("expert", "medium")] == ["-", "--"]
-        for stage, episodes_of in (("expert", expert), ("medium", medium)):
-            worst = episodes_of["return"].to_numpy().reshape(-1, 2).min(axis=1).mean()
-            assert drawn[f"behaviour, {stage}"].get_ydata()[0] == pytest.approx(worst)
-        named = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert named[-2:] == ["behaviour, expert", "behaviour, medium"]
-    left = [line.get_ydata()[0] for line in figure.axes[0].lines if "behaviour" in line.get_label()]
-    assert left == pytest.approx([40.0, 30.0])
-
-
-def test_the_better_policy_has_the_solid_line_whatever_its_name(curves):
-    swapped = gathered(curves.table.drop(columns="row"), behaviour=policies(30.0, 40.0))
-    lines = figures.learning_curves(swapped, *PAPER).axes[0].lines
-    looks = {line.get_label(): line.get_linestyle() for line in lines if "behaviour" in line.get_label()}
-    assert looks == {"behaviour, medium": "-", "behaviour, expert": "--"}
-
-
-def test_a_variant_stands_for_radac_among_its_controls():
-    rows = ("cql", "radac:eta=2", "radac:risk=neutral")
-    tables = [episodes(row, [[1.0]], step=s, purpose="training") for row in rows for s in (1, 2)]
-    figure = figures.learning_curves(gathered(*tables, *[episodes(row, [[1.0]]) for row in rows]), *PAPER)
-    assert [line.get_label() for line in figure.axes[2].lines] == ["RADAC, eta=2", "RADAC, neutral"]
-    plt.close(figure)
-
-
 def test_aggregates_are_drawn_from_top_to_bottom():
     evidence, settings = two_settings(radac=(50.0, 100.0), cql=(25.0, 200.0), codac=(10.0, 10.0))
     table = aggregates.improvement(evidence, settings)

@@ -68,7 +68,7 @@ def test_tied_rows_are_shaded_and_behaviour_policies_are_lines(table):
 
 def test_the_numbers_are_folded_and_can_be_saved(table):
     soup = BeautifulSoup(forest.show(table, shown.show_1, "one").data, "html.parser")
-    assert soup.select_one("img")["alt"] == "Forest plot of one"
+    assert soup.select_one("img")["alt"] == "Mean return and CVaR with 95 % intervals, a row a method (one)"
     fold = soup.select_one("details.numbers")
     assert not fold.has_attr("open")
     assert fold.select_one("td").text == "radac"
