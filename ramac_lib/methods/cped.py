@@ -87,7 +87,7 @@ class CPEDConfig(DensityConfig, ConstraintConfig, QLearningConfig):
         return cls(**worlds.settings(task, "policy", "q", flow_hidden=(64, 64), couplings=6, lr_flow=1e-3))
 
 
-@register("cped", label="CPED", colour="#882255", line="--", marker="X", group=NEIGHBOURS)
+@register("cped", label="CPED", colour="#7F0000", line="--", marker="+", group=NEIGHBOURS)
 class CPED(BehaviourDensity, DensityConstraint, QLearning):
     """TD3 kept where an explicit density of the data is high."""
 

@@ -89,7 +89,7 @@ class DACCVaRConfig(NoiseRegressionConfig, DistributionalConfig):
         return cls(**(worldly or {"threshold": THRESHOLD.get(task, 1.0)}))
 
 
-@register("dac", label="DAC", colour="#117733", line="-", marker="P", group=NEIGHBOURS)
+@register("dac", label="DAC", colour="#8C510A", line="-", marker="2", group=NEIGHBOURS)
 class DAC(NoiseRegression, QLearning):
     """Noise regression guided by an ensemble of critics."""
 
@@ -124,7 +124,7 @@ class DAC(NoiseRegression, QLearning):
         return self.returns(batch, self.lower_bound(each))
 
 
-@register("dac-cvar", label="DAC-CVaR", colour="#44AA99", line="--", marker="X", group=NEIGHBOURS)
+@register("dac-cvar", label="DAC-CVaR", colour="#BF812D", line="--", marker="3", group=NEIGHBOURS)
 class DACCVaR(NoiseRegression, Distributional):
     """Noise regression guided by the CVaR of RAMAC's quantile critics."""
 

@@ -46,6 +46,11 @@ def test_a_registered_method_has_its_name_and_its_look(mine):
     assert list(METHODS)[:2] == ["radac", "rafmac"]
 
 
+def test_no_two_methods_look_alike():
+    looks = [(kind.style.colour, kind.style.line, kind.style.marker) for kind in METHODS.values()]
+    assert len({colour for colour, _, _ in looks}) == len({marker for _, _, marker in looks}) == len(looks)
+
+
 def test_a_name_is_another_class_s_only_once_but_a_cell_may_run_again(mine):
     with pytest.raises(RamacError, match=r"'mine' is registered twice: by .*Mine and by .*Other"):
 

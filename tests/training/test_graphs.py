@@ -22,6 +22,8 @@ TINY = {
     "radac": {"critic_hidden": "16", "embedding": "8", "hidden": "8,8", "n_fractions": "8"},
     "oraac": {"residual_hidden": "8,8", "prior_until": "0.5", "hidden": "8,8", "n_fractions": "8"},
     "cql": {"critic_hidden": "16,16", "hidden": "8,8", "n_actions": "2"},
+    "dac": {"critic_hidden": "16,16", "hidden": "8,8", "n_critics": "3", "ema_every": "2"},
+    "qdq": {"critic_hidden": "16,16", "hidden": "8,8", "model_hidden": "8,8", "samples": "4"},
 }
 
 
@@ -76,7 +78,8 @@ def test_replays_are_the_updates_made_one_by_one(method, data, counters):
     for name, value in eager[0].items():
         assert torch.equal(graph[0][name], value), name
         assert not torch.equal(begun[name], value) or name in ("shift", "scale"), name
-    phases = {"oraac": 4, "radac": 1, "cql": 1}[method]  # CQL's first phase, cloning, has one update
+    # CQL's first phase, cloning, has one update; QDQ's are the model's, and two of the policy's.
+    phases = {"oraac": 4, "radac": 1, "cql": 1, "dac": 1, "qdq": 3}[method]
     assert graph[3].graphs.recorded == len(graph[3].replays) == phases
     assert all(graph[3].made[phase] == WARM_UP for phase in graph[3].replays)
     assert graph[2].updates == eager[2].updates == 24
