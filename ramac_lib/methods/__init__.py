@@ -1,4 +1,4 @@
-"""One file a method: config, losses, update; importing one registers it, the paper's first."""
+"""One file a method: its config, its losses, its update; importing them registers the paper's."""
 
 # ruff: noqa: F401  (a module registers its methods when it is imported; the order is that of tables and help)
 from ramac_lib.methods.radac import RADAC

@@ -74,8 +74,8 @@ class CouplingFlow(nn.Module):
         stack: (S,) seeds.
         width: of x.
         condition: width of c; 0 for p(x).
-        couplings: how many; each leaves every second entry as it is, in turn the even and the odd ones. Of one entry
-            every second coupling moves it, by the condition alone: its distribution is the prior's, moved and stretched.
+        couplings: how many; each leaves every second entry as it is, in turn the even and the odd ones. A single entry
+            is moved by every second one, by the condition alone: its distribution is the prior's, moved and stretched.
         hidden, activation: of their networks.
         kind: ``affine``, or ``additive``, whose only change of volume is the last scale.
         prior: ``normal`` or ``logistic``.

@@ -179,6 +179,8 @@ def compile_learning(stack: Method) -> None:
             noise.make = torch.compile(numbers, dynamic=False)
     for optimizer in stack.optimizers.values():
         optimizer.step = aside(optimizer.step)  # type: ignore[method-assign]
+    for part in stack.ASIDE:
+        setattr(stack, part, aside(getattr(stack, part)))
     stack.learn = torch.compile(stack.learn, dynamic=False)
 
 

@@ -14,6 +14,7 @@ from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.discriminator import gradient_penalty
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training.config import make_config
+from ramac_lib.training.engine import compile_learning
 
 CPED = get_method("cped")
 RELEASED = CPED.Config.RELEASED
@@ -105,6 +106,14 @@ def test_an_adversary_tells_a_shifted_law_apart_and_pulls_the_flow_to_the_data()
         method.optimizers["adversary"].step(0.5 * penalty - distance)
         method.optimizers["flow"].step(-method.adversary(fake).mean(1))
     assert abs(sum(gap[-50:]) / 50) < 0.5 * abs(sum(gap[:10]) / 10)
+
+
+def test_second_derivatives_are_left_out_of_what_is_compiled():
+    """torch.compile refuses them; the rest of an update is compiled round the penalty."""
+    method = make("cped", gan_weight=1.0)
+    compile_learning(method)
+    assert method.slope_penalty._torchdynamo_disable
+    assert not getattr(method.update_density, "_torchdynamo_disable", False)
 
 
 # -- the critics' target ----------------------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ def toy():
     return method
 
 
+@pytest.mark.slow
 def test_the_plan_critics_tail_is_the_data_returns(toy):
     x = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5])[None, :, None]
     mean, scale = toy.return_scale()
@@ -135,6 +136,7 @@ def test_the_plan_critics_tail_is_the_data_returns(toy):
         assert (found[level] - expected).abs().max() < 0.2, level
 
 
+@pytest.mark.slow
 def test_one_model_acts_averse_neutral_and_seeking(toy):
     """Means and spreads .23502/.76652, .4/1, 1.34225/1.83184 of the exact laws; a sign slip swaps the outer two."""
     states, found = torch.zeros(1, 4000, 1), {}
@@ -151,6 +153,7 @@ def test_one_model_acts_averse_neutral_and_seeking(toy):
     assert 1.2 < wide < 2
 
 
+@pytest.mark.slow
 def test_inverse_dynamics_decode_the_plan(toy):
     planned = torch.linspace(-2, 2, 9)[None, :, None]
     with torch.no_grad():
@@ -210,6 +213,16 @@ def test_the_first_state_of_a_plan_comes_with_the_moves_that_the_networks_see():
     torch.testing.assert_close(plans, expected)
     decoded = method.inverse(states, entries[..., :OBS]).clamp(-1, 1)
     torch.testing.assert_close(method.follow_plan(states, plans[:, :, 0]), decoded, rtol=1e-3, atol=1e-4)
+
+
+def test_its_critic_cannot_be_asked_about_an_action():
+    method = small()
+    assert method.levels() == ()
+    assert set(method.critics()) == {"critic"}
+    with pytest.raises(
+        RamacError, match="RSDiffuser has critics of plans, which cannot be asked about an action alone"
+    ):
+        method.quantiles(torch.zeros(1, 2, OBS), torch.zeros(1, 2, ACT))
 
 
 # -- the risk level ---------------------------------------------------------------------------------------------------

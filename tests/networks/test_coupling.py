@@ -151,6 +151,7 @@ def test_a_flow_of_a_scale_alone_is_the_best_gaussian():
         assert made.log_scale.item() == pytest.approx(-0.5 * math.log(1.04), abs=0.02)
 
 
+@pytest.mark.slow
 def test_affine_couplings_learn_two_modes():
     """To within .02 of the entropy, in a plane; a coupling needs another entry to look at."""
     made = CouplingFlow((1,), 2, couplings=6, hidden=(32, 32))

@@ -119,6 +119,7 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[Config]] = Config
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy",)  # the networks that `choose` uses
     HAS_DIAL: ClassVar[bool] = False  # whether `controller` takes a `risk_level` too, chosen when acting
+    ASIDE: ClassVar[tuple[str, ...]] = ()  # methods of an update that torch.compile is to leave alone
     CRITIC: ClassVar[type[nn.Module] | None] = None  # of the return, where an engine is to know what it can do
     policy: Policy  # what is deployed
     learn: Callable[..., Metrics]  # a method's own update: (batch as its networks see it, **phase())
@@ -373,22 +374,21 @@ def picked(candidates: Float[Tensor, "S B K a"], index: Int[Tensor, "S B"]) -> F
     return candidates.gather(2, index[..., None, None].expand(*index.shape, 1, candidates.shape[-1])).squeeze(2)
 
 
+def _sizes(method: Any, **others: Any) -> dict[str, Any]:
+    return {"hidden": method.config.hidden, "activation": method.config.activation, **others}
+
+
 def diffusion_policy(method: Any) -> DiffusionPolicy:
     """Return RADAC's diffusion policy (eq. 5, 8), not yet initialised."""
-    config = method.config
-    kinds = {"hidden": config.hidden, "activation": config.activation}
-    return DiffusionPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
+    return DiffusionPolicy(method.stack, *method.dims, **_sizes(method, steps=method.config.policy_steps))
 
 
 def flow_policy(method: Any, **times: Any) -> FlowPolicy:
     """Return RAFMAC's flow policy (eq. 6, 8), not yet initialised; `times`: how they are embedded."""
-    config = method.config
-    kinds = {"hidden": config.hidden, "activation": config.activation, **times}
-    return FlowPolicy(method.stack, *method.dims, steps=config.policy_steps, **kinds)
+    return FlowPolicy(method.stack, *method.dims, **_sizes(method, steps=method.config.policy_steps, **times))
 
 
 def cvae_policy(method: Any) -> CVAEPolicy:
     """Return the conditional VAE's policy, not yet initialised."""
-    config = method.config
-    kinds = {"hidden": config.hidden, "activation": config.activation}
-    return CVAEPolicy(method.stack, *method.dims, latent_clamp=config.latent_clamp, kl_weight=config.kl_weight, **kinds)
+    latents = {"latent_clamp": method.config.latent_clamp, "kl_weight": method.config.kl_weight}
+    return CVAEPolicy(method.stack, *method.dims, **_sizes(method, **latents))

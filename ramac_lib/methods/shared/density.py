@@ -55,6 +55,7 @@ class DensityConfig(base.Config):
 class BehaviourDensity(ABC):
     """The density log p(a | s), or log p(s, a), and its updates; mixed into a `Method`."""
 
+    ASIDE: ClassVar[tuple[str, ...]] = ("slope_penalty",)  # torch.compile has no second derivatives
     config: Any
 
     def add_density(self: Any) -> None:
@@ -96,9 +97,13 @@ class BehaviourDensity(ABC):
             return metrics
         real, fake = torch.cat([states, actions], dim=-1), fake.detach()
         distance = self.adversary(real).mean(1) - self.adversary(fake).mean(1)
-        penalty = gradient_penalty(self.adversary, real, fake, self.noise.uniform(real.shape[1]))
+        penalty = self.slope_penalty(real, fake)
         self.optimizers["adversary"].step(config.penalty_weight * penalty - distance)
         return metrics | {"adversary_distance": distance.detach(), "adversary_penalty": penalty.detach()}
+
+    def slope_penalty(self: Any, real: Float[Tensor, "S B d"], fake: Float[Tensor, "S B d"]) -> Float[Tensor, " S"]:
+        """Return the adversary's gradient penalty at points drawn between real and fake pairs."""
+        return gradient_penalty(self.adversary, real, fake, self.noise.uniform(real.shape[1]))
 
     def fakes(self: Any, states: Float[Tensor, "S B s"]) -> Float[Tensor, "S B s+a"]:
         """Return the flow's own pairs (s, a), s drawn too where the density is joint."""

@@ -90,7 +90,7 @@ class Planning(base.Method):
     """
 
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy", "inverse", "plan_square")
-    HAS_DIAL: ClassVar[bool] = True
+    HAS_DIAL: ClassVar[bool] = True  # `controller` takes a risk level
     config: Any
     policy: Planner
     plan_square: Tensor
@@ -143,6 +143,14 @@ class Planning(base.Method):
             self.optimizers["inverse"].step(loss)
             metrics["inverse_loss"] = loss.detach()
         return metrics
+
+    def quantiles(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Any:
+        """Refuse: what critics there are judge plans.
+
+        Raises:
+            RamacError: always.
+        """
+        raise RamacError(f"{type(self).__name__} has critics of plans, which cannot be asked about an action alone")
 
     # -- acting -----------------------------------------------------------------------------------------------------
 

@@ -26,8 +26,8 @@ class Planner(DiffusionPolicy):
         is the one at the solution of m = x̂₀ + (1−ᾱ_t) w ∇J(m), which further iterations approach.
 
         For x ~ N(0, 1), J(x) = x − ½κx²: one iteration gives √ᾱ w(1 − κ√ᾱx_t), the exact one is this over
-        1 + wκ(1−ᾱ). With w = .4 and κ of CVaR_0.1, 0 and its negative, the tilted distributions have means .235, .4 and 1.342;
-        chains of 200 steps end at .287, .397 and .573 with one iteration.
+        1 + wκ(1−ᾱ). With w = .4 and κ of CVaR_0.1, 0 and its negative, p(x) exp(w J(x)) has the means .235, .4 and
+        1.342; chains of 200 steps end at .287, .397 and .573 with one iteration.
 
         Args:
             weight: w, against which goals are measured; 0 leaves the chain as it is.
