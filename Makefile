@@ -12,13 +12,15 @@ PDF ?=
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# One installer at a time in the environment, also of two makes or `make -j`.
+ALONE := $(PYTHON) tools/alone.py $(VENV).lock
+PIP := $(ALONE) $(BIN)/python -m pip --disable-pip-version-check
 # Small networks lose more to threads than they win, and two chapters or test workers run side by side.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: book test fast lint types gpu-check clean
+.PHONY: book test fast lint types gpu-check attack hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -42,15 +44,39 @@ types: $(VENV)/.test
 gpu-check: $(VENV)/.test
 	@$(BIN)/python tools/gpu_check.py
 
+# A thousand bad inputs and three hundred kills, at most 20 minutes; a sample of it is part of `make test`.
+attack: $(VENV)/.test
+	@$(BIN)/python tools/attack
+
+# Only files whose hashes are known; then what is left is the package itself. hashes.txt: Linux, x86-64, Python 3.11.
+hashed: hashes.txt pyproject.toml $(VENV)/.torch
+	@$(PIP) install -q --force-reinstall --require-hashes --no-deps -r hashes.txt
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.book $(VENV)/.test
+
+# Adds this platform's hashes of the pins, as the package index states them.
+hashes: $(VENV)/.test
+	@$(BIN)/python tools/supply.py hashes hashes.txt
+
+sbom: $(VENV)/.test
+	@$(BIN)/python tools/supply.py sbom _build
+
+# Known vulnerabilities of the pins, by pip-audit, in an environment of its own.
+audit: $(VENV)/.test
+	@$(BIN)/python -m venv _build/audit && _build/audit/bin/pip install -q pip-audit
+	@_build/audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
+
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
-	@$(PYTHON) tools/make_venv.py $(VENV)
+# With the environment; runs and data stay.
+distclean: clean
+	rm -rf $(VENV) $(VENV).part $(VENV).lock
 
 # torch comes first: from an index of its own when one is named, and then without its dependencies,
 # which that index may hold in other versions than constraints.txt asks for.
-$(VENV)/.torch: constraints.txt | $(BIN)/python
+$(VENV)/.torch: constraints.txt
+	@$(ALONE) $(PYTHON) tools/make_venv.py $(VENV)
 	@echo "installing into $(VENV); the first time takes minutes"
 	@$(PIP) install -q $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) -c constraints.txt torch
 	@touch $@

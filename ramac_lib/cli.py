@@ -1,7 +1,9 @@
 """The command line, ``ramac``: one sentence and an exit code for whatever a user can mend."""
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,17 +17,20 @@ from tyro.extras import SubcommandApp
 from ramac_lib.analysis import commands
 from ramac_lib.bench.commands import bench
 from ramac_lib.system import plugins
-from ramac_lib.system.errors import RamacError
+from ramac_lib.system.errors import RamacError, told
 
+NARROW = 40  # columns
 BEGAN = time.monotonic()  # a campaign's budget counts from here
-PLUGIN = "`--plugin FILE`, before the command, any number of times: a Python file that registers methods, hazards or \
-tasks of one's own, which every command then knows."
+PLUGIN = (
+    "Before the command: `--plugin FILE`, any number of times: a Python file that registers methods, hazards or tasks "
+    "of one's own, which every command then knows; `--debug`: an error's traceback."
+)
 
 # Heavy imports stay inside the commands, so that `ramac --help` answers at once. First, options of several commands.
 
 Task = Annotated[str, arg(help="a task's name; `ramac tasks` lists them.")]
 Source = Annotated[str, arg(help="bundled, d4rl, minari[:DATASET-ID] or the path of an HDF5 file in D4RL's layout.")]
-EnvId = Annotated[str | None, arg(help="Gymnasium's id, for a file of your own.")]
+EnvId = Annotated[str | None, arg(help="Gymnasium's id, for a file of your own; --plugin loads what registers it.")]
 Device = Annotated[str, arg(help="auto, cpu or cuda.")]
 
 app = SubcommandApp()
@@ -333,17 +338,29 @@ def tasks() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; exit with 0, or with one line on standard error and a code above 0."""
+    """Run one command; exit with 0, or with one line on standard error and a code above 0.
+
+    What a user can mend has the code 1, what nobody foresaw 70; ``--debug`` shows either with its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without our letters
+    if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < NARROW:
+        os.environ["COLUMNS"] = str(NARROW)  # narrower, help cannot be laid out
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     front = argparse.ArgumentParser("ramac", "ramac [--plugin FILE]… COMMAND …", add_help=False, allow_abbrev=False)
     front.add_argument("--plugin", type=Path, action="append", default=[])
+    front.add_argument("--debug", action="store_true")
     given, rest = front.parse_known_args(arguments)
     try:
         plugins.load(given.plugin)
         app.cli(prog="ramac", description=f"{__doc__}\n\n{PLUGIN}", args=rest)
-    except RamacError as error:
-        print(f"ramac: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+    except Exception as error:
+        if given.debug:
+            raise
+        sentence, code = told(error)
+        print(f"ramac: {sentence}", file=sys.stderr)
+        raise SystemExit(code) from None
     except KeyboardInterrupt:
         raise SystemExit(_interrupted("ramac: interrupted")) from None
 

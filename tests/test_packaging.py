@@ -1,6 +1,9 @@
 """What is declared, pinned and promised to users agrees."""
 
 import ast
+import csv
+import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -8,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -116,7 +120,9 @@ def test_a_second_run_installs_nothing_until_the_pins_change(clone: Path) -> Non
             os.utime(clone / "constraints.txt", (later, later))
         (clone / "calls").write_text("")
         assert _make("book", "TORCH_INDEX=https://example.org/cpu", folder=clone, path=tools).returncode == 0
-        installs.append([line for line in (clone / "calls").read_text().splitlines() if "pip" in line])
+        installs.append(
+            [line for line in (clone / "calls").read_text().splitlines() if "pip " in line and "install" in line]
+        )
     assert "--index-url https://example.org/cpu" in installs[0][0]
     assert "torch" in installs[0][0]
     assert "-c constraints.txt" in installs[0][1]
@@ -144,6 +150,47 @@ def test_a_python_that_cannot_is_told_in_one_sentence(lacks: str, says: str, tmp
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "env").exists()
+
+
+def test_an_environment_that_a_kill_left_without_pip_is_made_anew_and_a_whole_one_is_left(tmp_path: Path) -> None:
+    """The killed `make` had come as far as an interpreter; what is made aside moves with the names in its scripts."""
+    folder = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (tmp_path / "env.part").mkdir()
+    make = [sys.executable, str(ROOT / "tools" / "make_venv.py"), str(folder)]
+    subprocess.run(make, check=True)
+    for pip in ([str(folder / "bin" / "python"), "-m", "pip"], [str(folder / "bin" / "pip")]):
+        told = subprocess.run([*pip, "--version"], check=True, capture_output=True, text=True).stdout
+        assert f"from {folder}/" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["env"]
+    assert not [p for p in (folder / "bin").iterdir() if p.is_file() and "env.part" in p.read_text(errors="replace")]
+    before = (folder / "pyvenv.cfg").stat().st_mtime_ns
+    subprocess.run(make, check=True)
+    assert (folder / "pyvenv.cfg").stat().st_mtime_ns == before
+
+
+def test_two_installers_wait_for_each_other(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = (
+        f"import time; f = open({str(log)!r}, 'a', 1); print('begins', file=f); time.sleep(0.3); print('ends', file=f)"
+    )
+    command = [sys.executable, str(ROOT / "tools" / "alone.py"), str(tmp_path / "lock"), sys.executable, "-c", program]
+    running = [subprocess.Popen(command) for _ in range(3)]
+    assert [one.wait(60) for one in running] == [0, 0, 0]
+    assert log.read_text().split() == ["begins", "ends"] * 3
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_everything_that_installs_holds_the_lock_and_distclean_removes_it(clone: Path) -> None:
+    plan = _make("-n", "book", "test", folder=clone, path=Path(sys.executable).parent).stdout
+    installing = [line for line in plan.splitlines() if ("pip " in line and "install" in line) or "make_venv" in line]
+    assert len(installing) >= 4
+    assert all("tools/alone.py .venv.lock" in line for line in installing)
+    (clone / ".venv").mkdir()
+    (clone / "runs").mkdir()
+    assert _make("distclean", folder=clone, path=Path(sys.executable).parent).returncode == 0
+    assert not (clone / ".venv").exists()
+    assert (clone / "runs").exists()
 
 
 def _imported(folder: Path) -> set[str]:
@@ -181,3 +228,72 @@ def test_no_name_is_undefined() -> None:
         if line[: column - 1].count('"') % 2 == 0:
             found.append(f"{entry['filename']}:{row}: {entry['message']}")
     assert found == []
+
+
+_spec = importlib.util.spec_from_file_location("supply", ROOT / "tools" / "supply.py")
+assert _spec is not None
+assert _spec.loader is not None
+supply = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(supply)
+
+
+def test_every_pin_has_the_hashes_of_its_files() -> None:
+    """`make hashes` after a pin was changed; a hash is of that version alone."""
+    hashes = supply.known((ROOT / "hashes.txt").read_text(encoding="utf-8"))
+    pins = supply.pinned((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    assert set(hashes) == set(pins.items())
+    assert all(re.fullmatch(r"[0-9a-f]{64}", one) for found in hashes.values() for one in found)
+    assert all(hashes.values())
+
+
+def test_hashes_of_several_platforms_are_kept_and_those_of_old_pins_go() -> None:
+    there = {("a-b", "1.0"): {"0" * 64}, ("c", "1"): {"1" * 64}}
+    report = {
+        "install": [
+            {"metadata": {"name": name, "version": "1.0"}, "download_info": {"archive_info": {"hashes": {"sha256": h}}}}
+            for name, h in (("A_b", "2" * 64), ("d", "3" * 64))
+        ]
+    }
+    text = supply.written({"a-b": "1.0", "d": "1.0"}, there, supply.reported(report))
+    assert supply.known(text) == {("a-b", "1.0"): {"0" * 64, "2" * 64}, ("d", "1.0"): {"3" * 64}}
+    assert supply.written({"a-b": "1.0", "d": "1.0"}, supply.known(text)) == text
+    with pytest.raises(SystemExit, match="c==2 has no hash"):
+        supply.written({"c": "2"}, there)
+
+
+def test_a_file_of_another_hash_is_not_installed(tmp_path: Path) -> None:
+    """By pip's own check, of a wheel made here."""
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    for known, works in ((digest, True), ("0" * 64, False)):
+        (tmp_path / "hashes.txt").write_text(supply.written({"tiny": "1.0"}, {("tiny", "1.0"): {known}}))
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--isolated", "--no-index", "--find-links", tmp_path, "--dry-run",
+             "--require-hashes", "--no-deps", "-r", tmp_path / "hashes.txt"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert (done.returncode == 0) == works, done.stderr
+
+
+def test_the_bill_of_materials_names_every_pinned_package_with_its_licence(tmp_path: Path) -> None:
+    supply.sbom(tmp_path)
+    bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    found = {one["name"]: one for one in bill["components"]}
+    assert found["numpy"]["purl"] == f"pkg:pypi/numpy@{metadata.version('numpy')}"
+    assert {"torch", "filelock", "h5py"} <= set(found)
+    with open(tmp_path / "licences.csv", encoding="utf-8") as file:
+        licences = {row["package"]: row["licence"] for row in csv.DictReader(file)}
+    assert set(licences) == set(found)
+    assert licences["ramac-lib"] == "MIT"
+    assert all(licences[name] for name in ("torch", "numpy", "filelock"))
+
+
+def test_workflows_name_their_actions_by_commit() -> None:
+    used = re.findall(r"uses: (\S+)", "".join(p.read_text() for p in (ROOT / ".github" / "workflows").iterdir()))
+    assert len(used) >= 7
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", one) for one in used)

@@ -8,8 +8,11 @@ import dataclasses
 import hashlib
 import json
 import time
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,9 @@ from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.methods.shared.registry import NEIGHBOURS
 from ramac_lib.system.errors import RamacError, unknown
-from ramac_lib.system.files import atomic, beside
+from ramac_lib.system.files import atomic, beside, writing
 from ramac_lib.system.processes import spawn
+from ramac_lib.system.ranges import Range, check_value
 from ramac_lib.system.version import provenance
 from ramac_lib.training import loop
 from ramac_lib.training.config import RunConfig, make_config, plain_settings
@@ -95,6 +99,8 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     Raises:
         RamacError: an unknown suite or method, no seeds or one given twice, steps < 1.
     """
+    if not suites:
+        raise RamacError(f"no suites were given; expected some of {', '.join(SUITES)}")
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
@@ -166,11 +172,11 @@ def run_cells(
         together: train the seeds of a row in one stack, and keep the end of training alone.
 
     Raises:
-        RamacError: workers < 1, or a cell whose training failed (the others are finished first).
+        RamacError: workers < 1, a process that was killed, or a cell that failed (the others are finished first).
     """
-    if workers < 1:
-        raise RamacError(f"workers is {workers}; expected at least 1")
-    folder.mkdir(parents=True, exist_ok=True)
+    check_value("workers", workers, int, Range(1, 1024))
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     missing = [cell for cell in every if not (folder / f"{cell.key}.npz").exists()]
     stacks: dict[str, list[BanditCell]] = {}
     for cell in missing:
@@ -179,12 +185,20 @@ def run_cells(
     failed: list[tuple[BanditCell, BaseException]] = []
     bar = tqdm(total=len(every), initial=len(every) - len(missing), unit="cell", disable=not progress, desc="bandit")
     with bar, spawn(workers) as pool:
-        jobs = {pool.submit(run_stack, stack, folder, *how): stack for stack in stacks.values()}
         try:
+            jobs = {pool.submit(run_stack, stack, folder, *how): stack for stack in stacks.values()}
             for job in as_completed(jobs):
-                if error := job.exception():
+                if isinstance(error := job.exception(), BrokenProcessPool):
+                    raise error
+                if error:
                     failed.append((jobs[job][0], error))
                 bar.update(len(jobs[job]))
+        except BrokenProcessPool:
+            left = sum(not (folder / f"{cell.key}.npz").exists() for cell in every)
+            raise RamacError(
+                f"a process that trained cells was killed (no memory left?) with {left} of {len(every)} cells to go; "
+                "the same command goes on with them"
+            ) from None
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -209,9 +223,11 @@ def gather(every: Sequence[BanditCell], folder: Path, out: Path) -> pd.DataFrame
         path = folder / f"{cell.key}.npz"
         try:
             with np.load(path) as file:
-                shown, rows, made = file["shown"], json.loads(str(file["rows"])), json.loads(str(file["facts"]))
+                shown, rows, made = file["shown"], json.loads(str(file["rows"])), dict(json.loads(str(file["facts"])))
         except FileNotFoundError:
             raise RamacError(f"{path}: {cell.method}, seed {cell.seed}, has not been run yet") from None
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise RamacError(f"{path}: is damaged; delete it, and `ramac bandit` makes it anew") from error
         label = {k: getattr(cell, k) for k in ("suite", "method", "variant", "seed", "precision")}
         tables.append(pd.DataFrame(rows).assign(**label, cell=cell.key))
         facts[cell.key] = made

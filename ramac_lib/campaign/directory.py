@@ -1,7 +1,9 @@
 """A campaign's directory: one campaign at a time, its grid, its cells, and one tidy table made of them."""
 
+import contextlib
 import dataclasses
 import fcntl
+import io
 import json
 import os
 import time
@@ -15,7 +17,7 @@ import pandas as pd
 from ramac_lib.campaign.grid import Cell, Grid
 from ramac_lib.campaign.plan import Cost, State
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, is_left, read, writing
 from ramac_lib.training import routes
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
@@ -55,7 +57,8 @@ class CampaignDirectory:
         """
         if self._lock is not None:
             return self._lock
-        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        with writing(self.path):
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -99,6 +102,8 @@ class CampaignDirectory:
             RamacError: a table of another schema, a damaged or newer campaign.json, other files and no campaign.
         """
         if self.table_file.exists():
+            if not self.table_file.is_file():  # of a pipe the end would be waited for
+                raise RamacError(f"{self.table_file}: is not a regular file; expected a results table")
             with self.table_file.open(encoding="utf-8", errors="replace") as file:
                 header = [c for c in file.readline().rstrip("\r\n").split(",") if c not in routes.COLUMNS]
             if header not in (list(SCHEMA), [column for column in SCHEMA if column not in LATER]):
@@ -108,17 +113,19 @@ class CampaignDirectory:
                     f"({'columns ' + ', '.join(differ[:4]) if differ else 'order of columns'}); it is not overwritten"
                 )
         try:
-            data = json.loads(self.grid_file.read_text())
+            data = json.loads(read(self.grid_file))
             if data["format"] > FORMAT:
                 raise RamacError(
                     f"{self.grid_file}: written by a newer version (format {data['format']}; this reads {FORMAT})"
                 )
             return Grid.from_json(data["grid"]), data["code"]
         except FileNotFoundError:
-            if any(p.name != ".lock" and not p.name.endswith(".part") for p in self.path.iterdir()):
+            if any(p.name != ".lock" and not is_left(p) for p in self.path.iterdir()):
                 raise RamacError(f"{self.path}: the folder is not empty and holds no campaign") from None
             return None
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        except RamacError as error:
+            raise RamacError(f"{self.grid_file}: {str(error).removeprefix(f'{self.grid_file}: ')}") from error
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise RamacError(f"{self.grid_file}: is damaged; expected the JSON of a campaign's grid") from None
 
     def write(self, grid: Grid, code: str) -> None:
@@ -128,10 +135,11 @@ class CampaignDirectory:
 
     def tidy(self) -> None:
         """Remove what killed processes left half written."""
-        for path in self.path.glob(".*.part"):
+        for path in filter(is_left, list(self.path.iterdir())):
             path.unlink(missing_ok=True)
-        for path in self.path.glob("cells/*"):
-            RunDirectory(path).tidy()
+        for run in map(RunDirectory, self.path.glob("cells/*")):
+            with contextlib.suppress(RamacError), run.training():  # who trains it beside us has tidied it
+                pass
 
     def run_directory(self, cell: Cell) -> RunDirectory:
         """Return the cell's run."""
@@ -185,12 +193,18 @@ class CampaignDirectory:
             if step == 0:
                 continue
             facts[cell.config.hash] = {**run.read_facts(), "cell": cell.name, "updates": step}
+            path = run.path / "evaluations.csv"
             try:  # as text, so that every number stays as it was written
-                table = pd.read_csv(run.path / "evaluations.csv", dtype=str, keep_default_na=False)
+                table = pd.read_csv(io.BytesIO(read(path)), dtype=str, keep_default_na=False)
+                table = complete(table[table["step"].astype(int) <= step])
+                for column in (column for column in NUMBERS if column in table):
+                    pd.to_numeric(table[column])
+                tables.append(table[[*SCHEMA, *(column for column in routes.COLUMNS if column in table)]])
             except (FileNotFoundError, pd.errors.EmptyDataError):
                 continue
-            tables.append(table[table["step"].astype(int) <= step])
-        whole = pd.concat(map(complete, tables), ignore_index=True) if tables else pd.DataFrame(columns=list(SCHEMA))
+            except (ValueError, KeyError) as error:
+                raise RamacError(f"{path}: is damaged; expected the table that a run writes") from error
+        whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SCHEMA))
         whole = whole[[*SCHEMA, *(column for column in routes.COLUMNS if column in whole)]]
         with atomic(self.table_file) as temporary:
             whole.to_csv(temporary, index=False)

@@ -4,11 +4,12 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ramac_lib.envs.tasks import ROBOTS, get_task
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.ranges import COUNT, FROM_0, SEEDS, check_fields, check_values
 from ramac_lib.training.config import RunConfig, make_config, parse_options
 
 TABLE_1 = ("cql", "codac", "oraac", "oraac-diffusion", "flow-ql", "diffusion-ql", "rafmac", "radac")
@@ -47,26 +48,22 @@ class Grid:
     tasks: tuple[str, ...]
     rows: tuple[str, ...]
     hazards: tuple[str, ...]
-    seeds: tuple[int, ...]
-    steps: int
-    evaluations: int = 10
-    evaluate_at: tuple[int, ...] = ()
-    episodes: int = 10
-    report_episodes: int = 20
-    size: int | None = None
+    seeds: tuple[int, ...] = field(metadata={"range": SEEDS})
+    steps: int = field(metadata={"range": COUNT})
+    evaluations: int = field(default=10, metadata={"range": COUNT})
+    evaluate_at: tuple[int, ...] = field(default=(), metadata={"range": COUNT})
+    episodes: int = field(default=10, metadata={"range": FROM_0})
+    report_episodes: int = field(default=20, metadata={"range": COUNT})
+    size: int | None = field(default=None, metadata={"range": COUNT})
     source: str = "bundled"
-    data_seed: int = 0
+    data_seed: int = field(default=0, metadata={"range": SEEDS})
     engine: str = "auto"
     precision: str = "auto"
     env_id: str | None = None
-    more_seeds: tuple[tuple[int, ...], ...] = ()
+    more_seeds: tuple[tuple[int, ...], ...] = field(default=(), metadata={"range": SEEDS})
 
     def __post_init__(self) -> None:
-        for name, least in (("evaluations", 1), ("episodes", 0), ("report_episodes", 1)):
-            if getattr(self, name) < least:
-                raise RamacError(f"{name} is {getattr(self, name)}; expected at least {least}")
-        if self.evaluate_at and min(self.evaluate_at) < 1:
-            raise RamacError(f"evaluate_at has {min(self.evaluate_at)}; expected at least 1")
+        check_fields(self)
         for name in MAY_GROW:
             if not getattr(self, name):
                 raise RamacError(f"no {name} were given; at least one is needed")
@@ -118,6 +115,7 @@ class Grid:
         """Return the grid that `to_json` wrote."""
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         fields["more_seeds"] = tuple(tuple(group) for group in fields.get("more_seeds", ()))
+        check_values(cls, fields)
         return cls(**fields)
 
     def but(self, changes: Mapping[str, Any]) -> "Grid":
@@ -132,11 +130,11 @@ class Grid:
         Raises:
             RamacError: they differ in anything else, which is named.
         """
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.name not in (*MAY_GROW, "seeds", "more_seeds") and mine != theirs:
+        for one in dataclasses.fields(self):
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            if one.name not in (*MAY_GROW, "seeds", "more_seeds") and mine != theirs:
                 raise RamacError(
-                    f"{field.name} is {_shown(mine)} in the campaign there and {_shown(theirs)} here; "
+                    f"{one.name} is {_shown(mine)} in the campaign there and {_shown(theirs)} here; "
                     f"only {', '.join((*MAY_GROW, 'seeds'))} can be added to a campaign"
                 )
         more: dict[str, Any] = {

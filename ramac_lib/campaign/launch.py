@@ -18,6 +18,7 @@ from ramac_lib.campaign.scheduler import Campaign
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import get_device
 from ramac_lib.system.processes import cores
+from ramac_lib.system.ranges import POSITIVE, Range, check_value
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ def run(
     target = get_device(device)
     if workers is None:
         workers = 1 if target.type == "cuda" else cores()
-    if workers < 0 or (budget is not None and budget <= 0):
-        raise RamacError(f"workers is {workers}, the budget {budget}; expected at least 0, and more than 0 seconds")
+    check_value("workers", workers, int, Range(0, 1024))
+    check_value("the budget in seconds", budget, float | None, POSITIVE)
     store = CampaignDirectory(Path(out))
     made = _make(store.path)
     pool: Pool | None = None

@@ -10,16 +10,18 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, read, writing
 
 FORMAT = 1  # of the manifest
 PART = 15_000_000  # bytes; what carries them may stop at 16 MB
@@ -119,26 +121,34 @@ def unpack(folder: Path, out: Path, states: bool = True) -> None:
             names = [folder / p["name"] for p in parts if p["name"].startswith(f"{stem}.")]
             if names:
                 reader: Any = _Joined(names)
-                with gzip.GzipFile(fileobj=reader) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
-                    tar.extractall(fresh, filter="data")
+                try:
+                    with gzip.GzipFile(fileobj=reader) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
+                        tar.extractall(fresh, filter="data")
+                except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+                    raise RamacError(f"{names[0]}: is no packed campaign ({error}); nothing was unpacked") from error
 
 
 def _manifest(folder: Path) -> list[dict[str, Any]]:
     path = folder / "manifest.json"
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(read(path))
         if data["format"] > FORMAT:
             raise RamacError(f"{path}: written by a newer version (format {data['format']}; this reads {FORMAT})")
-        return [{"name": p["name"], "bytes": p["bytes"], "sha256": p["sha256"]} for p in data["parts"]]
+        parts = [{"name": p["name"], "bytes": p["bytes"], "sha256": p["sha256"]} for p in data["parts"]]
+        if all(re.fullmatch(rf"({'|'.join(STREAMS)})\.\d+", p["name"]) for p in parts):
+            return parts
+        raise KeyError("name")
     except FileNotFoundError:
         raise RamacError(f"{folder}: holds no packed campaign (no manifest.json)") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except RamacError:
+        raise
+    except (ValueError, KeyError, TypeError):
         raise RamacError(f"{path}: is damaged; expected the list of a packed campaign's parts") from None
 
 
 def _check(path: Path, part: dict[str, Any]) -> None:
     try:
-        block = path.read_bytes()
+        block = read(path)
     except FileNotFoundError:
         raise RamacError(f"{path}: this part is missing; nothing was unpacked") from None
     if len(block) != part["bytes"] or hashlib.sha256(block).hexdigest() != part["sha256"]:
@@ -170,13 +180,16 @@ class _Joined(io.RawIOBase):
 @contextlib.contextmanager
 def _made_whole(out: Path) -> Iterator[Path]:
     """Yield a new folder beside `out` that becomes `out` when the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    fresh: Path | None = None
     try:
-        yield fresh
-        fresh.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        fresh.rename(out)
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+            yield fresh
+            fresh.chmod(0o755)
+            if out.exists():
+                out.rmdir()
+            fresh.rename(out)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if fresh is not None:
+            shutil.rmtree(fresh, ignore_errors=True)

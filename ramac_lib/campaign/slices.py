@@ -113,8 +113,6 @@ def run_slice(job: Job, tick: Tick) -> SliceResult:
     began, config = time.monotonic(), job.cell.config
     data, facts = load(config, job.engine)
     directory = None if job.folder is None else RunDirectory(job.folder)
-    if directory is not None:
-        directory.tidy()
     trainer = Trainer(config, data, job.engine, directory, job.schedule, code=job.code)
     warning, clock = None, trainer.clock
     with contextlib.nullcontext() if directory is None else directory.training():

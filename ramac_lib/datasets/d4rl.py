@@ -8,6 +8,8 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.envs.tasks import ENVS, TASKS, Task
 from ramac_lib.system.errors import RamacError, unknown
 
+# Its authors publish neither sizes nor hashes of the files, and the host is asked without TLS: `check_layout` and the
+# contract are what a file is held to, and a run's config keeps the hash of the data that it was trained on.
 BASE_URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl/gym_mujoco_v2"
 # A mirror's folder that holds the files under their own names.
 MIRROR_VARIABLE = "RAMAC_D4RL_URL"
@@ -59,7 +61,11 @@ def load(
         try:
             download.fetch(url, path, check=hdf5.check_layout, progress=progress)
         except RamacError as error:
-            hint = f" ({MIRROR_VARIABLE} may name a mirror)" if str(error).startswith(url) else ""
+            hint = (
+                f" ({MIRROR_VARIABLE} may name a mirror)"
+                if str(error).startswith(download.without_secrets(url))
+                else ""
+            )
             raise RamacError(f"{error}{hint}") from error
     data = hdf5.load_file(path, env_id, task, mark_breaks=True)
     return data.with_(name=f"d4rl {task} ({path})", recipe={**data.recipe, "source": "d4rl", "task": task.name})

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import h5py
 import numpy as np
 
 from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
-from ramac_lib.envs.tasks import Task
+from ramac_lib.envs.tasks import Task, check_env_id
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 
@@ -18,6 +19,7 @@ from ramac_lib.system.files import atomic
 DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}
 # More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
 LARGEST_SHARE_OF_BREAKS = 0.01
+LARGEST_RATIO = 1_032  # of the arrays to their file: what deflate can do at best
 
 
 def load_file(
@@ -46,10 +48,13 @@ def load_file(
     with _open(path) as file:
         try:
             keys = (*KEYS, "costs") if "costs" in file else KEYS
+            _inspect(file, path, keys)
             arrays: dict[str, Any] = {key: _read(file, path, key) for key in keys}
             stored = {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
-        except OSError as error:
+        except (OSError, RuntimeError, KeyError, TypeError) as error:  # whichever h5py makes of HDF5's own
             raise RamacError(f"{path} is damaged: expected readable HDF5 data ({_reason(error)})") from error
+        except MemoryError:
+            raise RamacError(f"{path}: its arrays do not fit into this machine's memory") from None
     name = str(path)
     env = _environment(name, env_id, stored["env_id"], task)
     breaks = _mark_breaks(arrays) if mark_breaks else 0
@@ -60,7 +65,10 @@ def load_file(
     recipe: dict[str, Any] = {"source": "file", "sha256": digest, **({"marked_breaks": breaks} if breaks else {})}
     # A recipe describes the arrays that it was stored with; edited arrays have lost theirs.
     if stored["recipe"] is not None and stored["sha256"] == digest:
-        recipe = json.loads(stored["recipe"])
+        try:
+            recipe = dict(json.loads(stored["recipe"]))
+        except (ValueError, TypeError):
+            raise RamacError(f"{path}: its attribute recipe is damaged; expected JSON") from None
     return data.with_(recipe=recipe)
 
 
@@ -81,11 +89,8 @@ def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
         file.attrs["env_id"] = data.env_id
         file.attrs["recipe"] = json.dumps(dict(data.recipe), sort_keys=True)
         file.attrs["sha256"] = data.sha256()
-    try:
-        with atomic(path) as temporary:
-            temporary.write_bytes(image.getbuffer())
-    except OSError as error:
-        raise RamacError(f"cannot write {path}: {_reason(error)}") from error
+    with atomic(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
     return path
 
 
@@ -96,17 +101,31 @@ def check_layout(path: Path) -> None:
         RamacError: it does not.
     """
     with _open(path) as file:
-        rows = {key: _array(file, path, key).shape[:1] for key in KEYS}
+        _inspect(file, path, KEYS)
+
+
+def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:
+    """Look at what the arrays declare before any is read: their rows agree, and the file can hold them.
+
+    Raises:
+        RamacError: they do not, or an array lies elsewhere (`_array`).
+    """
+    arrays = {key: _array(file, path, key) for key in keys}
+    rows = {key: array.shape[:1] for key, array in arrays.items()}
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{key} {shape}" for key, shape in rows.items())
         raise RamacError(f"{path}: expected as many rows in each array, found {counts}")
+    declared, size = sum(array.size * array.dtype.itemsize for array in arrays.values()), path.stat().st_size
+    if declared > LARGEST_RATIO * size:
+        raise RamacError(f"{path}: declares {declared:,} bytes of data; expected no more than its {size:,} can hold")
 
 
 def _open(path: Path) -> h5py.File:
     if not path.exists():
         raise RamacError(f"{path}: no such file; expected an HDF5 file in D4RL's layout")
-    if path.is_dir():
-        raise RamacError(f"{path} is a folder; expected an HDF5 file in D4RL's layout")
+    if not path.is_file():  # of a pipe the end would be waited for
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise RamacError(f"{path} is {what}; expected an HDF5 file in D4RL's layout")
     try:
         return h5py.File(path, "r")
     except PermissionError as error:
@@ -119,11 +138,16 @@ def _open(path: Path) -> h5py.File:
 
 
 def _array(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+    """Return an array of numbers that lies in the file itself: what a link or a mapping names is never followed."""
+    if not isinstance(file.get(key, getlink=True), h5py.HardLink | None):
+        raise RamacError(f"{path}: {key} is a link to elsewhere; expected an array in the file itself")
     item = file.get(key)
     if not isinstance(item, h5py.Dataset):
         raise RamacError(f"{path} lacks the key {key!r}; expected the arrays {', '.join(KEYS)}")
     if item.dtype.kind not in "fiub" or item.ndim == 0:
         raise RamacError(f"{path}: {key} is {item.dtype} of shape {item.shape}; expected an array of numbers")
+    if item.external or item.is_virtual:
+        raise RamacError(f"{path}: {key} is stored in other files; expected an array in the file itself")
     return item
 
 
@@ -141,13 +165,18 @@ def _read(file: h5py.File, path: Path, key: str) -> np.ndarray:
 
 def _environment(name: str, given: str | None, stored: object, task: Task | None) -> str:
     if given is not None:
-        return given
+        return check_env_id(given)
     expected = None if task is None else task.env_id(4)
     if stored is not None:
-        found = stored.decode() if isinstance(stored, bytes) else str(stored)  # fixed or variable length
+        found = (
+            stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored)
+        )  # fixed or variable length
         if expected is not None and found.rsplit("-v", 1)[0] != expected.rsplit("-v", 1)[0]:
             raise RamacError(f"{name}: env_id is {found}; expected one of {task}, such as {expected}")
-        return found
+        try:
+            return check_env_id(found)
+        except RamacError as error:
+            raise RamacError(f"{name}: {error}") from None
     if expected is None:
         raise RamacError(f"{name} has no attribute env_id; expected a task or an environment's id beside it")
     return expected

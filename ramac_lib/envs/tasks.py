@@ -90,6 +90,27 @@ def get_task(name: str | Task) -> Task:
     return TASKS[name]
 
 
+def check_env_id(env_id: str) -> str:
+    """Return an environment's id; refuse one that is no name, or would import a module (``MODULE:ID``).
+
+    Ids come from files too (a run's config, a data set's attribute, a packed campaign), and a file may run no code.
+    Only a task that code of one's own registered, which ``--plugin FILE`` loads, may name a module.
+
+    Raises:
+        RamacError: it is refused.
+    """
+    if not isinstance(env_id, str) or not env_id:
+        raise RamacError(f"the environment's id is {env_id!r}; expected a name such as Hopper-v5")
+    if ":" in env_id:
+        load_entry_points()
+        if all(task.gymnasium_id != env_id for task in TASKS.values()):
+            raise RamacError(
+                f"the environment's id {env_id!r} names a module, which is never imported for an id; import it in a "
+                f"file of your own, loaded with --plugin FILE, and name {env_id.rpartition(':')[2]!r} alone"
+            )
+    return env_id
+
+
 def register_task(name: str, env_id: str, horizon: int) -> Task:
     """Make a task of one's own known, in an environment of Gymnasium's with vector observations and actions.
 

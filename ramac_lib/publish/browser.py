@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 
+from ramac_lib.system.processes import set_death_signal
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
@@ -171,7 +173,7 @@ def _open(program: str, page: Path, profile: Path) -> dict | str:
     try:
         done = subprocess.run(
             [program, *ARGUMENTS, *_LOOKING, f"--user-data-dir={profile}", page.as_uri()],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, preexec_fn=set_death_signal,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return "the browser did not finish with it in three minutes"

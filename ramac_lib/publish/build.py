@@ -1,14 +1,17 @@
 """From the chapters to an open book: execute, build with Jupyter Book, check the pages, and only then publish them."""
 
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ramac_lib.publish.chapters import (
     PROFILES,
@@ -25,6 +28,8 @@ from ramac_lib.publish.finish import finish
 from ramac_lib.publish.pdf import print_book
 from ramac_lib.publish.site import configure, read, title
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.files import writing
+from ramac_lib.system.processes import set_death_signal
 
 DEVICES = ("auto", "cpu", "cuda")
 _MATHJAX = (
@@ -70,7 +75,8 @@ def build(
         The path of the book's first page.
 
     Raises:
-        RamacError: an unknown name, a chapter that failed, a warning of Sphinx, a page that did not pass its check.
+        RamacError: an unknown name, another build in the same folder, a chapter that failed, a warning of Sphinx, a
+            page that did not pass its check.
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
@@ -86,29 +92,46 @@ def build(
     if jobs is None:
         jobs = 1 if device == "cuda" or profile in ("gpu", "paper") else min(2, os.cpu_count() or 1)
 
-    shutil.rmtree(out / "html", ignore_errors=True)
-    executed = out / "executed" / profile
-    execute(chosen, parameters, library_hash(root), executed, force=force, jobs=jobs, say=say)
-    place = read(root)
-    staged = _stage(root, out / "source", known, executed)
-    configure(staged / "_config.yml", place)
-    say("building the pages")
-    html = _pages(staged, out)
-    finish(html, place, f"{first_page(root)}.html", title(root))
-    if pdf:
-        say("printing the book")
-        order = [f"{page}.html" for page in pages_in_order(root)]
-        made = print_book(html, order, title(root), f"Version {place.version} of {place.date}")
-        say(f"printed {made.name}, {made.stat().st_size / 1e6:.1f} MB")
-    say("checking the pages")
-    report = check(html, staged)
-    if report.problems:
-        for problem in report.problems:
-            print(problem, file=sys.stderr)
-        raise RamacError(f"the pages have {len(report.problems)} problems, the first one: {report.problems[0]}")
-    say(report.summary)
-    html.rename(out / "html")
+    with _alone(out):
+        shutil.rmtree(out / "html", ignore_errors=True)
+        executed = out / "executed" / profile
+        execute(chosen, parameters, library_hash(root), executed, force=force, jobs=jobs, say=say)
+        place = read(root)
+        staged = _stage(root, out / "source", known, executed)
+        configure(staged / "_config.yml", place)
+        say("building the pages")
+        html = _pages(staged, out)
+        finish(html, place, f"{first_page(root)}.html", title(root))
+        if pdf:
+            say("printing the book")
+            order = [f"{page}.html" for page in pages_in_order(root)]
+            made = print_book(html, order, title(root), f"Version {place.version} of {place.date}")
+            say(f"printed {made.name}, {made.stat().st_size / 1e6:.1f} MB")
+        say("checking the pages")
+        report = check(html, staged)
+        if report.problems:
+            for problem in report.problems:
+                print(problem, file=sys.stderr)
+            raise RamacError(f"the pages have {len(report.problems)} problems, the first one: {report.problems[0]}")
+        say(report.summary)
+        html.rename(out / "html")
     return out / "html" / f"{first_page(root)}.html"
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder of all that is built; another build would take its pages away."""
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=1)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RamacError(f"{out}: another build of the book is under way there") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _absolute(source: str) -> str:
@@ -156,7 +179,7 @@ def _pages(staged: Path, out: Path) -> Path:
     program = "from jupyter_book.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "build", str(staged), "--path-output", str(pages), "-W", "-n", "--keep-going"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=set_death_signal,
     )  # fmt: skip
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     out.joinpath("sphinx.log").write_text(text, encoding="utf-8")

@@ -13,12 +13,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
+from ramac_lib.system.processes import end_with_parent
 
 PARAMETERS = ("profile", "source", "device", "seeds")
 PROFILES = ("quick", "laptop", "gpu", "paper")
@@ -220,7 +222,8 @@ def execute(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     failures = []
     began = time.monotonic()
-    with ProcessPoolExecutor(min(jobs, len(todo)), multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(todo)), context, initializer=end_with_parent) as pool:
         # The later chapters run longer: started first, none of them is left to run alone at the end.
         running = {
             pool.submit(
@@ -236,6 +239,12 @@ def execute(
                 say(f"[{done}/{len(todo)}] {chapter.name}: {state}, {time.monotonic() - began:.0f} s from the start")
                 if reason:
                     failures.append(f"chapter {chapter.name} failed: {reason}")
+        except BrokenProcessPool:
+            left = [c.name for future, c in running.items() if not (future.done() and future.exception() is None)]
+            raise RamacError(
+                f"a process that executed chapters was killed (no memory left?) before {', '.join(left)} was done; "
+                "the same command goes on with what is missing"
+            ) from None
         except BaseException:  # Ctrl-C: begin no further chapter
             pool.shutdown(wait=False, cancel_futures=True)
             raise

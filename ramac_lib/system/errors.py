@@ -1,6 +1,7 @@
 """The one exception that the command line turns into a single sentence."""
 
 import re
+from concurrent.futures import BrokenExecutor
 
 
 class RamacError(ValueError):
@@ -9,6 +10,20 @@ class RamacError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback: a notebook, too, shows the sentence alone."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """Return an error in one sentence, and an exit code: 1 for what the user can mend, 70 for what only we can."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, RamacError):
+        return text, 1
+    if isinstance(error, OSError) and error.strerror:
+        return (f"{error.filename}: {error.strerror}" if error.filename else error.strerror), 1
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return "no memory is left; smaller networks, batches or data, or fewer workers, need less", 1
+    if isinstance(error, BrokenExecutor):
+        return "a process that worked for this command was killed, by hand or as no memory was left; run it again", 1
+    return f"unexpected {type(error).__name__}: {text[:300]}; `ramac --debug …` shows where, please report it", 70
 
 
 def unknown(kind: str, name: object, known: object) -> RamacError:

@@ -2,22 +2,62 @@
 
 import contextlib
 import errno
+import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ramac_lib.system.errors import RamacError
 
+PART = ".part"
 WRITTEN = (".csv", ".json", ".npz")  # what a command writes beside each other under one name
 
 
 def beside(out: Path, suffix: str) -> Path:
-    """Return the path of the file of that suffix under the name `out`; ``eta0.5`` is a name, ``eta.csv`` is ``eta``."""
+    """Return the path of the file of that suffix under the name `out`; ``eta0.5`` is a name, ``eta.csv`` is ``eta``.
+
+    Raises:
+        RamacError: `out` has no name, such as ``.`` or the empty path.
+    """
     name = Path(out).name
     for written in WRITTEN:
         name = name.removesuffix(written)
+    if name in ("", ".."):
+        raise RamacError(f"{str(out)!r} has no name that files could have; expected one such as results/eta")
     return Path(out).with_name(name + suffix)
+
+
+def read(path: Path) -> bytes:
+    """Return a file's bytes; a missing one is a `FileNotFoundError`.
+
+    Raises:
+        RamacError: it is no regular file (a pipe would be waited for), or cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise RamacError(f"{path}: is not a regular file")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RamacError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Put into words why the block, which writes `path`, cannot.
+
+    Raises:
+        RamacError: no space is left, or the folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise RamacError(f"{path}: no space is left on the device; nothing there was changed") from error
+        raise RamacError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 @contextlib.contextmanager
@@ -25,28 +65,46 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well, remove it when not.
 
     Raises:
-        RamacError: no space is left, or the folder cannot be written; what was at `path` is untouched.
+        RamacError: as `writing`; what was at `path` is untouched.
     """
     path = Path(path)
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RamacError(f"{path}: no space is left on the device; nothing there was changed") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EPERM):
-            raise RamacError(f"{path}: cannot be written ({error.strerror})") from error
-        raise
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            os.replace(temporary, path)
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def is_left(path: Path) -> bool:
+    """Return whether a file is what `atomic` leaves when its process is killed."""
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
+MARK = b"ramac sha256 "  # of a zip archive's comment, which readers of zip archives let be
+
+
+def sealed(archive: bytes) -> bytes:
+    """Return a zip archive without a comment with the SHA-256 of its bytes as its comment."""
+    length = len(MARK) + 64
+    body = archive[:-2] + length.to_bytes(2, "little")
+    return body + MARK + hashlib.sha256(body).hexdigest().encode()
+
+
+def is_sealed(content: bytes) -> bool | None:
+    """Return whether an archive is what `sealed` returned, to the bit; None for one that was never sealed."""
+    body, comment = content[: -len(MARK) - 64], content[-len(MARK) - 64 :]
+    if not comment.startswith(MARK):
+        return None
+    return comment[len(MARK) :] == hashlib.sha256(body).hexdigest().encode()

@@ -1,7 +1,9 @@
 """Processes beside this one: how many, and how they end."""
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +16,8 @@ from typing import Any
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import load, loaded
 
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before any fork
+
 
 def end_with_parent() -> None:
     """Let this process end when the one that started it is killed, which cannot tell it so."""
@@ -25,6 +29,15 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def set_death_signal() -> None:
+    """Let the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing is done).
+
+    For what cannot watch its parent: a program that is not ours, a server that is still importing.
+    """
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 def begin_worker(plugins: Sequence[Path]) -> None:
@@ -47,8 +60,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_mapping() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
+    end_with_parent()
 
 
 @contextmanager
@@ -65,7 +79,7 @@ def worker_map(workers: int | None = None) -> Iterator[Callable[[Callable[[Any],
     if count <= 1:
         yield map
         return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin_mapping)
     try:
         yield pool.map
     except BrokenProcessPool as error:

@@ -6,13 +6,15 @@ import inspect
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ramac_lib.envs.hazards import Hazard, get_hazard
-from ramac_lib.envs.tasks import TASKS, Task, get_task
+from ramac_lib.envs.tasks import TASKS, Task, check_env_id, get_task
 from ramac_lib.methods import METHODS, Config, Method, get_method
+from ramac_lib.methods.shared.ranges import RANGES
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.ranges import COUNT, SEEDS, check_fields, check_values
 
 
 @dataclass(frozen=True)
@@ -31,18 +33,19 @@ class RunConfig:
         env_id: Gymnasium's id for data from a file of one's own; None where the source knows it.
 
     Raises:
-        RamacError: a method or task that is not registered, no seed or one twice, steps below 1, an unknown hazard.
+        RamacError: a method or task that is not registered, no seed or one twice, an unknown hazard, a value of another
+            type or outside its declared range (here and in the settings), an `env_id` that would import a module.
     """
 
     method: type[Method]
     task: Task
     settings: Config
-    seeds: tuple[int, ...]
-    steps: int
+    seeds: tuple[int, ...] = field(metadata={"range": SEEDS})
+    steps: int = field(metadata={"range": COUNT})
     hazard: Hazard
     source: str = "bundled"
-    size: int | None = None
-    data_seed: int = 0
+    size: int | None = field(default=None, metadata={"range": COUNT})
+    data_seed: int = field(default=0, metadata={"range": SEEDS})
     env_id: str | None = None
 
     def __post_init__(self) -> None:
@@ -55,10 +58,10 @@ class RunConfig:
             raise RamacError("no seeds were given; at least one is needed")
         if len(set(self.seeds)) != len(self.seeds):
             raise RamacError(f"a seed is given twice: {' '.join(map(str, self.seeds))}")
-        if min(self.seeds) < 0:
-            raise RamacError(f"seed {min(self.seeds)} is negative; seeds are whole numbers from 0")
-        if self.steps < 1:
-            raise RamacError(f"steps is {self.steps}; expected a whole number of at least 1")
+        check_fields(self)
+        check_fields(self.settings, RANGES)
+        if self.env_id is not None:
+            check_env_id(self.env_id)
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as plain data, method, task and hazard by name."""
@@ -151,7 +154,7 @@ def with_options(settings: Config, options: Mapping[str, str]) -> Config:
     """Return the settings with `options` (name → text) parsed to each field's type.
 
     Raises:
-        RamacError: an unknown option (the known ones are listed) or a value of another type.
+        RamacError: an unknown option (the known ones are listed), a value of another type or outside its range.
     """
     hints = typing.get_type_hints(type(settings))
     known = sorted(field.name for field in dataclasses.fields(settings))
@@ -164,6 +167,7 @@ def with_options(settings: Config, options: Mapping[str, str]) -> Config:
         except (KeyError, TypeError, ValueError):
             expected = inspect.formatannotation(hints[name])
             raise RamacError(f"option {name} is {text!r}; expected a value of type {expected}") from None
+    check_values(type(settings), changes, RANGES)  # before a config is made of them, which may compute with them
     return dataclasses.replace(settings, **changes)
 
 
@@ -187,15 +191,28 @@ def config_from_json(data: Mapping[str, Any]) -> RunConfig:
     """Return the config that `to_json` wrote.
 
     Raises:
-        RamacError: a method, task or hazard that is not known here: one of a plugin needs ``--plugin``.
+        RamacError: a method, task or hazard that is not known here (one of a plugin needs ``--plugin``), a field that
+            is missing, unknown, of another type or outside its range.
     """
+    names = ("method", "task", "hazard", "settings", "seeds")
+    kinds = {"settings": (Mapping, "a mapping"), "seeds": (list, "a list")}
+    for name in names:
+        kind, meaning = kinds.get(name, (str, "a name"))
+        if not isinstance(data.get(name), kind):
+            raise RamacError(f"a run's {name} is {data.get(name)!r}; expected {meaning}")
     try:
         method, task = get_method(data["method"]), get_task(data["task"])
         hazard = get_hazard(data["hazard"], task)
     except RamacError as error:
         raise RamacError(f"{error}; one of your own is known where its file is loaded, with --plugin FILE") from None
     config_class: Any = method.Config
-    stored = {**before(config_class), **data["settings"]}
-    settings = config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
-    named = {"method": method, "task": task, "hazard": hazard}
-    return RunConfig(**{**data, **named, "settings": settings, "seeds": tuple(data["seeds"])})
+    stored = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in {**before(config_class), **data["settings"]}.items()
+    }
+    check_values(config_class, stored, RANGES)
+    others = {k: v for k, v in data.items() if k not in names}
+    check_values(RunConfig, others)
+    try:
+        return RunConfig(method, task, config_class(**stored), tuple(data["seeds"]), hazard=hazard, **others)
+    except TypeError as error:  # a field without a default is missing
+        raise RamacError(f"a run's config lacks a field: {error}") from None

@@ -1,7 +1,9 @@
 """A run's directory: its config, tables and checkpoints, each whole or not there."""
 
 import contextlib
+import io
 import json
+import logging
 import pickle
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +17,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, is_left, is_sealed, read, sealed
 from ramac_lib.training.config import RunConfig, config_from_json
 
 HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
 
 TRAINING, TABLES = ".training.lock", ".tables.lock"  # held by the kernel for a process, whose death gives them back
 SOON, LONG = 1.0, 60.0  # seconds: for a trainer that is just ending; for a table to be written
+_warned: set[Path] = set()  # runs whose states have no checksums, which is said once
 FORMAT = 2  # of a checkpoint and of config.json; 2 since methods keep the normalizer of their observations
 
 
@@ -48,7 +51,9 @@ class RunDirectory:
                 raise RamacError(f"{self.path}: holds a run of another config: {_difference(there, config)}")
             if not resume:
                 raise RamacError(f"{self.path}: this run was begun before; pass --resume to go on with it")
-        elif self.path.exists() and any(p.name not in (TRAINING, TABLES) for p in self.path.iterdir()):
+        elif self.path.exists() and any(
+            p.name not in (TRAINING, TABLES) and not is_left(p) for p in self.path.iterdir()
+        ):
             raise RamacError(f"{self.path}: the folder is not empty and holds no run")
 
     def open(self, config: RunConfig, facts: Mapping[str, Any], resume: bool) -> bool:
@@ -67,6 +72,7 @@ class RunDirectory:
                 "hash": config.hash,
                 "version": version("ramac-lib"),
                 "config": config.to_json(),
+                "sealed": True,
                 **facts,
             }
             with atomic(self.config_file) as temporary:
@@ -92,22 +98,27 @@ class RunDirectory:
             "going on with them"
         )
 
-    def tidy(self) -> None:
+    def _tidy(self) -> None:
         """Remove what killed processes left half written; what others are writing now stays."""
-        if any(self.path.glob(".*.part")):
+        if any(map(is_left, self.path.iterdir())):
             with self.tables():
-                for left in self.path.glob(".*.part"):
+                for left in filter(is_left, list(self.path.iterdir())):
                     left.unlink(missing_ok=True)
 
     # -- one at a time ----------------------------------------------------------------------------------------------
 
-    def training(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
         """Hold the run for the one that trains it, from before its state is read to the end of its updates.
+
+        What killed processes left half written is removed first.
 
         Raises:
             RamacError: another process trains it, or nothing can be written there.
         """
-        return self._held(TRAINING, SOON, "this run is being trained by another process")
+        with self._held(TRAINING, SOON, "this run is being trained by another process"):
+            self._tidy()
+            yield
 
     def tables(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's tables while they are read, changed and written; no one holds them for longer.
@@ -151,28 +162,40 @@ class RunDirectory:
             RamacError: there is none, it is damaged, or it is of a newer version.
         """
         try:
-            facts = json.loads(self.config_file.read_text())
+            facts = json.loads(read(self.config_file))
             if facts["format"] > FORMAT:
                 raise RamacError(
                     f"{self.config_file}: written by a newer version (format {facts['format']}; this reads {FORMAT})"
                 )
+            told = facts["hash"], facts["env_id"], facts["data"]["sha256"], *facts["config"]
+            if [type(n) for n in facts["dims"]] != [int, int] or not all(isinstance(text, str) for text in told):
+                raise TypeError("dims")
             return facts
         except FileNotFoundError:
             raise RamacError(f"{self.path}: holds no run (no config.json)") from None
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        except RamacError:
+            raise
+        except (ValueError, KeyError, TypeError):
             raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
 
     def read_config(self) -> RunConfig:
         """Return the run's config.
 
         Raises:
-            RamacError: as `read_facts`.
+            RamacError: as `read_facts`; a value that no config has, or a hash that is not the config's.
         """
         facts = self.read_facts()
         try:
-            return config_from_json(facts["config"])
-        except (KeyError, TypeError):
+            config = config_from_json(facts["config"])
+        except RamacError as error:
+            raise RamacError(f"{self.config_file}: {error}") from error
+        except (KeyError, TypeError, AttributeError):
             raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
+        if config.hash != facts.get("hash"):
+            raise RamacError(
+                f"{self.config_file}: was edited: its config's hash is {config.hash}, not {facts.get('hash')!r}"
+            )
+        return config
 
     @property
     def policy_file(self) -> Path:
@@ -198,10 +221,14 @@ class RunDirectory:
         """
         head = {"format": FORMAT, "hash": self.read_facts()["hash"], "step": step, "engine": engine}
         # In this order: from the state, whoever goes on makes the copies that a kill in between has prevented.
-        with atomic(self.checkpoint_file) as temporary:
-            torch.save({**head, "seeds": dict(seeds), "codes": list(codes)}, temporary)
-        with atomic(self.policy_file) as temporary:
-            torch.save({**head, "seeds": dict(policies)}, temporary)
+        for path, own in (
+            (self.checkpoint_file, {"seeds": dict(seeds), "codes": list(codes)}),
+            (self.policy_file, {"seeds": dict(policies)}),
+        ):
+            archive = io.BytesIO()  # written by Python: of a full disk PyTorch tells in a RuntimeError of many lines
+            torch.save({**head, **own}, archive)
+            with atomic(path) as temporary:
+                temporary.write_bytes(sealed(archive.getvalue()))
 
     def load_checkpoint(self) -> dict[str, Any]:
         """Return the full state that `save_checkpoint` wrote (no code in the file is run).
@@ -229,20 +256,45 @@ class RunDirectory:
         return self.read_head()[1] if self.checkpoint_file.exists() else None
 
     def _load(self, path: Path, mmap: bool = False) -> dict[str, Any]:
+        damaged = RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew")
+        facts = self.read_facts()
+        steps, seeds = facts["config"].get("steps"), facts["config"].get("seeds")
+        if path.exists() and not path.is_file():  # of a pipe the end would be waited for
+            raise damaged
         try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-            written, same = checkpoint["format"], checkpoint["hash"] == self.read_facts()["hash"]
+            source: Any = path if mmap else self._checked(path, facts, damaged)
+            checkpoint = torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
+            written, same = int(checkpoint["format"]), checkpoint["hash"] == facts["hash"]
+            whole = 0 <= checkpoint["step"] <= steps and set(checkpoint["seeds"]) >= set(seeds)
         except FileNotFoundError:
             raise RamacError(f"{path}: there is no checkpoint yet") from None
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
-            raise RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew") from None
+        except RamacError:
+            raise
+        except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError,
+                OSError, zipfile.BadZipFile):  # fmt: skip
+            raise damaged from None
         if written != FORMAT:
             age = "a newer" if written > FORMAT else "an older"
             raise RamacError(f"{path}: written by {age} version (format {written}; this reads {FORMAT})")
         if not same:
             raise RamacError(f"{path}: the checkpoint is of another run")
+        if not whole:
+            raise damaged
         checkpoint.setdefault("engine", f"{checkpoint.get('device', 'cpu')} eager float32")  # before there were engines
         return checkpoint
+
+    def _checked(self, path: Path, facts: Mapping[str, Any], damaged: RamacError) -> io.BytesIO:
+        """Return a state whose checksum is right; of runs that began before there were any, one without passes."""
+        content = read(path)
+        state = is_sealed(content)
+        if state is False or (state is None and facts.get("sealed")):
+            raise damaged
+        if state is None and self.path not in _warned:
+            _warned.add(self.path)
+            logging.getLogger(__name__).warning(
+                f"{self.path}: begun by an earlier version, so that its states have no checksums; taken as they are"
+            )
+        return io.BytesIO(content)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a CSV, atomically; floats to the last bit."""
@@ -251,11 +303,16 @@ class RunDirectory:
 
     def read_table(self, name: str, up_to_step: int | None = None) -> pd.DataFrame:
         """Return a CSV, empty if it is not there or has no rows, without rows of later steps than the checkpoint's."""
+        path = self.path / name
         try:
-            table = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""], dtype=HASHES)
+            table = pd.read_csv(io.BytesIO(read(path)), keep_default_na=False, na_values=[""], dtype=HASHES)
+            return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
         except (FileNotFoundError, pd.errors.EmptyDataError):  # a run without evaluations writes an empty table
             return pd.DataFrame()
-        return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
+        except RamacError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise RamacError(f"{path}: is damaged; expected the table that a run writes") from error
 
 
 def _difference(there: RunConfig, here: RunConfig) -> str:

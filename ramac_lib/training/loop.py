@@ -19,6 +19,7 @@ from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import Interrupted, interruptible
+from ramac_lib.system.ranges import COUNT, FROM_0, check_fields
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig
 from ramac_lib.training.directory import RunDirectory
@@ -39,9 +40,12 @@ class Schedule:
 
     log_every: int | None = None
     eval_every: int | None = None
-    episodes: int = 10
-    chunk: int | None = None
-    evaluate_at: tuple[int, ...] = ()
+    episodes: int = field(default=10, metadata={"range": FROM_0})
+    chunk: int | None = field(default=None, metadata={"range": COUNT})
+    evaluate_at: tuple[int, ...] = field(default=(), metadata={"range": COUNT})
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def resolve(self, steps: int) -> tuple[int, int]:
         """Return (log_every, eval_every): a fiftieth and a tenth of the run, unless given."""

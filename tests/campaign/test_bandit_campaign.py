@@ -1,6 +1,8 @@
 """The bandit's campaign: its cells, its resumption, its tables."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -135,3 +137,33 @@ def test_worker_processes_make_the_same_cells(small, tmp_path):
         with np.load(tmp_path / "pool" / f"{cell.key}.npz") as a, np.load(tmp_path / "here" / f"{cell.key}.npz") as b:
             assert json.loads(str(a["facts"]))["cell"] == json.loads(str(b["facts"]))["cell"]
             assert a["shown"].shape == (20, 1000, 2)
+
+
+class Killed(Future):
+    """What a pool returns when one of its processes was killed."""
+
+    def __init__(self):
+        super().__init__()
+        self.set_exception(BrokenProcessPool("a process in the pool was terminated abruptly"))
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_killed_worker_is_one_sentence_that_says_how_to_go_on(small, tmp_path, monkeypatch, early):
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *_):
+            if early:
+                raise BrokenProcessPool("seen before all was submitted")
+            return Killed()
+
+    monkeypatch.setattr(campaign_bandit, "spawn", Pool)
+    with pytest.raises(
+        RamacError, match=f"was killed .* with {len(small)} of {len(small)} cells to go; the same command"
+    ):
+        campaign_bandit.run_cells(small, tmp_path, workers=1, progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK not a zip", b"PK\x05\x06" + bytes(18)])
+def test_a_damaged_cell_is_named(small, tmp_path, content):
+    (tmp_path / f"{small[0].key}.npz").write_bytes(content)
+    with pytest.raises(RamacError, match=r"npz: is damaged; delete it"):
+        campaign_bandit.gather(small[:1], tmp_path, tmp_path / "out")

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -114,3 +116,42 @@ def test_a_second_campaign_is_refused_and_workers_end_with_one_that_is_killed(tm
     while _holders(tmp_path / "c") and time.monotonic() < until:
         time.sleep(LOOK)
     assert not _holders(tmp_path / "c")
+
+
+def _children(pid, name):
+    """Return the children of a process whose command names that module."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == pid and name in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.slow
+def test_the_server_that_starts_workers_may_be_killed_too(tmp_path):
+    """Before it has started the first worker, and between two."""
+    killed = []
+
+    def kill():
+        while len(killed) < 2 and main.poll() is None:
+            time.sleep(LOOK)
+            for pid in _children(main.pid, "forkserver"):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                time.sleep(1)
+
+    program = (
+        "import sys; from campaign_helpers import run, FLOW, RADAC, SMALL\n"
+        "if __name__ == '__main__':\n"
+        "    table, failures = run(sys.argv[1], {**SMALL, 'rows': (FLOW, RADAC)}, workers=2); assert not failures\n"
+    )
+    (tmp_path / "main.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path])}
+    main = subprocess.Popen([sys.executable, tmp_path / "main.py", tmp_path / "c"], env=environment)
+    kill()
+    assert main.wait(120) == 0
+    assert killed
+    run(tmp_path / "whole", {**SMALL, "rows": (FLOW, RADAC)})
+    assert contents(tmp_path / "c") == contents(tmp_path / "whole")

@@ -26,6 +26,7 @@ from ramac_lib.datasets.hdf5 import save_file
 from ramac_lib.envs.hazards import PRESETS, Hazard, register_hazard
 from ramac_lib.methods import get_method
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.processes import cores
 from ramac_lib.system.version import DECIDES, code_version, of_the_sources
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
@@ -225,7 +226,10 @@ def test_the_command_line_ends_in_one_sentence_and_code_1(tmp_path, monkeypatch,
         (("--methods", "radac:speed=9"), ("unknown option of RADAC 'speed'", "eta")),
         (("--tasks", "ant"), ("unknown task 'ant'", "risky-bandit")),
         (("--workers", "-1"), ("workers is -1",)),
-        (("--budget-seconds", "0"), ("the budget 0.0",)),
+        (("--budget-seconds", "0"), ("the budget in seconds is 0.0",)),
+        (("--budget-seconds", "nan"), ("the budget in seconds is nan",)),
+        (("--budget-seconds", "inf"), ("the budget in seconds is inf",)),
+        (("--workers", "99999"), ("workers is 99999",)),
         (("--device", "tpu"), ("unknown device 'tpu'",)),
         (("--pack", "a", "--unpack", "b"), ("expected one of them",)),
         (("--pack", "a"), ("holds no campaign",)),
@@ -507,7 +511,8 @@ def test_data_are_loaded_anew_when_their_file_or_hazard_has_changed(hopper, hopp
 def test_the_cores_are_counted_where_a_system_binds_no_process_to_some(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    with pytest.raises(RamacError, match="workers is 3, the budget -1"):
+    assert cores() == 3
+    with pytest.raises(RamacError, match="the budget in seconds is -1"):
         launch.run(tmp_path / "c", budget=-1, device="cpu")
 
 

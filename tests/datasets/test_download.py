@@ -1,9 +1,12 @@
 """Downloads against a real server that refuses, stalls, cuts, lies about lengths and answers with a page."""
 
+import contextlib
 import fcntl
+import gzip
 import os
 import re
 import resource
+import shutil
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        server, kind = self.server, self.path.split("/")[1]
+        server, kind = self.server, self.path.partition("?")[0].split("/")[1]
         server.hits[kind] += 1
         server.ranges.append(self.headers.get("Range"))
         if kind.isdigit():
@@ -38,7 +41,22 @@ class Handler(BaseHTTPRequestHandler):
             start = int(asked[1])
             if start >= len(body):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(body)}"})
+        if asked and self.headers.get("If-Range") != server.tag and kind != "splice":
+            start = 0  # the file has changed since: all of it
         self.send_response(206 if start else 200)
+        if kind != "nameless":
+            self.send_header("ETag", server.tag)
+        if kind == "bomb":
+            self.send_header("Content-Encoding", "gzip")
+            body = gzip.compress(bytes(50_000_000))
+        if kind == "endless":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(download.CHUNK))
+            return None
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         claimed = len(body) - start
@@ -71,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(hopper_file, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.body, httpd.hits, httpd.ranges = hopper_file.read_bytes(), Counter(), []
+        httpd.body, httpd.hits, httpd.ranges, httpd.tag = hopper_file.read_bytes(), Counter(), [], '"one"'
         assert len(httpd.body) > 3 * CUT
         httpd.handle_error = lambda *_: None  # a client that hangs up is no news
         httpd.url = f"http://127.0.0.1:{httpd.server_port}"
@@ -123,6 +141,7 @@ def test_starts_over_where_the_server_knows_no_ranges(server, target):
 def test_resumes_an_earlier_calls_part(server, target):
     target.parent.mkdir()
     target.with_name("file.hdf5.part").write_bytes(server.body[:12_345])
+    target.with_name("file.hdf5.part.tag").write_text('"one"')
     fetch(server.url + "/ok", target)
     assert target.read_bytes() == server.body
     assert server.ranges == ["bytes=12345-"]
@@ -134,6 +153,65 @@ def test_a_part_that_is_whole_or_too_long(server, target, extra):
     target.with_name("file.hdf5.part").write_bytes(server.body + extra)
     fetch(server.url + "/ok", target)
     assert target.read_bytes() == server.body
+
+
+def begun(server, target, size=12_345):
+    """Leave the beginning of the server's present file as a cut transfer does."""
+    target.parent.mkdir(exist_ok=True)
+    target.with_name("file.hdf5.part").write_bytes(server.body[:size])
+    target.with_name("file.hdf5.part.tag").write_text(server.tag)
+
+
+@pytest.mark.parametrize("route", ["ok", "splice"])
+def test_the_rest_of_another_file_is_never_appended(server, target, route):
+    """Where the file has changed, also at a server that sends the range all the same."""
+    begun(server, target)
+    first, server.tag = server.body, '"two"'
+    server.body = first[:5000] + bytes(255 - b for b in first[5000:5100]) + first[5100:]
+    download.fetch(f"{server.url}/{route}", target, progress=False, backoff=0.001)
+    assert target.read_bytes() == server.body
+    assert os.listdir(target.parent) == ["file.hdf5"]
+
+
+def test_a_part_of_a_file_without_a_name_is_not_resumed(server, target):
+    fetch(server.url + "/nameless", target)
+    target.unlink()
+    target.with_name("file.hdf5.part").write_bytes(b"of who knows which file")
+    fetch(server.url + "/nameless", target)
+    assert target.read_bytes() == server.body
+    assert server.ranges == [None, None]
+
+
+@pytest.mark.parametrize("route", ["bomb", "endless"])
+def test_nothing_is_written_beyond_the_ceiling(server, target, route):
+    sentence = refusal(f"{server.url}/{route}", target, ceiling=1_000_000)
+    assert "has more bytes; expected at most 1,000,000" in sentence
+    assert sum(path.stat().st_size for path in target.parent.iterdir()) < 1000
+
+
+def test_a_stated_length_beyond_the_ceiling_or_the_disk_is_refused_before_a_byte(server, target, monkeypatch):
+    assert f"{len(server.body):,} bytes; expected at most 1,000" in refusal(server.url + "/ok", target, ceiling=1000)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 0, download.SPARE + 10))
+    assert "no more than 10 are free" in refusal(server.url + "/ok", target)
+    assert os.listdir(target.parent) == []
+
+
+@pytest.mark.parametrize("make", [lambda p, victim: p.symlink_to(victim), lambda p, victim: os.mkfifo(p)])
+def test_a_link_or_pipe_in_place_of_the_part_is_not_written_through(server, target, tmp_path, make):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    target.parent.mkdir()
+    make(target.with_name("file.hdf5.part"), victim)
+    assert "cannot write" in refusal(server.url + "/ok", target)
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("route", ["404", "500", "dead", "page", "bomb"])
+def test_a_password_or_a_token_is_never_shown(server, target, route):
+    url = server.url.replace("//", "//me:secret@") + f"/{route}?token=secret"
+    assert "secret" not in refusal(url, target, attempts=2, ceiling=1_000_000)
+    assert "secret" not in refusal("http://me:secret@127.0.0.1:9/x?token=secret", target, attempts=2)
+    assert "secret" not in refusal("ftp://me:secret@nowhere/x?token=secret", target, attempts=2)
 
 
 def test_waits_for_a_busy_server(server, target):
@@ -187,7 +265,9 @@ def test_a_length_smaller_than_the_file_is_caught_by_its_content(server, target)
 @pytest.mark.parametrize("route", ["ok", "unsaid"])
 def test_wrong_size(server, target, route):
     sentence = refusal(f"{server.url}/{route}", target, size=17)
-    assert sentence.endswith(f"has {len(server.body)} bytes; expected 17")
+    assert sentence.endswith(
+        f"has {f'{len(server.body)} bytes; expected' if route == 'ok' else 'more bytes; expected at most'} 17"
+    )
     assert os.listdir(target.parent) == []
 
 

@@ -88,7 +88,7 @@ def at(row, value):
         (changed("rewards", at(17, np.nan)), "rewards is NaN or infinite at row 17"),
         (changed("observations", at(3, 1e300)), "observations is NaN or infinite at row 3"),
         (changed("actions", at(0, 3.0)), r"actions reaches 3; expected values in \[-1, 1\]"),
-        (changed("actions", lambda a: a[:-1]), "actions has 399 rows; expected 400"),
+        (changed("actions", lambda a: a[:-1]), r"as many rows in each array, found .*actions \(399,\)"),
         (changed("observations", lambda a: a[:, 0]), r"observations has shape \(400,\); expected 2 dimension"),
         (changed("next_observations", lambda a: a[:, :5]), r"next_observations has shape \(400, 5\)"),
         (changed("terminals", lambda a: a.astype(float) / 2), "terminals holds other values than 0 and 1"),
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(hopper, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"cannot write {path}: ")
+    assert done.stdout.startswith(f"{path}: no space is left")
     assert done.stdout.count("\n") == 1
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["cache.hdf5"]
@@ -214,8 +214,68 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(hopper, tmp_path):
 
 def test_no_permission_to_write_is_one_sentence(hopper, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RamacError, match=r"cannot write .*File exists"):
+    with pytest.raises(RamacError, match=r"cannot be written \(File exists\)"):
         hdf5.save_file(hopper, tmp_path / "file" / "cache.hdf5")
+
+
+@pytest.mark.parametrize("kind", ["external storage", "external link", "soft link", "virtual"])
+def test_what_lies_in_another_file_is_never_read(hopper_arrays, tmp_path, write, kind):
+    secret = write(tmp_path / "secret.hdf5", hopper_arrays)
+    path = write(tmp_path / "f.hdf5", {k: v for k, v in hopper_arrays.items() if k != "rewards"})
+    rows = len(hopper_arrays["rewards"])
+    with h5py.File(path, "a") as file:
+        if kind == "external storage":
+            file.create_dataset("rewards", (rows,), np.uint8, external=[(str(secret), 0, rows)])
+        elif kind == "external link":
+            file["rewards"] = h5py.ExternalLink(str(secret), "/rewards")
+        elif kind == "soft link":  # whose path may lead through an external one
+            file["there"] = h5py.ExternalLink(str(secret), "/")
+            file["rewards"] = h5py.SoftLink("/there/rewards")
+        else:
+            layout = h5py.VirtualLayout((rows,), np.float64)
+            layout[:] = h5py.VirtualSource(str(secret), "rewards", (rows,))
+            file.create_virtual_dataset("rewards", layout)
+    for read in (lambda: hdf5.load_file(path, "Hopper-v4"), lambda: hdf5.check_layout(path)):
+        with pytest.raises(RamacError, match=r"rewards is (a link|stored in other files).* in the file itself"):
+            read()
+
+
+def test_a_virtual_array_of_this_very_file_is_not_taken_either(hopper_arrays, tmp_path, write):
+    path = write(tmp_path / "f.hdf5", hopper_arrays)
+    with h5py.File(path, "a") as file:
+        rows = len(file["rewards"])
+        layout = h5py.VirtualLayout((rows,), np.float64)
+        layout[:] = h5py.VirtualSource(".", "rewards", (rows,))
+        file.create_virtual_dataset("costs", layout)
+    with pytest.raises(RamacError, match="costs is stored in other files"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def test_rows_that_no_file_of_that_size_holds_are_refused_before_memory_is_asked_for(tmp_path):
+    path = tmp_path / "f.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, columns in zip(KEYS, ((11,), (3,), (), (11,), (), ()), strict=True):
+            file.create_dataset(key, (10**12, *columns), np.float32, chunks=(1024, *columns), compression="gzip")
+    with pytest.raises(RamacError, match=r"declares [\d,]+ bytes of data; expected no more than its [\d,]+ can hold"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def test_numbers_of_rows_are_compared_before_any_is_read(hopper_arrays, tmp_path, write, monkeypatch):
+    path = write(tmp_path / "f.hdf5", {**hopper_arrays, "timeouts": hopper_arrays["timeouts"][:-1]})
+    monkeypatch.setattr(hdf5, "_read", lambda *_: pytest.fail("an array was read"))
+    with pytest.raises(RamacError, match="expected as many rows in each array"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def test_an_environment_named_by_a_file_imports_nothing(hopper_arrays, tmp_path, write, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "trojan.py").write_text("raise SystemExit('imported')")
+    path = write(tmp_path / "f.hdf5", hopper_arrays)
+    with h5py.File(path, "a") as file:
+        file.attrs["env_id"] = "trojan:Hopper-v4"
+    for task in (None, get_task("hopper-medium-expert")):
+        with pytest.raises(RamacError, match="trojan:Hopper-v4"):
+            hdf5.load_file(path, task=task)
 
 
 @pytest.mark.slow

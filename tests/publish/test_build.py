@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 
 from ramac_lib.publish import browser, build, chapters, check_pages
 from ramac_lib.system.errors import RamacError
@@ -257,3 +258,38 @@ def test_ctrl_c_ends_every_chapter_and_begins_no_other(root: Path) -> None:
     time.sleep(2)
     assert {path.stem for path in (root / "book").glob("*.begun")} == {"third", "fourth"}
     assert not list((root / "_build" / "executed" / "quick").glob("*.ipynb"))
+
+
+def test_two_builds_in_one_folder_do_not_mix(root: Path) -> None:
+    (root / "_build" / "html").mkdir(parents=True)
+    with FileLock(root / "_build" / ".lock"), pytest.raises(RamacError, match="another build of the book is under way"):
+        build.build(root=root, say=lambda line: None)
+    assert (root / "_build" / "html").is_dir()  # the other one's
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_one_sentence_that_names_what_is_missing(root: Path) -> None:
+    _write(root, "first", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
+    with pytest.raises(RamacError, match=r"a process that executed chapters was killed .* before .*first.* was done"):
+        build.build(root=root, say=lambda line: None, jobs=1)
+
+
+@pytest.mark.slow
+def test_a_kernel_ends_with_the_build_that_is_killed(root: Path) -> None:
+    _write(root, "first", f"import os, time\nopen({str(root / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
+    program = (
+        "import sys\nfrom ramac_lib.publish.build import build\nif __name__ == '__main__':\n    build(root=sys.argv[1])"
+    )
+    (root / "main.py").write_text(program)
+    main = subprocess.Popen([sys.executable, str(root / "main.py"), str(root)], stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not ((root / "pid").exists() and (root / "pid").read_text()) and time.monotonic() < until:
+        time.sleep(0.1)
+    kernel = Path("/proc", (root / "pid").read_text())
+    assert kernel.exists()
+    os.kill(main.pid, signal.SIGKILL)
+    main.wait()
+    until = time.monotonic() + 20
+    while kernel.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not kernel.exists()

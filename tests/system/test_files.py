@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import beside
 
 
@@ -19,6 +20,12 @@ from ramac_lib.system.files import beside
 )
 def test_a_dot_in_a_name_is_part_of_it(given, expected):
     assert beside(Path(given), ".csv") == Path(expected)
+
+
+@pytest.mark.parametrize("given", ["", ".", "..", "/", "results/..", ".csv"])
+def test_a_path_without_a_name_is_refused(given):
+    with pytest.raises(RamacError, match="has no name that files could have"):
+        beside(Path(given), ".csv")
 
 
 def test_a_suffix_may_be_more_than_a_suffix():

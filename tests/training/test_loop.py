@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -235,16 +236,16 @@ def test_damaged_checkpoints_are_refused(hopper_file, tmp_path, damage):
 
 @pytest.mark.parametrize(("call", "step"), [(3, 10), (4, 20)])  # a checkpoint, the policies' copies; and again
 def test_no_space_left_keeps_a_whole_checkpoint(hopper_file, tmp_path, monkeypatch, call, step):
-    original = torch.save
+    original = Path.write_bytes
     calls = []
 
-    def full(value, path):
+    def full(path, content):
         calls.append(path)
         if len(calls) == call:
             raise OSError(28, "No space left on device")
-        return original(value, path)
+        return original(path, content)
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(RamacError, match="no space is left"):
         loop.train(config(hopper_file), tmp_path / "run", schedule=SCHEDULE, device="cpu", progress=False)
     directory = RunDirectory(tmp_path / "run")
@@ -278,7 +279,8 @@ def test_options_are_parsed_to_their_fields_types(hopper_file):
 
 def test_config_survives_json(hopper_file, tmp_path):
     original = config(hopper_file, td_clip="none")
-    RunDirectory(tmp_path / "run").open(original, {}, False)
+    facts = {"env_id": "Hopper-v5", "dims": [11, 3], "data": {"sha256": "0"}}
+    RunDirectory(tmp_path / "run").open(original, facts, False)
     assert RunDirectory(tmp_path / "run").read_config() == original
 
 
@@ -287,7 +289,7 @@ def test_config_survives_json(hopper_file, tmp_path):
     [
         ({"seeds": ()}, "no seeds"),
         ({"seeds": (1, 1)}, "given twice"),
-        ({"seeds": (-1,)}, "negative"),
+        ({"seeds": (-1,)}, "seeds has -1; expected a whole number of at least 0"),
         ({"steps": 0}, "steps is 0"),
         ({"method": "sac"}, "unknown method 'sac': choose one of radac"),
     ],

@@ -3,6 +3,7 @@
 (concurrent.futures gives up the whole pool when one process dies, and knows nothing of slices that must report.)
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ramac_lib.campaign.slices import Job, SliceResult, serve
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import loaded
 
+TRIES, PAUSE = 5, 1.0  # to start a process; seconds between two tries
 GRACE = 10.0  # seconds for idle processes to end
 
 
@@ -44,7 +46,9 @@ class Processes:
         # new one costs no time. CUDA cannot be used in a process forked from one that has looked for it.
         forks: Any = get_context("spawn" if cuda else "forkserver")
         if not cuda:
-            forks.set_forkserver_preload(["ramac_lib.campaign.slices", "ramac_lib.envs.bandit"])
+            forks.set_forkserver_preload(
+                ["ramac_lib.system.mortal", "ramac_lib.campaign.slices", "ramac_lib.envs.bandit"]
+            )
         self.context: Any = forks
         self.count, self.claim, self.threads = workers, claim, None if cuda else 1
         self.workers: list[_Worker] = []
@@ -52,11 +56,20 @@ class Processes:
         self._stopped = False
 
     def _start(self) -> _Worker:
-        ours, theirs = self.context.Pipe()
-        # No daemon: on CUDA a worker has processes of its own, which evaluate.
-        process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads, tuple(loaded)))
-        process.start()
-        theirs.close()
+        for _ in range(TRIES):
+            ours, theirs = self.context.Pipe()
+            # No daemon: on CUDA a worker has processes of its own, which evaluate.
+            process = self.context.Process(target=serve, args=(theirs, _Claim(self.claim), self.threads, tuple(loaded)))
+            try:
+                process.start()
+                break
+            except (EOFError, OSError):  # the server was killed meanwhile; the next try starts another
+                ours.close()
+                time.sleep(PAUSE)  # it may still be ending, and then be taken for alive
+            finally:
+                theirs.close()
+        else:
+            raise RamacError(f"no process can be started: what starts them was killed {TRIES} times (no memory left?)")
         worker = _Worker(process, ours)
         self.workers.append(worker)
         return worker
