@@ -74,9 +74,12 @@ class QDQConfig(ReturnModelConfig, UncertaintyConfig, QLearningConfig):
     @classmethod
     def for_task(cls, task: str) -> "QDQConfig":
         """Return the authors' β and γ_π of each task; sizes and short windows, of ours, on the two worlds."""
-        windows = {"window": 1, "window_step": 1} if task == BANDIT else {"window": 10, "window_step": 1}
+        ours: dict[str, Any] = {
+            "window": 1 if task == BANDIT else 10, "window_step": 1, "lr_model": 1e-3, "teacher_rate": 0.05,
+            "model_hidden": (128, 128, 128), "model_activation": "relu",
+        }  # fmt: skip
         own = {"beta": 0.9 if task.startswith("halfcheetah") else 0.8, "bc_weight": CLONING.get(task, 2.0)}
-        return cls(**(worlds.settings(task, "policy", "q", model_hidden=(64, 64), lr_model=1e-3, **windows) or own))
+        return cls(**(worlds.settings(task, "policy", "q", **ours) or own))
 
 
 @register("qdq", label="QDQ", colour="#AA4499", line="-.", marker="4", group=NEIGHBOURS)

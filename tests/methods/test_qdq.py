@@ -230,11 +230,11 @@ def test_equal_returns_are_no_division_by_zero():
 def test_the_spread_is_in_units_of_return_and_wider_on_the_ring(model, factor):
     """The ring's returns are 1.8 or, one in 20, −8.2: a standard deviation of 2.2; the centre's are all 1.
 
-    After 700 updates the consistency model has hardly begun to tell them apart.
+    After 700 updates of a small network the consistency model has hardly begun to tell them apart.
     """
     method, _ = bandit(
         model=model, model_hidden=(48, 48), samples=64, scales=10, model_share=0.9, lr_model=2e-3, batch_size=128,
-        target_rate=0.1,
+        teacher_rate=0.1,
     )  # fmt: skip
     for _ in range(700):
         method.update(batch(dims=(method.dims[0], 2)))
@@ -253,6 +253,18 @@ def test_the_spread_of_the_quantile_control_is_that_of_its_law():
     variance = quantiles[:, 0].square().mean(2) - quantiles[:, 0].mean(2).square()
     spread = method.law.spread(states, actions, Noise((0, 1), "evaluation"))
     torch.testing.assert_close(spread, method.law.half_range * variance.sqrt(), rtol=1e-3, atol=1e-4)
+
+
+def test_the_average_of_the_model_follows_faster_in_short_runs():
+    rates = [make("qdq", steps=steps).law.teacher_rate for steps in (2_000_000, 1_000_000, 1000)]
+    assert rates == pytest.approx([0.005, 0.01, 0.05])
+    assert make("qdq", steps=1000, short_run_rate=False).law.teacher_rate == 0.005
+    assert bandit()[0].law.teacher_rate == 0.05
+    method = make("qdq", steps=10, model_share=0.9, short_run_rate=False, teacher_rate=0.25)
+    before, model = parameters(method.law.teacher), method.law.model
+    method.update(batch())
+    for old, new, own in zip(before, method.law.teacher.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.25 * (own - old))
 
 
 def test_the_noise_of_the_samples_is_new_at_every_update():

@@ -38,8 +38,13 @@ class ReturnModelConfig(base.CriticConfig):
     model: str = "consistency"
     model_share: float = 0.4  # of the run, in which it alone learns
     model_hidden: tuple[int, ...] = (256, 256, 256)
+    # Of the consistency model; ReLU on the two worlds. On the bandit, where returns have a standard deviation of 2.2 on
+    # the ring and 0 in the centre, it said 1.50 and 1.49 with SiLU, 1.36 and .94 with ReLU, the quantiles 1.75 and .99
+    # (2,000 updates, means of seeds 100 and 101).
+    model_activation: str = "silu"
     lr_model: float = 4e-4
     scales: int = 18  # of the consistency model
+    teacher_rate: float = 0.005  # how far its average follows at an update; the short runs' rule is the targets'
     samples: int = 16  # for a standard deviation
 
     def check_model(self) -> None:
@@ -121,10 +126,13 @@ class ConsistencyReturns(ReturnModel):
 
     def __init__(self, method: Any) -> None:
         super().__init__(method)
-        kinds = {"hidden": method.config.model_hidden}
+        kinds = {"hidden": method.config.model_hidden, "activation": method.config.model_activation}
         self.model = method.new(Preconditioned(method.stack, *method.dims, **kinds))
         self.teacher = method.target_of(self.model)
         method.optimizers["model"] = _optimiser(method, self.model)
+        config, self.teacher_rate = method.config, method.config.teacher_rate
+        if config.short_run_rate:
+            self.teacher_rate = short_runs.target_rate(self.teacher_rate, method.steps, config.target_rate_cap)
         self.denoiser: Preconditioned | None = None
         if method.config.model == "distilled":
             self.denoiser = method.new(Preconditioned(method.stack, *method.dims, start=0.0, **kinds))
@@ -141,7 +149,7 @@ class ConsistencyReturns(ReturnModel):
         draws = noise.integers(len(self.times) - 1, rows), noise.normal(rows)
         loss = consistency_loss(self.model, self.teacher, *windows, draws, self.times, self.denoiser)
         norm = method.optimizers["model"].step(loss)
-        base.follow(self.teacher, self.model, method.target_rate)
+        base.follow(self.teacher, self.model, self.teacher_rate)
         return {"model_loss": loss.detach(), "model_grad_norm": norm}
 
     def scaled_spread(
