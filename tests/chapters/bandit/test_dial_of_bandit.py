@@ -28,8 +28,8 @@ def test_places_are_made_once_and_in_order(tmp_path, monkeypatch):
     assert len(made) == len(dial.ETAS) * len(dial.ALPHAS) * len(dial.TRAPS)
     data = json.loads((tmp_path / "out.json").read_text())
     sizes = [len(knob["values"]) for knob in data["knobs"]]
-    at = np.ravel_multi_index((3, 1, 2), sizes)  # as the script finds it
-    assert data["fields"][at]["shares"] == [dial.ETAS[3], dial.ALPHAS[1], dial.TRAPS[2]]
+    at = np.ravel_multi_index((3, 1, 1), sizes)  # as the script finds it
+    assert data["fields"][at]["shares"] == [dial.ETAS[3], dial.ALPHAS[1], dial.TRAPS[1]]
     titles = [axis.get_title() for axis in dial.still(data).axes]
     assert titles == ["η = 0.03", "η = 0.3", "η = 3"]
 
