@@ -1,7 +1,10 @@
 """A campaign in small files, and on from them elsewhere."""
 
+import gzip
+import hashlib
 import json
 import re
+import resource
 import shutil
 import subprocess
 
@@ -170,3 +173,33 @@ def test_copies_are_small(tmp_path):
         assert set(copy) <= set(state["networks"])
         assert all(k.startswith(("policy.", "shift", "scale")) for k in copy)
         assert directory.policy_file.stat().st_size < directory.checkpoint_file.stat().st_size / 2
+
+
+def test_a_disk_that_fills_while_unpacking_is_one_sentence_and_leaves_nothing(half, tmp_path):
+    campaign.pack(half, tmp_path / "packed")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(RamacError, match="there: no space is left on the device"):
+            campaign.unpack(tmp_path / "packed", tmp_path / "there")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+
+
+@pytest.mark.parametrize("content", [b"not a gzip", gzip.compress(b"not a tar" * 99), gzip.compress(bytes(5000))[:20]])
+def test_parts_with_the_right_hash_of_the_wrong_thing_are_refused(tmp_path, content):
+    (tmp_path / "results.000").write_bytes(content)
+    part = {"name": "results.000", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "parts": [part]}))
+    with pytest.raises(RamacError, match=r"results\.000: is no packed campaign"):
+        campaign.unpack(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../results.000", "/etc/passwd", "results.000\n", "", 7, None, ["results.000"]])
+def test_a_part_that_is_no_part_of_the_folder_is_not_opened(tmp_path, name):
+    part = {"name": name, "bytes": 1, "sha256": "0" * 64}
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "parts": [part]}))
+    with pytest.raises(RamacError, match=r"manifest\.json: is damaged"):
+        campaign.unpack(tmp_path, tmp_path / "out")
