@@ -12,7 +12,7 @@ that a task's data are made of, and R the next.
    and medium-replay takes over the hazard of medium-expert (Walker2d: there falls, not the pose, make the tail).
 2. **Probability**: such that E is penalised at least once in 15 % of its episodes, to two digits: so its worst
    tenth is a penalised one, and R's, which is hit less, is not. (At 20 % Walker2d's R paid in half of its worst tenth,
-   and the two CVaRs could not be told apart.)
+   and the difference of the two CVaRs was inconclusive.)
 3. **Penalty**: such that in expectation it costs E half of its lead over R, net of what R pays, to two digits. So E
    keeps the higher mean.
 

@@ -2,6 +2,7 @@
 
 import functools
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,9 +10,12 @@ import tyro
 from campaign_tables import TASK, around, episodes, gathered
 
 from ramac_lib import cli
+from ramac_lib.analysis import evidence
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.campaign.grid import choose
+from ramac_lib.system.paths import data_folder
 from support.evidence import commands
+from support.speed import cost
 
 NEUTRAL = "radac:risk=neutral"
 
@@ -73,3 +77,13 @@ def test_a_row_is_priced_as_its_method():
     assert spent == {"radac": pytest.approx(30_000 / 10 / 3600), NEUTRAL: pytest.approx(30_000 / 36_000)}
     with pytest.raises(Missing, match="No speed"):
         commands.hours(found, pd.Series(dtype=float))
+
+
+def test_the_readme_prices_the_stored_campaign_as_the_chapter_does():
+    """README.md: "about ten core-hours"; the chapter computes the number from the measured rates."""
+    found = evidence.load()
+    rows, _ = cost.load(data_folder() / "results" / "bench.json")
+    hours = sum(commands.hours(found, cost.best_rates(rows, *commands.engine(found))).values())
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert "about ten core-hours of updates" in readme
+    assert round(hours) == 10
