@@ -41,6 +41,8 @@ from ramac_lib.networks.policies.cvae import CVAEPolicy
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 from ramac_lib.networks.policies.flow import FlowPolicy
 
+OWN = ("lr_actor", "batch_size")  # not the worlds' shared ones
+
 # ORAAC's settings of each environment, where they are not the defaults.
 PER_ENV: dict[str, dict[str, Any]] = {
     "hopper": {"discount": 0.9, "target_rate": 0.05, "critic_encoder": 128},
@@ -77,16 +79,18 @@ class AnchoredConfig(DistributionalConfig):
     def of_env(cls, task: str) -> dict[str, Any]:
         """Return ORAAC's own settings for a task's environment, or those of the bandit or navigation."""
         sizes: dict[str, Any] = {"critic_encoder": 64, "embedding": 32, "residual_hidden": (64, 64)}
+        sizes |= {"batch_size": 128, "lr_prior": 3e-3, "lr_actor": 1e-3, "prior_until": 1.0}  # as long as the clones
         if task == BANDIT:
             sizes = {"critic_hidden": 128, "critic_encoder": 128, "embedding": 64, "n_cos": 32}
             sizes |= {"residual_hidden": (128, 128, 128), "joint_relu": False, "short_radius": None}
-        own = worlds.settings(task, "quantiles", batch_size=256, lr_prior=1e-3, **sizes)
+            sizes |= {"batch_size": 256, "lr_prior": 1e-3}
+        own = worlds.settings(task, "quantiles", **sizes)
         return own or PER_ENV.get(task.split("-")[0], {})
 
     @classmethod
     def of_prior(cls, task: str, *parts: str) -> dict[str, Any]:
-        """Return the prior's network on the bandit and on navigation; its rate is another's, the residual's its own."""
-        return {k: v for k, v in worlds.settings(task, "policy", *parts).items() if k != "lr_actor"}
+        """Return the prior's network on the bandit and on navigation; what `of_env` says is left to it."""
+        return {k: v for k, v in worlds.settings(task, "policy", *parts).items() if k not in OWN}
 
 
 class Anchored(Distributional):

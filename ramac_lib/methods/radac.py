@@ -63,7 +63,7 @@ class RADACConfig(RAMACConfig):
         On the bandit and on navigation they are ours, as the paper's toy settings are lost. With 20 or 40 fractions the
         grid is exact for the law of the bandit's trap.
         """
-        own: dict[str, Any] = {"embedding": 32} if task in NAVIGATION else {"joint_relu": False}
+        own: dict[str, Any] = {"embedding": 32, "eta_warmup": 0.3} if task in NAVIGATION else {"joint_relu": False}
         return cls(**(worlds.settings(task, "policy", "chain", "quantiles", eta=0.3, **own) or PER_TASK.get(task, {})))
 
 

@@ -50,7 +50,9 @@ class RAFMACConfig(RAMACConfig):
     @classmethod
     def for_task(cls, task: str) -> "RAFMACConfig":
         """Return the released gradient clips of each dataset; the bandit and navigation have settings of ours."""
-        own = OWN | ({"embedding": 32} if task in NAVIGATION else {"embedding": 64, "joint_relu": False})
+        own = OWN | (
+            {"embedding": 32, "eta_warmup": 0.3} if task in NAVIGATION else {"embedding": 64, "joint_relu": False}
+        )
         return cls(**(worlds.settings(task, "policy", "quantiles", **own) or PER_TASK.get(task, {})))
 
 

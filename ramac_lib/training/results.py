@@ -155,7 +155,7 @@ def load(name: str, folder: Path, level: int | None = 1) -> tuple[pd.DataFrame, 
             source = io.StringIO(pd.concat(texts, ignore_index=True).to_csv(index=False))
         else:
             facts = json.loads(beside(file, ".json").read_text()) if file.exists() else facts
-        table = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=HASHES)
+        table = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=HASHES, low_memory=False)
     except FileNotFoundError as error:
         raise RamacError(f"{error.filename}: not there; gather runs into it with `ramac gather`") from None
     table = complete(table)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.stats import binom
 
 from ramac_lib import risk
+from ramac_lib.analysis.rows import with_keys
 from ramac_lib.envs.hazards import Hazard, Region, get_hazard
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
@@ -15,7 +16,7 @@ from ramac_lib.training.routes import ROUTES
 from support.navigation import optima
 
 Array = np.ndarray
-KEYS = ["method", "task", "hazard", "risk", "options", "step", "seed"]
+KEYS = ["row", "method", "task", "hazard", "step", "seed"]
 
 
 def law_of(table: pd.DataFrame, hazard: Hazard) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
@@ -77,10 +78,11 @@ def numbers(table: pd.DataFrame, hazard: Hazard, own: int = 1, alpha: float = op
 
 
 def beside(table: pd.DataFrame, optimum: pd.DataFrame, alpha: float = optima.LEVEL) -> pd.DataFrame:
-    """Return a row for each method, task, hazard and seed: `numbers`, and how far from the optimum they are.
+    """Return a line for each row, task, hazard, step and seed: `numbers`, and how far from the optimum they are.
 
     Args:
-        table: rows of navigation tasks, of one purpose and level of sampler noise.
+        table: rows of navigation tasks, of one purpose and level of sampler noise. A row is a method with the settings
+            that are not its own, the level of its CVaR among them (`ramac_lib.analysis.rows.key`).
         optimum: as `optima.load` returns it.
 
     Returns:
@@ -88,8 +90,7 @@ def beside(table: pd.DataFrame, optimum: pd.DataFrame, alpha: float = optima.LEV
         better than the planner's grid. Empty where no optimum is stored.
     """
     rows = []
-    filled = table.astype({"risk": object, "options": object}).fillna({"risk": "", "options": ""})
-    for keys, group in filled.groupby(KEYS, sort=False):
+    for keys, group in with_keys(table).groupby(KEYS, sort=False):
         labels: dict[str, Any] = dict(zip(KEYS, keys, strict=True))
         task = get_task(labels["task"])
         hazard = get_hazard(labels["hazard"], task)

@@ -67,7 +67,8 @@ def test_policies_are_set_beside_the_optimum(monkeypatch):
     runs = play.rollouts(
         Executor(neutral(Grid(MAPS["obstacle"], RARE))), TASK.env_id(), RARE, 50, (0, 1), 5, steps=True
     )
-    labels = {"method": "plan", "task": TASK.name, "hazard": "rare", "risk": np.nan, "options": np.nan, "step": 0}
+    labels = {"method": "plan", "task": TASK.name, "hazard": "rare", "risk": np.nan, "alpha": np.nan}
+    labels |= {"options": np.nan, "step": 0}
     own = play.frame(runs).join(routes.columns(runs, TASK, RARE)).assign(**labels)
     monkeypatch.setattr(optima, "MAPS", {"obstacle": MAPS["obstacle"]})
     stored = pd.DataFrame({
@@ -116,3 +117,16 @@ def test_stored_optima_are_made_with_their_paths(tmp_path, monkeypatch):
     assert len(written["paths"]) == len(table)
     assert set(written["seconds"]) == {"bridge rare", "bridge codac"}
     assert all(0 < each["neutral"] < each["frontier"] for each in written["seconds"].values())
+
+
+def test_levels_of_cvar_are_rows_of_their_own():
+    labels = {"method": "radac", "task": TASK.name, "hazard": "rare", "risk": "cvar", "options": np.nan, "step": 1}
+    others = {"left": 0, "through": 1, "right": 0, "off_support": 0.0, "off_corridor": 0.0, "completed": False}
+    table = pd.concat([
+        rows(["4"]).assign(alpha=0.1, seed=0, **labels, **others),
+        rows(["0"], base=-8.0).assign(alpha=0.5, seed=0, **labels, **others),
+        rows(["0"], base=-9.0).assign(alpha=np.nan, seed=0, **(labels | {"method": "bc-flow"}), **others),
+    ])  # fmt: skip
+    found = measured.beside(table, pd.DataFrame({"map": [], "preset": [], "points": [], "criterion": [], "alpha": []}))
+    assert found["mean"].round(6).tolist() == [-8.4, -8.0, -9.0]
+    assert found["row"].tolist() == ["radac", "radac:alpha=0.5", "bc-flow"]

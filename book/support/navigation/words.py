@@ -1,0 +1,197 @@
+"""What chapter 3b says of the stored grid: captions and sentences whose numbers are the results'."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import style
+from ramac_lib.envs.maps import MAPS
+from support.evidence.words import listed, paragraph
+from support.navigation import probes
+from support.navigation.choice import LEVELS, ROWS
+from support.navigation.claims import NEUTRAL, RARE, TASK
+from support.navigation.stored import Measured, settled
+
+Array = np.ndarray
+HALF = 0.5
+ARRIVED = 0.9  # of the episodes: a row with fewer at the goal has not learned to cross
+
+
+def scale(found: Measured, rows: Sequence[str]) -> str:
+    """Return how many seeds, updates and episodes stand behind rows of the grid."""
+    tables = {row: found.at(row, TASK, RARE) for row in rows}
+    seeds = {len(own) for own in tables.values()}
+    updates = {int(own["step"].max()) for own in tables.values()}
+    episodes = {int(own["episodes"].max()) for own in tables.values()}
+    return f"{_span(seeds)} seeds a row, {_span(updates)} updates, {_span(episodes)} episodes a seed"
+
+
+def _span(values: set[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def absent(rows: Sequence[str]) -> str:
+    """Return a sentence that names the grid's rows that are not stored; empty where none is lacking."""
+    lacking = [style(row).label for row in ROWS if row not in rows]
+    return f" Not stored yet: {listed(lacking)}." if lacking else ""
+
+
+def moments_caption(kept: tuple[Mapping[int, Array], Mapping[str, Any]]) -> str:
+    """Return the caption of the strip of RADAC's training.
+
+    Raises:
+        Missing: it is not stored.
+    """
+    shares, facts = kept
+    if not shares:
+        raise Missing("no moments")
+    seeds = ", ".join(map(str, facts["seeds"]))
+    return (
+        f"**Figure 3b.6.** Where RADAC goes at moments of its training, seeds {seeds} together, {facts['episodes']} "
+        f"episodes a seed, of {facts['steps']:,} updates in all."
+    )
+
+
+def turned(found: Measured, where: Mapping[str, Array]) -> tuple[dict[float, Array], dict[float, Estimate]]:
+    """Return, by level of the CVaR, where RADAC goes and the share of its episodes through the danger.
+
+    Raises:
+        Missing: fewer than two levels are stored.
+    """
+    stored, rows = {}, found.rows(TASK, RARE)
+    for alpha, row in LEVELS.items():
+        if row in rows and (name := f"{TASK}|{RARE}|{row}") in where:
+            stored[alpha] = where[name] / 1000
+    if len(stored) < 2:
+        raise Missing("RADAC at fewer than two levels is stored; the commands stand at this page's end.")
+    return stored, {alpha: found.estimate(LEVELS[alpha], "through", TASK, RARE) for alpha in stored}
+
+
+def dial_caption(found: Measured, exact: pd.DataFrame, where: Mapping[str, Array]) -> str:
+    """Return the caption of the risk dial.
+
+    Raises:
+        Missing: as `turned`.
+    """
+    shares, through = turned(found, where)
+    averse, risky = (
+        exact.loc[exact["route"] == "through", "alpha"].min(),
+        exact.loc[exact["route"] != "through", "alpha"].max(),
+    )
+    told = ", ".join(f"{one.value:.2f} at {'the mean' if a == 1 else f'α = {a:g}'}" for a, one in through.items())
+    lacking = [f"α = {alpha:g}" for alpha in LEVELS if alpha not in shares]
+    text = (
+        f"**Figure 3b.7.** Top: where RADAC trained at each level goes, and in blue the exact plan of that level. "
+        f"Below: the share through the danger; the exact plan turns between α = {risky:g} and {averse:g}. RADAC has "
+        f"{told}."
+    )
+    return text + (f" Not stored yet: {listed(lacking)}." if lacking else "")
+
+
+def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -> str:
+    """Return the caption of the figure of critics and routes: how many critics rank a way round first, what follows.
+
+    Raises:
+        Missing: no critic was asked.
+    """
+    agreed = total = 0
+    parts = []
+    for row, (gains, through) in gains_of(asked, found, rows).items():
+        first = gains > 0
+        parts.append(f"{style(row).label} {int(first.sum())} of {len(first)}")
+        if row != NEUTRAL:
+            agreed, total = agreed + int((first == (through < HALF)).sum()), total + len(first)
+    mean, cvar = probes.straight(MAPS["obstacle"])
+    return (
+        "**Figure 3b.8.** One mark a seed. Along x: by how much the critic puts the CVaR of the better way round above "
+        "that of going straight on, a step before the danger; along y: the share of episodes through it. Exactly, "
+        f"going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
+        f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} do in most episodes what "
+        "their critic ranks first."
+    )
+
+
+def gains_of(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -> dict[str, tuple[Array, Array]]:
+    """Return, for each row whose critics know a CVaR, what `figures.critics_and_routes` draws.
+
+    Raises:
+        Missing: none was asked.
+    """
+    points = {}
+    for row in rows:
+        told = probes.preferred(asked, f"{TASK}|{RARE}|{row}")
+        through = found.at(row, TASK, RARE)["through"]
+        told = told[told.index.isin(through.index)]
+        if len(told):
+            points[row] = told["gain"].to_numpy(float), through[told.index].to_numpy(float)
+    if not points:
+        raise Missing("What critics say before the danger is not stored yet; the command stands at the page's end.")
+    return points
+
+
+def lost(found: Measured, rows: Sequence[str]) -> dict[str, float]:
+    """Return the share of episodes that reach the goal of each row in which fewer than `ARRIVED` do."""
+    shares = {row: found.estimate(row, "reached", TASK, RARE).value for row in rows}
+    return {row: share for row, share in shares.items() if share < ARRIVED}
+
+
+def findings(found: Measured, rows: Sequence[str]) -> str:
+    """Return what the grid says beyond the verdicts, as a list."""
+    best = found.best(TASK, RARE)
+    lines = []
+    if {"radac", NEUTRAL, "bc-diffusion"} <= set(rows):
+        gain = found.minus("radac", NEUTRAL, "cvar", TASK, RARE)
+        cost = found.minus("radac", NEUTRAL, "mean", TASK, RARE)
+        clone = found.minus(NEUTRAL, "bc-diffusion", "mean", TASK, RARE)
+        lines.append(f"""
+        **Tail against mean.** The CVaR term changes the CVaR by {gain.text(2, signed=True)} and the mean by
+        {cost.text(2, signed=True)}, beside the same actor with the mean as its goal; exactly the detour costs
+        {best["mean"] - best["cvar"]:.2f}. The neutral actor's mean is {clone.text(2, signed=True)} beside its clone's.
+        """)
+    clones = [row for row in rows if row.startswith("bc-")]
+    if clones:
+        told = ", ".join(f"{style(row).label} {found.estimate(row, 'through', TASK, RARE).text(2)}" for row in clones)
+        off = ", ".join(
+            f"{style(row).label} {found.estimate(row, 'off_support', TASK, RARE).value:.2f}" for row in clones
+        )
+        lines.append(f"""
+        **Clones.** Through the middle go a third of the data's episodes, and {told}. A clone is not in the support by
+        being a clone: actions out of it are {off}.
+        """)
+    averse = sorted(rows, key=lambda row: -found.estimate(row, "cvar", TASK, RARE).value)
+    first = ", ".join(f"{style(row).label} {found.estimate(row, 'cvar', TASK, RARE).text(2)}" for row in averse[:3])
+    lines.append(f"""
+    **The best tails.** {first}; the best possible is {best["cvar"]:.2f}.
+    """)
+    if astray := lost(found, rows):
+        told = ", ".join(f"{style(row).label} {share:.2f}" for row, share in astray.items())
+        lines.append(f"""
+        **Lost.** Share of episodes that reach the goal: {told}. Such a policy has followed its critic away from the
+        data. Critics' rates are this book's and serve all rows, so that this says little of the methods.
+        """)
+    still = settled(found, rows, TASK, RARE)["settled"]
+    if not still.all():
+        moving = listed([style(str(row)).label for row in still.index[~still]])
+        lines.append(f"**Not settled.** By the rule these rows still move at the end: {moving}.")
+    return "\n".join(f"- {paragraph(line)}" for line in lines)
+
+
+def in_short(found: Measured, rows: Sequence[str]) -> str:
+    """Return the summary's line about RADAC.
+
+    Raises:
+        Missing: RADAC or its neutral row is not stored.
+    """
+    best = found.best(TASK, RARE)
+    cvar, mean = (found.estimate("radac", column, TASK, RARE) for column in ("cvar", "mean"))
+    neutral = found.estimate(NEUTRAL, "cvar", TASK, RARE)
+    return (
+        f"- RADAC's CVaR is {cvar.text(2)} with a mean of {mean.text(2)}, against {neutral.text(2)} of the same "
+        f"actor with the mean as its goal and {best['cvar']:.2f} of the best plan "
+        f"({len(found.at('radac', TASK, RARE))} seeds)."
+    )
