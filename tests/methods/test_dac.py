@@ -8,6 +8,7 @@ from method_helpers import ACT, OBS, S, assert_gradients, batch, intercept, make
 
 from ramac_lib import risk
 from ramac_lib.methods import get_method
+from ramac_lib.methods.shared import noise_regression
 from ramac_lib.methods.shared.noise_regression import ETA_RANGE
 from ramac_lib.networks.noise import Noise, SamplerNoise
 from ramac_lib.networks.policies.diffusion import DiffusionPolicy
@@ -249,6 +250,17 @@ def test_the_best_of_the_candidates_by_the_target_critics_acts():
     assert torch.equal(chosen, by_hand)
     alone = method.act(states, SamplerNoise((0, 1), "evaluation", silent=True))
     torch.testing.assert_close(alone, method.policy.sample(torch.zeros(S, 5, 6, ACT), states))
+
+
+def test_critics_value_many_candidates_a_part_at_a_time(monkeypatch):
+    """20,000 rows of ten candidates under ten critics at once were 30 GB of activations, and the process was killed."""
+    method, asked = moved("dac", candidates=5), []
+    whole = method.act(batch().observations, Noise((0, 1), "evaluation"))
+    goal = method.goal
+    method.goal = lambda states, actions: asked.append(actions.shape[1]) or goal(states, actions)
+    monkeypatch.setattr(noise_regression, "ROWS", 7)
+    torch.testing.assert_close(method.act(batch().observations, Noise((0, 1), "evaluation")), whole)
+    assert asked == [7, 7, 7, 7, 2]
 
 
 # -- DAC-CVaR ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is asked of the grid of methods on risky navigation, each with a rule that was written before any of it was run.
+"""What is asked of the grid of methods on risky navigation, each with a rule written before the stored rows were run.
 
 The paper has no such world. The sentences are its own about its methods, or what this book's other chapters make one
 ask. A difference is told where its 95 % interval over the seeds leaves out zero (`support.navigation.stored`); a part

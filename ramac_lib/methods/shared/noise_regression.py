@@ -19,6 +19,7 @@ from ramac_lib.networks.policies.diffusion import STEP_NOISE, DiffusionPolicy
 from ramac_lib.system.errors import RamacError, unknown
 
 ETA_RANGE = 0.001, 100.0
+ROWS = 20_000  # that critics value at a time where candidates are chosen among
 
 
 @dataclass(frozen=True)
@@ -156,5 +157,8 @@ class NoiseRegression(ABC):
         count = 1 if noise.silent else self.config.candidates
         repeated = observations.repeat_interleave(count, dim=1)
         actions = self.policy.sample(self.policy_noise(repeated, noise), repeated)
-        best = self.goal(repeated, actions).unflatten(1, (-1, count)).argmax(dim=2)
+        # An ensemble's activations of very many rows at once would not fit into memory.
+        parts = zip(repeated.split(ROWS, dim=1), actions.split(ROWS, dim=1), strict=True)
+        values = torch.cat([self.goal(*part) for part in parts], dim=1)
+        best = values.unflatten(1, (-1, count)).argmax(dim=2)
         return base.picked(actions.unflatten(1, (-1, count)), best)
