@@ -6,7 +6,8 @@ exact given the trajectories it was seen to play (`support.navigation.measured`)
 
 The rule for "no trend", written before the stored rows were run: of a row's evaluations the last fifth is compared with
 the fifth before it, seed by seed. There is a trend where the 95 % interval of the mean difference leaves out zero and
-the difference is larger than `SMALL`, a twentieth of what the detour costs, in the mean or ten times as much in the CVaR.
+the difference is larger than `SMALL`, a twentieth of what the detour costs, in the mean or ten times as much in
+the CVaR.
 """
 
 from collections.abc import Sequence

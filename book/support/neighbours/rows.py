@@ -1,0 +1,93 @@
+"""The neighbours on the Risky Bandit: which rows are trained, and their stored numbers beside the paper's methods.
+
+``python -m support.neighbours.rows``, with ``book`` on the path, trains what is missing.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tyro
+from scipy import stats
+
+from ramac_lib.campaign import bandit as campaign
+from ramac_lib.campaign.bandit import BanditCell
+from ramac_lib.campaign.grid import parse_row
+from ramac_lib.system.paths import data_folder
+
+RESULTS = data_folder() / "results"
+FILE = "bandit_neighbours"
+# The method's own row, then what its public code does otherwise, and controls.
+ROWS: dict[str, tuple[str, ...]] = {
+    "dac": ("", "guidance_scale=code"),
+    "dac-cvar": ("",),
+    "qdq": ("", "weight=paper,origin=zero", "model=quantiles"),
+    "cped": ("", "multiplier=released"),
+    "rs-diffuser": ("", "risk_level=1", "risk_level=1.9"),
+}
+BESIDE = ("radac", "rafmac", "diffusion-ql", "bc-diffusion")  # of chapter 3
+
+
+def cells(methods: tuple[str, ...], seeds: tuple[int, ...], steps: int) -> list[BanditCell]:
+    """Return the cells of the methods' rows; those of a method's own settings keep actions to draw."""
+    return [
+        BanditCell(
+            "neighbours" if row else "methods", method, row, seed, steps, parse_row(f"{method}:{row}")[1] if row else {}
+        )
+        for method in methods
+        for row in ROWS[method]
+        for seed in seeds
+    ]
+
+
+def make(
+    methods: tuple[str, ...] = tuple(ROWS),
+    seeds: tuple[int, ...] = (0, 1, 2),
+    steps: int = 3000,
+    workers: int = 1,
+    folder: Path = Path("runs/bandit"),
+    out: Path = RESULTS / FILE,
+) -> None:
+    """Train the rows, the seeds of each in one stack. A run that was cut goes on.
+
+    Args:
+        methods: which of the neighbours.
+        seeds: of every row.
+        steps: updates of each; chapter 3's methods have 5000.
+        workers: rows trained at a time, one thread each.
+        folder: where the finished cells are kept.
+        out: where to, without a suffix.
+    """
+    every = cells(methods, seeds, steps)
+    campaign.run_cells(every, folder, workers, together=True)
+    campaign.gather(every, folder, out)
+
+
+def last(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each run's numbers at the end of its training."""
+    return table[table["step"] == table.groupby("cell")["step"].transform("max")]
+
+
+def shown(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return a line for each method and variant: seeds, masses in percent, mean and CVaR with 95 % t-intervals.
+
+    Args:
+        tables: rows as `ramac_lib.campaign.bandit.load` returns them.
+    """
+    ends = pd.concat([last(table) for table in tables], ignore_index=True)
+    lines = []
+    for (method, variant), own in ends.groupby(["method", "variant"], sort=False):
+        line = {"method": method, "variant": variant, "seeds": len(own)}
+        for name in ("centre", "ring", "ood"):
+            line[name] = 100 * own[name].mean()
+        for name in ("expected_reward", "cvar"):
+            values = own[name].to_numpy(float)
+            line[name] = values.mean()
+            reach = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+            line[f"{name}_low"], line[f"{name}_high"] = values.mean() - reach, values.mean() + reach
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+if __name__ == "__main__":
+    tyro.cli(make)
