@@ -297,3 +297,9 @@ def test_workflows_name_their_actions_by_commit() -> None:
     used = re.findall(r"uses: (\S+)", "".join(p.read_text() for p in (ROOT / ".github" / "workflows").iterdir()))
     assert len(used) >= 7
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", one) for one in used)
+
+
+def test_no_two_test_modules_have_one_name():
+    """Pytest imports a test module by its name alone: of two with one name the second is not collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(name for name in names if names.count(name) > 1) == []
