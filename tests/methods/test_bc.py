@@ -50,6 +50,8 @@ def test_a_clone_has_the_policy_of_the_method_it_is_compared_with(name, task):
     shared = {"hidden", "activation", "policy_steps", "kl_weight", "batch_size", "lr_actor"}
     shared &= {field.name for field in dataclasses.fields(clone)}
     assert len(shared) == 5
+    if task.startswith("navigation"):  # where critics of quantiles need larger batches than a clone does
+        shared.remove("batch_size")
     assert {k: getattr(clone, k) for k in shared} == {k: getattr(method, k) for k in shared}
 
 

@@ -24,7 +24,7 @@ class OwnConfig(Config):
 
     mode: Literal["fast", "slow", 3] = "fast"
     maybe: Literal["a"] | None = None
-    scales: tuple[float, ...] = ()
+    factors: tuple[float, ...] = ()
     names: tuple[str, ...] | None = None
     pair: tuple[int, str] = (1, "a")
     either: int | str = 1
@@ -68,7 +68,7 @@ def test_an_unregistered_task_has_no_config(changes):
     ("name", "text", "expected"),
     [
         ("mode", "slow", "slow"), ("mode", "3", 3), ("maybe", "a", "a"), ("maybe", "none", None),
-        ("scales", "0.5, 1e-3", (0.5, 1e-3)), ("scales", "()", ()), ("names", "a, b", ("a", "b")),
+        ("factors", "0.5, 1e-3", (0.5, 1e-3)), ("factors", "()", ()), ("names", "a, b", ("a", "b")),
         ("names", "None", None), ("pair", "(2,b)", (2, "b")),
     ],
 )  # fmt: skip
@@ -81,7 +81,7 @@ def test_options_of_every_kind_are_read(name, text, expected):
     ("name", "text", "expected"),
     [
         ("mode", "medium", "Literal['fast', 'slow', 3]"), ("maybe", "b", "Optional[Literal['a']]"),
-        ("scales", "a,b", "tuple[float, ...]"), ("pair", "1", "tuple[int, str]"), ("table", "x", "Any"),
+        ("factors", "a,b", "tuple[float, ...]"), ("pair", "1", "tuple[int, str]"), ("table", "x", "Any"),
         ("either", "1", "int | str"),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("activation critic_activation", tuple(ACTIVATIONS)),
     ("policy_every ema_every gan_every", COUNT),
     ("lr_actor lr_critic lr_critic_cap lr_lagrange lr_prior lr_dual lr_dual_cap lr_flow lr_model", SHARE),
-    ("discount target_rate target_rate_cap", SHARE),
+    ("discount target_rate target_rate_cap teacher_rate", SHARE),
     ("alpha", Range(0, 1, above=True)),
     ("risk_level", Range(0, 2, above=True)),
     ("eta_warmup eta_ramp ema_start bc_warmup prior_until", SHARE),

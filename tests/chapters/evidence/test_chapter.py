@@ -70,16 +70,13 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     stored(folder, tables)
     seen = run()
     assert sum(isinstance(thing, Figure) for thing in seen) == 4  # curves, two aggregates, figure 8
-    assert sum(isinstance(thing, Styler) for thing in seen) == 7  # 5.1, 5.2, 5.3, 5.4, 5.5, 5.5b, 5.6
+    assert sum(isinstance(thing, Styler) for thing in seen) == 5  # 5.2, 5.3, 5.5, 5.5b, 5.6; 5.1 and 5.4 are drawn
     told = " ".join(sentences(seen)).replace(" \\\n  ", " ")
     assert ABSENT not in told
     assert "ramac evaluate RUN --horizon 1000" in told
     assert "RADAC's CVaR₀.₁ is" in told
     assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
-    first = next(k for k, thing in enumerate(seen) if isinstance(thing, Styler))
-    assert seen[first + 1].data.startswith(f"**Table 5.1** for {TASK}, hazard paper: 10,000 updates")
-    assert seen[first + 2].data.startswith("Underlined: the best")
-    assert told.count("Underlined: the best") == 1
+    assert f"**Table 5.1** for {TASK}, hazard paper: 10,000 updates" in told
     assert "**Figure 5.2.** Above: interquartile means" in told
     assert "With 3 runs a row none is named better or worse" in told
 
