@@ -304,3 +304,10 @@ def test_some_outputs_of_most_chapters_are_checked():
     }
     assert sum(tagged.values()) >= 32
     assert len([name for name, count in tagged.items() if count]) >= 8
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_a_cell_with_outputs_says_that_it_was_run(chapter):
+    """Nbval refuses to run a cell that has outputs and no number."""
+    cells = [cell for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "code"]
+    assert not [cell.id for cell in cells if cell.outputs and cell.execution_count is None]
