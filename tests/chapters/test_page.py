@@ -311,3 +311,11 @@ def test_a_cell_with_outputs_says_that_it_was_run(chapter):
     """Nbval refuses to run a cell that has outputs and no number."""
     cells = [cell for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "code"]
     assert not [cell.id for cell in cells if cell.outputs and cell.execution_count is None]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_a_committed_chapter_has_no_warnings_of_the_machine_that_ran_it(chapter):
+    cells = [cell for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "code"]
+    streams = [(cell.id, output.name) for cell in cells for output in cell.outputs if output.output_type == "stream"]
+    assert not [where for where, name in streams if name == "stderr"]
+    assert not re.search(r'"[^"\s]*/site-packages/', chapter.path.read_text(encoding="utf-8"))
