@@ -6,6 +6,7 @@ from pathlib import Path
 import IPython.display
 import matplotlib.pyplot as plt
 import pytest
+from campaign_tables import episodes, gathered, policies
 from IPython.display import Markdown
 
 from support import page  # noqa: F401 (what it shows at a page's head is not looked at)
@@ -46,3 +47,16 @@ def sentences(chapter, _begun):
         return [thing.data for thing in seen if isinstance(thing, Markdown)]
 
     return run
+
+
+@pytest.fixture
+def curves():
+    """Evaluations of three rows, three seeds and three moments, and a report of each row."""
+    tables = [
+        episodes(row, [[k + s, k - s]] * 2, violations=10 * k + s, step=100 * s, purpose="training")
+        for k, row in enumerate(("cql", "radac", "radac:risk=neutral"))
+        for s in (1, 2, 3)
+    ]
+    report = [episodes(row, [[1.0]] * 2) for row in ("cql", "radac", "radac:risk=neutral")]
+    yield gathered(*tables, *report, behaviour=policies(40.0, 30.0))
+    plt.close("all")

@@ -167,18 +167,6 @@ def test_the_middle_half_of_three_runs_is_all_of_them(runs):
     assert aggregates.trims(runs) == (aggregates.interquartile_mean(scores) != scores.mean()) == (runs >= 4)
 
 
-@pytest.fixture
-def curves():
-    tables = [
-        episodes(row, [[k + s, k - s]] * 2, violations=10 * k + s, step=100 * s, purpose="training")
-        for k, row in enumerate(("cql", "radac", "radac:risk=neutral"))
-        for s in (1, 2, 3)
-    ]
-    report = [episodes(row, [[1.0]] * 2) for row in ("cql", "radac", "radac:risk=neutral")]
-    yield gathered(*tables, *report, behaviour=policies(40.0, 30.0))
-    plt.close("all")
-
-
 def test_figure_8_has_a_panel_a_row_with_its_moments(curves):
     figure = figures.figure_8(curves, *PAPER)
     titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]

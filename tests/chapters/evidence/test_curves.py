@@ -3,25 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from campaign_tables import TASK, episodes, gathered, policies
+from campaign_tables import TASK, episodes, gathered
 from matplotlib.colors import to_hex
 
 from ramac_lib.analysis.style import style
 from support.evidence import curves as drawn_by
 
 PAPER = (TASK, "paper")
-
-
-@pytest.fixture
-def curves():
-    tables = [
-        episodes(row, [[k + s, k - s]] * 2, violations=10 * k + s, step=100 * s, purpose="training")
-        for k, row in enumerate(("cql", "radac", "radac:risk=neutral"))
-        for s in (1, 2, 3)
-    ]
-    report = [episodes(row, [[1.0]] * 2) for row in ("cql", "radac", "radac:risk=neutral")]
-    yield gathered(*tables, *report, behaviour=policies(40.0, 30.0))
-    plt.close("all")
 
 
 def shown(figure):
