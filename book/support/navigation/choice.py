@@ -115,6 +115,8 @@ def caption(found: dict[Sweep, pd.DataFrame]) -> str:
     ]  # fmt: skip
     updates = sorted({int(x) for table in found.values() for x in table["updates"]})
     text = f"**Table 3b.4.** The sweeps: {' and '.join(f'{u:,}' for u in updates)} updates, seeds 100 and 101."
+    if max(updates) < SWEPT_UPDATES:
+        text += f" They were planned for {SWEPT_UPDATES:,} and cut."
     if ends:
         text += f" At the end of its range, so that the best may lie beyond: {listed(ends)}."
     if lacking:
@@ -145,7 +147,7 @@ def commands() -> str:
         lines.append(f"ramac campaign --out runs/navigation_{hazard} --export data/results/navigation")
     lines += [
         "python -m support.navigation.paths campaign --folder runs/navigation",
-        "python -m support.navigation.paths training --seeds 0 1 2",
+        "python -m support.navigation.paths training --seeds 4",
         "python -m support.navigation.probes --folder runs/navigation",
         "ramac campaign --resume --out runs/navigation   # after a cut; or with more --methods, --tasks, --seeds",
     ]

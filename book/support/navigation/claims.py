@@ -33,15 +33,13 @@ def _row(row: str) -> str:
 
 
 def _beside(found: Measured, column: str, *pairs: tuple[str, str], hazard: str = RARE, digits: int = 2) -> Found:
-    """Return the signs of first − second of each pair in a column, and the differences in words; of those stored.
+    """Return the signs of first − second of each pair in a column, and the differences in words.
 
     Raises:
-        Missing: no pair is.
+        Missing: a row is not stored.
     """
     signs, words = [], []
-    rows = found.rows(TASK, hazard)
-    there = [pair for pair in pairs if set(pair) <= set(rows)]
-    for row, other in there or pairs[:1]:
+    for row, other in pairs:
         one = found.minus(row, other, column, TASK, hazard)
         signs.append(one.sign)
         words.append(f"{_row(row)} − {_row(other)} {one.text(digits, signed=True)}")
@@ -93,8 +91,7 @@ def _leak_more(found: Measured) -> Found:
 
 
 def _stays(found: Measured) -> Found:
-    every = (("radac", "bc-diffusion"), ("rafmac", "bc-flow"))
-    pairs = [pair for pair in every if set(pair) <= set(found.rows(TASK, RARE))] or every[:1]
+    pairs = (("radac", "bc-diffusion"), ("rafmac", "bc-flow"))
     more = [found.minus(*pair, "off_support", TASK, RARE) for pair in pairs]
     words = [f"{_row(a)} − {_row(b)} {one.text(2, signed=True)}" for (a, b), one in zip(pairs, more, strict=True)]
     return [below(one, LEAK) for one in more], ", ".join(words)

@@ -155,7 +155,7 @@ def dial(
     Args:
         exact: rows of the optima (static and neutral), by their number; ``alpha`` and ``route``.
         trained: α → where RADAC goes (1: the mean).
-        through: α → the share of its episodes through the danger.
+        through: α → the share of its episodes by the middle route.
     """
     levels = sorted(trained)
     figure = plt.figure(figsize=(9.6, 4.0))
@@ -176,20 +176,20 @@ def dial(
     look = style("radac")
     heights = [value.value for value in values]
     axis.errorbar(levels, heights, yerr=spans, color=look.colour, marker=look.marker, label="RADAC", linestyle="none")
-    axis.set(xlabel="level $\\alpha$ of the CVaR", ylabel="through the danger", ylim=(-0.05, 1.05), xlim=(0, 1.03))
+    axis.set(xlabel="level $\\alpha$ of the CVaR", ylabel="by the middle", ylim=(-0.05, 1.05), xlim=(0, 1.03))
     axis.legend(loc="upper left", fontsize=8)
     return figure
 
 
 def over_training(curves: Mapping[str, pd.DataFrame], best: Mapping[str, float]) -> Figure:
-    """Return each row's share of episodes through the danger and its exact CVaR_0.1 over training, bands over seeds.
+    """Return each row's share of episodes by the middle route and its exact CVaR_0.1 over training, bands over seeds.
 
     Args:
         curves: row → of `stored.Measured.over`.
         best: of `optima.best`; the best CVaR is drawn.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 2.9))
-    for axis, column, name in zip(axes, ("through", "cvar"), ("through the danger", "CVaR$_{0.1}$"), strict=True):
+    for axis, column, name in zip(axes, ("through", "cvar"), ("by the middle", "CVaR$_{0.1}$"), strict=True):
         for row, own in curves.items():
             look = style(row)
             wide = own.pivot(index="step", columns="seed", values=column)
@@ -208,17 +208,17 @@ def over_training(curves: Mapping[str, pd.DataFrame], best: Mapping[str, float])
 
 
 def critics_and_routes(points: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Return, seed by seed, what a row's critic ranks first before the danger, and how often its policy goes through.
+    """Return, seed by seed, what a critic ranks first before the danger, and how often its policy takes the middle.
 
     Args:
         points: row → the CVaR of the better way round less that of going straight on, as the critics say; the share of
-            episodes through the danger; by seed.
+            episodes by the middle route; by seed.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
     for row, (gains, through) in points.items():
         look = style(row)
         axes.scatter(gains, through, color=look.colour, marker=look.marker, s=34, label=look.label, zorder=2)
     axes.axvline(0, color=TRUTH, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="CVaR of a way round − CVaR straight on", ylabel="through the danger", ylim=(-0.05, 1.05))
+    axes.set(xlabel="CVaR of a way round − CVaR straight on", ylabel="by the middle", ylim=(-0.05, 1.05))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     return figure

@@ -62,6 +62,12 @@ def ranks(sizes: Sequence[int] = grids.SIZES) -> pd.DataFrame:
     return table.rename(columns=headings | {"detour_mean": "round: mean", "detour_cvar": "round: CVaR"})
 
 
+def right(sizes: Sequence[int]) -> list[int]:
+    """Return the numbers of fractions with which a perfect critic ranks the ways rightly on every map, both ways."""
+    found = pd.concat([by_size(name, sizes=sizes)[["averse", "neutral"]].all(axis=1) for name in RANKED], axis=1)
+    return [int(n) for n in found.index if n and found.loc[n].all()]
+
+
 def fewest(sizes: Sequence[int] = grids.SIZES) -> int:
     """Return the fewest fractions with which a perfect critic ranks the ways rightly on every map, by mean and CVaR."""
     right = pd.concat([by_size(name, sizes=sizes)[["averse", "neutral"]].all(axis=1) for name in RANKED], axis=1)

@@ -51,14 +51,15 @@ def moments_caption(kept: tuple[Mapping[int, Array], Mapping[str, Any]]) -> str:
     if not shares:
         raise Missing("no moments")
     seeds = ", ".join(map(str, facts["seeds"]))
+    whose = f"seed {seeds}" if len(facts["seeds"]) == 1 else f"seeds {seeds} together"
     return (
-        f"**Figure 3b.6.** Where RADAC goes at moments of its training, seeds {seeds} together, {facts['episodes']} "
+        f"**Figure 3b.6.** Where RADAC goes at moments of its training, {whose}, {facts['episodes']} "
         f"episodes a seed, of {facts['steps']:,} updates in all."
     )
 
 
 def turned(found: Measured, where: Mapping[str, Array]) -> tuple[dict[float, Array], dict[float, Estimate]]:
-    """Return, by level of the CVaR, where RADAC goes and the share of its episodes through the danger.
+    """Return, by level of the CVaR, where RADAC goes and the share of its episodes by the middle route.
 
     Raises:
         Missing: fewer than two levels are stored.
@@ -83,14 +84,19 @@ def dial_caption(found: Measured, exact: pd.DataFrame, where: Mapping[str, Array
         exact.loc[exact["route"] == "through", "alpha"].min(),
         exact.loc[exact["route"] != "through", "alpha"].max(),
     )
-    told = ", ".join(f"{one.value:.2f} at {'the mean' if a == 1 else f'α = {a:g}'}" for a, one in through.items())
+    told = ", ".join(f"{one.text(2)} at {_level(a)}" for a, one in through.items())
+    hit = ", ".join(f"{found.estimate(LEVELS[a], 'collided', TASK, RARE).text(2)} at {_level(a)}" for a in through)
     lacking = [f"α = {alpha:g}" for alpha in LEVELS if alpha not in shares]
     text = (
         f"**Figure 3b.7.** Top: where RADAC trained at each level goes, and in blue the exact plan of that level. "
-        f"Below: the share through the danger; the exact plan turns between α = {risky:g} and {averse:g}. RADAC has "
-        f"{told}."
+        f"Below: the share of episodes by the middle route; the exact plan turns between α = {risky:g} and {averse:g}. "
+        f"RADAC takes it in {told}; it has a step in the danger in {hit} ({len(found.at('radac', TASK, RARE))} seeds)."
     )
     return text + (f" Not stored yet: {listed(lacking)}." if lacking else "")
+
+
+def _level(alpha: float) -> str:
+    return "the mean" if alpha == 1 else f"α = {alpha:g}"
 
 
 def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -> str:
@@ -109,10 +115,10 @@ def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -
     mean, cvar = probes.straight(MAPS["obstacle"])
     return (
         "**Figure 3b.8.** One mark a seed. Along x: by how much the critic puts the CVaR of the better way round above "
-        "that of going straight on, a step before the danger; along y: the share of episodes through it. Exactly, "
-        f"going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
-        f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} do in most episodes what "
-        "their critic ranks first."
+        "that of going straight on, a step before the danger; along y: the share of episodes by the middle route. "
+        f"Exactly, going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
+        f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} take in most episodes the "
+        "route that their critic ranks first."
     )
 
 
@@ -171,8 +177,8 @@ def findings(found: Measured, rows: Sequence[str]) -> str:
     if astray := lost(found, rows):
         told = ", ".join(f"{style(row).label} {share:.2f}" for row, share in astray.items())
         lines.append(f"""
-        **Lost.** Share of episodes that reach the goal: {told}. Such a policy has followed its critic away from the
-        data. Critics' rates are this book's and serve all rows, so that this says little of the methods.
+        **Lost.** Share of episodes that reach the goal: {told}. What led these policies away from the data was
+        not measured. Critics' rates are this book's and serve all rows, so that this says little of the methods.
         """)
     still = settled(found, rows, TASK, RARE)["settled"]
     if not still.all():

@@ -6,15 +6,14 @@ from ramac_lib.envs.tasks import BANDIT, NAVIGATION
 
 # On the bandit every method has networks of one size and rates of its own making: the paper's settings are lost. ReLU,
 # as SiLU stays near the linear solution there; 20 steps, as five cannot clone the data even with a perfect denoiser.
-# On navigation networks and batches are small, so that seeds are learned in minutes, and the paper's objective is as it
-# stands: no rule for short runs. Two sizes are computed, not tried (`support.navigation.grids`): 32 fractions are the
-# fewest with which a perfect critic ranks the ways rightly by the mean and by CVaR_0.1; of 20 the lowest stands for .05
-# where a step is penalised with .03, and of 16 none sees it. With a perfect network 20 steps of the diffusion leave 7 %
-# of the first actions between the data's modes, 10 leave 30 %; 10 steps of the flow 6 %. Rates by trial runs on seeds
-# 100 and 101: three rows in a thousand are penalised, and with a critic's rate of 3e-3 and batches of 64 the lowest
-# fractions had learned nothing of it after 1,000 updates (CVaR_0.1 of one step −1.3, exactly −7); with 1e-2 and batches
-# of 128 it was −3.5 to −5 after 1,500. The risk term waits for the critic (`eta_warmup`): without that it had led the
-# policy straight through the danger before the danger was known.
+# On navigation networks and batches are small, so that seeds are learned in minutes, and the paper's objective is
+# as it stands: no rule for short runs. The number of fractions is computed, not tried (`support.navigation.grids`):
+# with 32 a perfect critic ranks the ways rightly by the mean and by CVaR_0.1; of 20 the lowest stands for .05 where
+# a step is penalised with .03, and of 16 none sees it. Steps of the chains and rates by trial runs on seeds 100 and
+# 101: three rows in a thousand are penalised, and with a critic's rate of 3e-3 and batches of 64 the lowest
+# fractions had learned nothing of it after 1,000 updates (CVaR_0.1 of one step −1.3, exactly −7); with 1e-2 and
+# batches of 128 it was −3.5 to −5 after 1,500. The risk term waits for the critic (`eta_warmup`): without that it
+# had led the policy straight through the danger before the danger was known.
 SHARED: dict[str, dict[str, dict[str, Any]]] = {
     BANDIT: {
         "policy": {"hidden": (128, 128, 128), "activation": "relu", "lr_actor": 1e-3},

@@ -81,7 +81,9 @@ def test_the_dial_says_where_the_exact_plan_turns_and_what_radac_does():
     assert shares[0.1].max() == 0.5
     told = words.dial_caption(found, exact, where)
     assert "turns between α = 0.8 and 0.85" in told
-    assert "0.10 at α = 0.1, 0.90 at the mean" in told
+    taken = ", ".join(through[a].text(2) + f" at {name}" for a, name in ((0.1, "α = 0.1"), (1.0, "the mean")))
+    assert taken.startswith("0.10 [")
+    assert f"RADAC takes it in {taken}; it has a step in the danger in" in told
     assert "Not stored yet: α = 0.5" in told
     with pytest.raises(Missing, match="fewer than two levels"):
         words.turned(found, {})
@@ -117,7 +119,7 @@ def test_critics_are_set_beside_what_their_policies_do():
     np.testing.assert_allclose(points["radac"], [[4.0, 1.0, -1.0], [0.1, 0.5, 0.9]])
     told = words.critics_caption(asked, found, ["radac", "bc-flow"])
     assert "critics of RADAC 2 of 3 seeds" in told
-    assert "Of the 3 policies whose goal is the CVaR 2 do" in told  # the middle one goes half and half
+    assert "Of the 3 policies whose goal is the CVaR 2 take" in told  # the middle one goes half and half
     for make in (words.critics_caption, words.gains_of):
         with pytest.raises(Missing):
             make(asked[:0], found, ["radac"])
