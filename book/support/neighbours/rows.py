@@ -20,7 +20,7 @@ FILE = "bandit_neighbours"
 # The method's own row, then what its public code does otherwise, and controls.
 ROWS: dict[str, tuple[str, ...]] = {
     "dac": ("", "guidance_scale=code"),
-    "dac-cvar": ("",),
+    "dac-cvar": ("", "risk=neutral"),
     "qdq": ("", "weight=paper,origin=zero", "model=quantiles"),
     "cped": ("", "multiplier=released"),
     "rs-diffuser": ("", "risk_level=1", "risk_level=1.9"),
@@ -69,7 +69,7 @@ def last(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return a line for each method and variant: seeds, masses in percent, mean and CVaR with 95 % t-intervals.
+    """Return a line a method and variant: seeds, updates, masses in percent, mean and CVaR with 95 % t-intervals.
 
     Args:
         tables: rows as `ramac_lib.campaign.bandit.load` returns them.
@@ -77,7 +77,7 @@ def shown(tables: list[pd.DataFrame]) -> pd.DataFrame:
     ends = pd.concat([last(table) for table in tables], ignore_index=True)
     lines = []
     for (method, variant), own in ends.groupby(["method", "variant"], sort=False):
-        line = {"method": method, "variant": variant, "seeds": len(own)}
+        line = {"method": method, "variant": variant, "seeds": len(own), "updates": int(own["step"].max())}
         for name in ("centre", "ring", "ood"):
             line[name] = 100 * own[name].mean()
         for name in ("expected_reward", "cvar"):
