@@ -75,6 +75,7 @@ class Stored(NamedTuple):
     difference: Estimate  # released less written, seed by seed
     actions: dict[str, Float[Array, "n 2"]]
     seeds: int
+    updates: int  # of the shortest run
     best: float  # the highest CVaR that any policy can have
 
 
@@ -92,13 +93,14 @@ def stored(folder: Path | None = None) -> Stored:
         raise Missing("There is no data/results/bandit.csv yet: `ramac bandit` makes it.")
     table, _, actions = bandit.load(path)
     last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
-    game, by_seed = Bandit(), {}
+    game, by_seed, steps = Bandit(), {}, []
     for name, where in ROWS.items():
         if where is not None:
             own = last[(last["suite"] == where[0]) & (last["method"] == where[1])]
             if len(own) < 2:
                 raise Missing(f"The stored bandit has not two seeds of {name}.")
             by_seed[name] = own.set_index("seed")["cvar"].sort_index()
+            steps.append(int(own["step"].min()))
     masses = np.array([1 - game.ring_share, game.ring_share])
     shares = {"the data": Estimate(*[_data_cvar(game, masses)] * 3)}
     written, released = by_seed["RADAC, loss as written (eq. 7)"], by_seed["RADAC, loss as released"]
@@ -111,6 +113,7 @@ def stored(folder: Path | None = None) -> Stored:
             "RADAC, loss as released": actions["radac-axis"][0],
         },
         len(written),
+        min(steps),
         game.reward_risk("centre"),
     )
 
