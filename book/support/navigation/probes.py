@@ -5,6 +5,7 @@ their answers to ``data/results/navigation_critics.csv``: a line a row, seed and
 the mean and CVaR_0.1 of Z(s, a) as the method itself reads them (`Method.value`).
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ramac_lib.envs.navigation import observe
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic, beside
 from ramac_lib.system.paths import data_folder
+from ramac_lib.system.version import provenance
 from ramac_lib.training import stored
 from support.navigation import grids
 from support.navigation.claims import TASK
@@ -99,6 +101,8 @@ def campaign(folder: Path, out: Path = OUT) -> None:
     with atomic(beside(out, ".csv")) as temporary:
         whole = pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
         whole.to_csv(temporary, index=False, float_format="%.4f")
+    with atomic(beside(out, ".json")) as temporary:
+        temporary.write_text(json.dumps({"made": provenance(torch.device("cpu"))}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What critics say at the edge of the danger."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -48,6 +50,7 @@ def test_a_campaigns_critics_are_asked_and_their_rows_replaced(tmp_path):
     run_campaign(tmp_path / "c", None, changes, workers=0, device="cpu", progress=False)
     probes.campaign(tmp_path / "c", tmp_path / "asked")
     probes.campaign(tmp_path / "c", tmp_path / "asked")
+    assert "torch" in json.loads((tmp_path / "asked.json").read_text())["made"]
     table = probes.load(tmp_path / "asked")
     assert table.groupby("name").size().to_dict() == {f"{TASK}|rare|{m}": 6 for m in ("radac", "diffusion-ql")}
     assert table["mean"].notna().all()
