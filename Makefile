@@ -20,11 +20,16 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: book test fast lint types gpu-check attack hashed hashes sbom audit clean distclean
+.PHONY: book links test fast lint types gpu-check attack hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
 	@$(BIN)/ramac book --profile $(PROFILE) $(if $(PDF),--pdf)
+
+# Every link to another site, asked for once; committed outputs, nothing is executed.
+links: $(VENV)/.book
+	@rm -rf _build/links && mkdir -p _build/links && cp -r _config.yml _toc.yml book _build/links/
+	@$(BIN)/jupyter-book build _build/links --builder linkcheck
 
 test: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations 10 \

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ramac_lib.risk.estimators import risk as risk_of_samples
     from ramac_lib.risk.exact import risk_of_law
     from ramac_lib.system.errors import RamacError
+    from ramac_lib.training.checkpoints import load_checkpoint, store_checkpoints
     from ramac_lib.training.config import RunConfig, make_config
     from ramac_lib.training.engine import get_engine
     from ramac_lib.training.evaluators import Evaluator
@@ -67,6 +68,7 @@ __all__ = [
     "get_hazard",
     "get_method",
     "get_task",
+    "load_checkpoint",
     "load_data",
     "load_run",
     "make_config",
@@ -78,6 +80,7 @@ __all__ = [
     "risk_of_samples",
     "run_campaign",
     "save_file",
+    "store_checkpoints",
     "train",
     "value_at_risk",
 ]
@@ -112,6 +115,7 @@ _FACE = {
     "get_hazard": "envs.hazards:get_hazard",
     "get_method": "methods.shared.registry:get_method",
     "get_task": "envs.tasks:get_task",
+    "load_checkpoint": "training.checkpoints:load_checkpoint",
     "load_data": "datasets:load",
     "load_run": "training.stored:load_run",
     "make_config": "training.config:make_config",
@@ -123,6 +127,7 @@ _FACE = {
     "risk_of_samples": "risk.estimators:risk",
     "run_campaign": "campaign.launch:run",
     "save_file": "datasets.hdf5:save_file",
+    "store_checkpoints": "training.checkpoints:store_checkpoints",
     "train": "training.loop:train",
     "value_at_risk": "risk.estimators:value_at_risk",
 }

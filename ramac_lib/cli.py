@@ -313,6 +313,29 @@ def book(
     print(build(profile=profile, only=only, source=source, device=device, force=force, pdf=pdf))
 
 
+@app.command
+def release(
+    runs: Positional[tuple[Path, ...]] = (), /, out: Path = Path("_build/release"), profile: str = "quick"
+) -> None:
+    """Gather what a release carries: the built pages, executed notebooks, PDF, runs' policies, and SHA256SUMS.
+
+    Args:
+        runs: directories of finished runs, whose policies `ramac_lib.load_checkpoint` then finds by name.
+        out: the folder that they are written into.
+        profile: in which the notebooks were executed.
+    """
+    from ramac_lib.publish.build import ROOT
+    from ramac_lib.publish.release import gather, sums
+
+    files = gather(ROOT, out, profile=profile)
+    if runs:
+        from ramac_lib.training.checkpoints import store_checkpoints
+
+        files += store_checkpoints(runs, out)
+    files.append(sums(out))
+    print(f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB, in {out}")
+
+
 app.command(bench)
 app.command(commands.app, name="analyse", help="Measure for one chapter: what trained networks do, behaviour policies.")
 
