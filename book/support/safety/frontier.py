@@ -54,7 +54,7 @@ def corners(world: Map, hazard: Hazard, multipliers: Sequence[float] = MULTIPLIE
         raise RamacError(f"a multiplier is {min(multipliers)}; expected numbers ≥ 0")
     if not isinstance(hazard, Region):
         raise RamacError(f"hazard {hazard.name} has no areas; expected a region of a map")
-    grid, found = Grid(world, hazard), {}
+    grid, found = Grid(world, hazard), dict[float, Corner]()
     for multiplier in multipliers:
         dear = [_dearer(area, multiplier) for area in hazard.areas]
         to = neutral(Grid(world, replace(hazard, areas=tuple(dear)))).to
