@@ -64,8 +64,9 @@ def lost(table: pd.DataFrame) -> pd.DataFrame:
     for task, names in best.items():
         if OWN not in names.split(" / "):
             own = claimed[claimed["task"] == task].set_index("method")
-            rows.append({"task": task, "best safe method": names, "its reward": own["reward"][names.split(" / ")[0]],
-                         "its cost": own["cost"][names.split(" / ")[0]], "R2PAC's reward": own["reward"][OWN]})  # fmt: skip
+            reward, first = own["reward"], names.split(" / ")[0]
+            row = {"task": task, "best safe method": names, "its reward": reward[first], "its cost": own["cost"][first]}
+            rows.append(row | {"R2PAC's reward": reward[OWN]})
     return pd.DataFrame(rows)
 
 
