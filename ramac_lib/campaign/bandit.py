@@ -28,7 +28,7 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
 from ramac_lib.methods.shared.registry import NEIGHBOURS
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError, killed, unknown
 from ramac_lib.system.files import atomic, beside, writing
 from ramac_lib.system.processes import spawn
 from ramac_lib.system.ranges import Range, check_value
@@ -195,10 +195,8 @@ def run_cells(
                 bar.update(len(jobs[job]))
         except BrokenProcessPool:
             left = sum(not (folder / f"{cell.key}.npz").exists() for cell in every)
-            raise RamacError(
-                f"a process that trained cells was killed (no memory left?) with {left} of {len(every)} cells to go; "
-                "the same command goes on with them"
-            ) from None
+            state = f" with {left} of {len(every)} cells to go"
+            raise killed("trained cells", "the same command goes on with them", state) from None
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

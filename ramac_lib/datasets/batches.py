@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.returns import episode_ends, returns_to_go
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 
@@ -93,14 +94,9 @@ def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, "
         RamacError: they are longer than every episode, or returns are asked of data that mark no episode's end.
     """
     rows, ends, longest = [], [], 0
-    ended, to_end = data.terminals | data.timeouts, isinstance(sampling, Windows) and sampling.discount is not None
-    if to_end and not ended.any():
-        raise RamacError(
-            f"{data.name}: no terminals and no timeouts mark an episode's end, so that no step's return is known; "
-            "expected at least one"
-        )
+    ended = episode_ends(data) if isinstance(sampling, Windows) and sampling.discount is not None else None
     for first, stop in data.episode_bounds():
-        if to_end and not ended[stop - 1]:
+        if ended is not None and not ended[stop - 1]:
             continue
         longest = max(longest, stop - first)
         padded = (isinstance(sampling, Chunks) or sampling.padded) and bool(data.terminals[stop - 1])
@@ -113,16 +109,6 @@ def starts(data: Dataset, sampling: Chunks | Windows) -> tuple[Int[np.ndarray, "
             f"{data.name}: {what} of {sampling.length} steps are longer than every episode; the longest has {longest}"
         )
     return np.concatenate(rows), np.concatenate(ends)
-
-
-def returns_to_go(data: Dataset, discount: float) -> Float32[np.ndarray, " N"]:
-    """Return Σ_k γ^k r_{t+k} of each row to its episode's end; of an episode cut by the data's end, what they have."""
-    found = np.zeros(len(data))
-    for first, stop in data.episode_bounds():
-        following = 0.0
-        for row in range(stop - 1, first - 1, -1):
-            found[row] = following = float(data.rewards[row]) + discount * following
-    return found.astype(np.float32)
 
 
 class Replay:
@@ -155,7 +141,8 @@ class Replay:
 
         to_go = None
         if isinstance(sampling, Windows) and sampling.discount is not None:
-            to_go = torch.as_tensor(returns_to_go(self.data, sampling.discount), device=self.device)
+            found = returns_to_go(self.data, sampling.discount)
+            to_go = torch.as_tensor(found, dtype=torch.float32, device=self.device)
 
         def windows(noise: Noise) -> Batch:
             chosen = noise.integers(len(first), batch_size)

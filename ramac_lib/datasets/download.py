@@ -6,6 +6,7 @@ same file (ETag, If-Range), and neither stops at a ceiling while it writes, as a
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
@@ -90,7 +91,9 @@ def fetch(
     except _TRANSIENT as error:
         kept = f", and a later attempt resumes from {part}" if part.exists() and _tag(part) else ""
         raise RamacError(f"{shown} could not be fetched in {attempts} attempts: {_reason(error, url)}{kept}") from error
-    except requests.RequestException as error:
+    except RamacError:
+        raise
+    except (requests.RequestException, ValueError) as error:  # the latter of an address that cannot be read
         raise RamacError(f"{shown} cannot be fetched: {_reason(error, url)}") from error
     except OSError as error:
         raise RamacError(f"cannot write {part}: {error.strerror or error}") from error
@@ -213,6 +216,11 @@ def _reason(error: BaseException, url: str = "") -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     text = " ".join(str(error).split()) or type(error).__name__
-    for secret in (url, *urlsplit(url)[1:4]) if without_secrets(url) != url else ():
+    try:
+        secrets = (url, *urlsplit(url)[1:4]) if without_secrets(url) != url else ()
+    except ValueError:
+        secrets = (url,)
+    for secret in secrets:
         text = text.replace(secret, "…") if secret else text
-    return text[:200]
+    # Also of an address that the server led to, and of ours as requests quotes it anew.
+    return re.sub(r"//[^/\s]*@", "//…@", re.sub(r"[?#]\S+", "?…", text))[:200]

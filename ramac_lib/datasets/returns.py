@@ -1,9 +1,9 @@
-"""Monte-Carlo returns of the data's own policy: discounted sums of rewards over windows of episodes."""
+"""Monte-Carlo returns of the data's own policy: discounted sums of rewards to an episode's end, or over windows."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Float64, Int
 
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.system.errors import RamacError
@@ -15,6 +15,31 @@ class Returns:
 
     rows: Int[np.ndarray, " M"]
     values: Float32[np.ndarray, " M"]
+
+
+def episode_ends(data: Dataset) -> Bool[np.ndarray, " N"]:
+    """Return whether an episode ends with each row, by a terminal state or a time-out.
+
+    Raises:
+        RamacError: none does, so that no step's return is known.
+    """
+    ends = data.terminals | data.timeouts
+    if not ends.any():
+        raise RamacError(
+            f"{data.name}: no terminals and no timeouts mark an episode's end, so that no step's return is known; "
+            "expected at least one"
+        )
+    return ends
+
+
+def returns_to_go(data: Dataset, discount: float) -> Float64[np.ndarray, " N"]:
+    """Return Σ_k γ^k r_{t+k} of each row to its episode's end; of an episode cut by the data's end, what they have."""
+    found, rewards = np.zeros(len(data)), data.rewards.tolist()
+    for first, stop in data.episode_bounds():
+        following = 0.0
+        for row in range(stop - 1, first - 1, -1):
+            found[row] = following = rewards[row] + discount * following
+    return found
 
 
 def window_starts(episode: int, length: int, step: int, limit: int) -> Int[np.ndarray, " K"]:
@@ -35,33 +60,19 @@ def monte_carlo(data: Dataset, discount: float, length: int = 200, step: int = 1
         limit: most windows of an episode.
 
     Raises:
-        RamacError: a number out of its range, no episode's end in the data, windows longer than every episode.
+        RamacError: a number out of its range, no episode's end in the data.
     """
     for name, value in (("length", length), ("step", step), ("limit", limit)):
         if value < 1:
             raise RamacError(f"{name} of the windows of returns is {value}; expected at least 1")
     if not 0 <= discount <= 1:
         raise RamacError(f"discount is {discount}; expected a number from 0 to 1")
-    ends = data.terminals | data.timeouts
-    if not ends.any():
-        raise RamacError(
-            f"{data.name}: no step ends an episode; a return is a sum within an episode, so terminals or timeouts must "
-            "say where episodes end"
-        )
-    bounds = data.episode_bounds()
-    longest = max(stop - first for first, stop in bounds)
-    if length > longest:
-        raise RamacError(
-            f"{data.name}: windows of {length} steps are longer than every episode; the longest has {longest}"
-        )
-    rows, values = [], []
-    powers = discount ** np.arange(length)
-    for first, stop in bounds:
+    ends, to_go, rows, values = episode_ends(data), returns_to_go(data, discount), [], []
+    for first, stop in data.episode_bounds():
         if stop - first < length and not ends[stop - 1]:
             continue
         begin = first + window_starts(stop - first, length, step, limit)
-        inside = min(length, stop - first)
-        rewards = np.lib.stride_tricks.sliding_window_view(data.rewards[first:stop], inside)[begin - first]
+        beyond = begin + length  # what is earned from there on is not the window's
         rows.append(begin)
-        values.append(rewards @ powers[:inside])
+        values.append(to_go[begin] - discount**length * np.where(beyond < stop, to_go[np.minimum(beyond, stop - 1)], 0))
     return Returns(np.concatenate(rows), np.concatenate(values).astype(np.float32))

@@ -43,16 +43,11 @@ from ramac_lib.methods.shared.registry import NEIGHBOURS, register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.deterministic import DeterministicPolicy
-from ramac_lib.system.errors import RamacError
 
 
 @dataclass(frozen=True)
 class CPEDConfig(DensityConfig, ConstraintConfig, QLearningConfig):
-    """CPED's settings.
-
-    Raises:
-        RamacError: a value that is not among its choices, or out of its range.
-    """
+    """CPED's settings."""
 
     RELEASED: ClassVar[dict[str, Any]] = {
         "multiplier": "released", "threshold": "own", "scale_by_value": False, "density": "joint", "prior": "logistic",
@@ -74,12 +69,6 @@ class CPEDConfig(DensityConfig, ConstraintConfig, QLearningConfig):
     actor_from: float = 0.0
     critic_from: float = 0.0
     q_from: float = FLOW / TOTAL
-
-    def __post_init__(self) -> None:
-        self.check_density()
-        self.check_constraint()
-        if self.policy_every < 1:
-            raise RamacError(f"policy_every is {self.policy_every}; expected at least 1 update")
 
     @classmethod
     def for_task(cls, task: str) -> "CPEDConfig":

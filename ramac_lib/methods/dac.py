@@ -41,7 +41,6 @@ from ramac_lib.methods.shared.plain_critics import QLearning, QLearningConfig
 from ramac_lib.methods.shared.quantile_critics import Distributional, DistributionalConfig, combined
 from ramac_lib.methods.shared.registry import NEIGHBOURS, register
 from ramac_lib.networks.critics import IQNCritic
-from ramac_lib.system.errors import RamacError
 
 RHO = {"hopper": 1.5, "walker2d": 1.0, "halfcheetah": 0.0}
 THRESHOLD = {"hopper-medium-expert": 0.05, "halfcheetah-medium-expert": 0.1}
@@ -60,13 +59,6 @@ class DACConfig(NoiseRegressionConfig, QLearningConfig):
     n_critics: int = 10  # H
     rho: float = 1.0  # ρ, standard deviations below the ensemble's mean
 
-    def __post_init__(self) -> None:
-        self.check()
-        if self.n_critics < 1:
-            raise RamacError(f"n_critics is {self.n_critics}; expected an ensemble of at least 1 critic")
-        if not 0 <= self.rho < float("inf"):
-            raise RamacError(f"rho is {self.rho}; expected a number of standard deviations, 0 or more")
-
     @classmethod
     def for_task(cls, task: str) -> "DACConfig":
         """Return the authors' ρ and b of each task; the sizes and rates of the two worlds there."""
@@ -77,10 +69,6 @@ class DACConfig(NoiseRegressionConfig, QLearningConfig):
 @dataclass(frozen=True)
 class DACCVaRConfig(NoiseRegressionConfig, DistributionalConfig):
     """DAC-CVaR's settings."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check()
 
     @classmethod
     def for_task(cls, task: str) -> "DACCVaRConfig":

@@ -22,7 +22,7 @@ BC-diffusion's and BC-flow's loss and rate, all else is ORAAC.
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class AnchoredConfig(DistributionalConfig):
     residual_hidden: tuple[int, ...] = (400, 300)
     prior_until: float = 0.5
     policy_every: int = 2  # updates of the critic for one of residual and targets
-    fractions: str = "random"
+    fractions: Literal["grid", "random"] = "random"
     n_fractions: int = 32
     n_risk_fractions: int | None = 8
     n_cos: int = 16

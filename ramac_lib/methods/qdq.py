@@ -47,11 +47,7 @@ CLONING = {"halfcheetah-medium-replay": 0.1, "hopper-medium-replay": 0.8, "walke
 
 @dataclass(frozen=True)
 class QDQConfig(ReturnModelConfig, UncertaintyConfig, QLearningConfig):
-    """QDQ's settings.
-
-    Raises:
-        RamacError: a value that is not among its choices, or out of its range.
-    """
+    """QDQ's settings."""
 
     RELEASED: ClassVar[dict[str, Any]] = {
         "weight": "paper", "origin": "zero", "model": "distilled", "scales": 1000, "samples": 50,
@@ -66,10 +62,6 @@ class QDQConfig(ReturnModelConfig, UncertaintyConfig, QLearningConfig):
     target_noise: float = 0.2
     noise_clip: float = 0.5
     lr_decay: bool = True  # the policy's rate, by a cosine over the run
-
-    def __post_init__(self) -> None:
-        self.check_model()
-        self.check_penalty()
 
     @classmethod
     def for_task(cls, task: str) -> "QDQConfig":

@@ -43,16 +43,11 @@ from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.planner import Goal
 from ramac_lib.networks.quantile_loss import quantile_huber
-from ramac_lib.system.errors import RamacError
 
 
 @dataclass(frozen=True)
 class RSDiffuserConfig(PlanConfig):
-    """RS-Diffuser's settings: a planner's, and those of its critic and its guidance.
-
-    Raises:
-        RamacError: as `PlanConfig`'s; fewer than one candidate, iteration or fraction, a negative guidance.
-    """
+    """RS-Diffuser's settings: a planner's, and those of its critic and its guidance."""
 
     guidance: float = 1.0  # w
     guidance_iterations: int = 1
@@ -62,15 +57,6 @@ class RSDiffuserConfig(PlanConfig):
     embedding: int = 64
     critic_hidden: int = 256
     kappa: float = 0.05  # of standardised returns
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        risk.grid(self.n_fractions)  # refuses what is no number of fractions
-        for name in ("candidates", "guidance_iterations"):
-            if not getattr(self, name) >= 1:
-                raise RamacError(f"{name} is {getattr(self, name)}; expected a whole number of at least 1")
-        if not self.guidance >= 0:
-            raise RamacError(f"guidance is {self.guidance}; expected a number of at least 0")
 
     @classmethod
     def for_task(cls, task: str) -> "RSDiffuserConfig":

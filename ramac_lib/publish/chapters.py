@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError, killed, unknown
 from ramac_lib.system.files import atomic
 from ramac_lib.system.processes import end_with_parent
 
@@ -241,10 +241,8 @@ def execute(
                     failures.append(f"chapter {chapter.name} failed: {reason}")
         except BrokenProcessPool:
             left = [c.name for future, c in running.items() if not (future.done() and future.exception() is None)]
-            raise RamacError(
-                f"a process that executed chapters was killed (no memory left?) before {', '.join(left)} was done; "
-                "the same command goes on with what is missing"
-            ) from None
+            state = f" before {', '.join(left)} was done"
+            raise killed("executed chapters", "the same command goes on with what is missing", state) from None
         except BaseException:  # Ctrl-C: begin no further chapter
             pool.shutdown(wait=False, cancel_futures=True)
             raise

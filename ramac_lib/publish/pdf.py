@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup, Tag
 
 from ramac_lib.publish import browser
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.processes import set_death_signal
 
 NAME = "ramac-reproduced.pdf"
 MOST = 15_000_000  # bytes
@@ -79,7 +80,10 @@ def _print(program: str, page: Path, target: Path) -> None:
         arguments += ["--no-pdf-header-footer", "--generate-pdf-document-outline", f"--print-to-pdf={target}"]
         command = [program, *arguments, page.resolve().as_uri()]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200,
+                preexec_fn=set_death_signal,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise RamacError("Chromium did not print the book in twenty minutes") from None
     if done.returncode or not target.is_file():

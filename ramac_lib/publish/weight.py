@@ -1,20 +1,24 @@
 """Make built pages light: images of few colours, no rules for what no page has, no search where nobody searches."""
 
 import io
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import tinycss2
 from bs4 import BeautifulSoup
 from PIL import Image, UnidentifiedImageError
+from tinycss2.ast import LiteralToken
 
 MOST = 1_500_000  # bytes a page may weigh, beside fonts and what typesets formulas, both of which a reader fetches once
 LEAST_SAVED = 20_000  # bytes: smaller images stay as they are
 LIKENESS = 38.0  # dB of peak signal to noise: less, and a photograph shows its steps
 _SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
-_CLASS = re.compile(r"\.(-?[A-Za-z_](?:[\w-]|\\.)*)")
+CONDITIONS = ("media", "supports", "layer", "container")  # at-rules that hold rules
 _WORD = re.compile(r"[\w-]+")
 
 
@@ -80,77 +84,59 @@ def words(html: Path) -> set[str]:
 def prune(style: str, used: set[str]) -> str:
     """Return a style sheet without the selectors that name a class which is not `used`.
 
-    Comments, conditions (``@media``) and everything else stay; a rule without a selector left, or a condition without
-    a rule, goes.
+    Conditions (``@media``), comments that say they stay (``/*!``) and everything else stay; a rule without a selector
+    left, or a condition without a rule, goes. So does what a browser cannot read either.
     """
-    return "".join(_kept(re.sub(r"/\*(?!!).*?\*/", "", style, flags=re.DOTALL), used))
+    tokens = _uncommented(tinycss2.parse_component_value_list(style))
+    return tinycss2.serialize(_kept(tinycss2.parse_stylesheet(tokens), used))
 
 
-def _kept(style: str, used: set[str]) -> Iterator[str]:
-    for head, body in _blocks(style):
-        name = head.strip()
-        if body is None:  # a statement, as @charset and @import
-            yield head
-        elif name.startswith(("@media", "@supports", "@layer", "@container")):
-            if inner := "".join(_kept(body, used)):
-                yield f"{head}{{{inner}}}"
-        elif name.startswith("@"):
-            yield f"{head}{{{body}}}"
-        elif kept := [one for one in _selectors(head) if _met(one, used)]:
-            yield f"{','.join(kept)}{{{body}}}"
+def _uncommented(tokens: Iterable[Any]) -> list[Any]:
+    """Return tokens without comments but those to be kept, at every depth."""
+    kept = [token for token in tokens if token.type != "comment" or token.value.startswith("!")]
+    for token in kept:
+        for inside in ("content", "arguments"):
+            if isinstance(getattr(token, inside, None), list):
+                setattr(token, inside, _uncommented(getattr(token, inside)))
+    return kept
 
 
-def _blocks(style: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what stands before each block and what is in it; None for a statement that ends without a block."""
-    start = place = 0
-    while place < len(style):
-        sign = style[place]
-        if style.startswith("/*", place):
-            place = style.index("*/", place) + 2
-            continue
-        if sign in "\"'":
-            place = _closed(style, place)
-            continue
-        if sign == ";":
-            yield style[start : place + 1], None
-            start = place + 1
-        elif sign == "{":
-            end = _end(style, place)
-            yield style[start:place], style[place + 1 : end]
-            start = place = end + 1
-            continue
-        place += 1
+def _kept(rules: Iterable[Any], used: set[str]) -> Iterator[Any]:
+    for rule in rules:
+        if rule.type == "at-rule" and rule.lower_at_keyword in CONDITIONS and rule.content is not None:
+            rule.content = list(_kept(tinycss2.parse_rule_list(rule.content), used))
+            if any(inside.type.endswith("-rule") for inside in rule.content):
+                yield rule
+        elif rule.type == "qualified-rule":
+            if selectors := [one for one in _selectors(rule.prelude) if _met(one, used)]:
+                rule.prelude = list(_joined(selectors))
+                yield rule
+        elif rule.type != "error":
+            yield rule
 
 
-def _closed(style: str, place: int) -> int:
-    """Return the place after a string that begins at `place`."""
-    sign, place = style[place], place + 1
-    while style[place] != sign:
-        place += 2 if style[place] == "\\" else 1
-    return place + 1
+def _selectors(prelude: Sequence[Any]) -> list[list[Any]]:
+    """Split at the commas, of which those within brackets and functions are no part of the list."""
+    parts: list[list[Any]] = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
 
 
-def _end(style: str, place: int) -> int:
-    """Return the place of the bracket that closes the one at `place`."""
-    depth = 0
-    while True:
-        if style[place] in "\"'":
-            place = _closed(style, place)
-            continue
-        depth += {"{": 1, "}": -1}.get(style[place], 0)
-        if not depth:
-            return place
-        place += 1
+def _joined(selectors: Sequence[list[Any]]) -> Iterator[Any]:
+    for i, selector in enumerate(selectors):
+        if i:
+            yield LiteralToken(0, 0, ",")
+        yield from selector
 
 
-def _selectors(head: str) -> list[str]:
-    """Split at the commas that stand outside brackets."""
-    return re.split(r",(?![^(\[]*[)\]])", head)
-
-
-def _met(selector: str, used: set[str]) -> bool:
-    plain = re.sub(r":(?:not|is|where|has)\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|\"[^\"]*\"", "", selector)
-    return all(name.replace("\\", "") in used for name in _CLASS.findall(plain))
+def _met(selector: Sequence[Any], used: set[str]) -> bool:
+    """Return whether all classes that an element must have are used; brackets and functions ask for none."""
+    names = (name.value for dot, name in itertools.pairwise(selector) if dot == "." and name.type == "ident")
+    return all(name in used for name in names)
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------

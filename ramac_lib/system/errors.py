@@ -22,13 +22,24 @@ def told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return "no memory is left; smaller networks, batches or data, or fewer workers, need less", 1
     if isinstance(error, BrokenExecutor):
-        return "a process that worked for this command was killed, by hand or as no memory was left; run it again", 1
+        return str(killed("worked for this command", "run it again")), 1
     return f"unexpected {type(error).__name__}: {text[:300]}; `ramac --debug …` shows where, please report it", 70
 
 
 def unknown(kind: str, name: object, known: object) -> RamacError:
     """Return the error for a name that is not among the known ones, which it lists."""
     return RamacError(f"unknown {kind} {str(name)!r}: choose one of {', '.join(map(str, known))}")  # type: ignore[call-overload]
+
+
+def killed(doing: str, remedy: str, state: str = "") -> RamacError:
+    """Return the error for a process of a pool that died under its work.
+
+    Args:
+        doing: what it did, after "a process that".
+        remedy: what helps.
+        state: what was still to do then.
+    """
+    return RamacError(f"a process that {doing} was killed (no memory left?){state}; {remedy}")
 
 
 def check_name(kind: str, name: str) -> str:

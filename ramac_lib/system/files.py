@@ -47,7 +47,7 @@ def read(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Put into words why the block, which writes `path`, cannot.
+    """Put into words why the block, which writes `path`, cannot; an error that names another file stays what it is.
 
     Raises:
         RamacError: no space is left, or the folder cannot be written.
@@ -55,9 +55,19 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        named = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
+        if named and not any(_belongs(Path(os.fsdecode(name)).absolute(), path) for name in named):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise RamacError(f"{path}: no space is left on the device; nothing there was changed") from error
         raise RamacError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _belongs(named: Path, path: Path) -> bool:
+    """Return whether a file is the path's own: itself, what it lies in or what lies in it, its temporary one beside."""
+    path = Path(path).absolute()
+    own = (one for one in (named, *named.parents) if one.parent == path.parent)
+    return named in path.parents or any(one == path or one.name.startswith(f".{path.name}.") for one in own)
 
 
 @contextlib.contextmanager

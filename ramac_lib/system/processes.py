@@ -13,7 +13,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.system.errors import RamacError
+from ramac_lib.system.errors import killed
 from ramac_lib.system.plugins import load, loaded
 
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before any fork
@@ -83,8 +83,7 @@ def worker_map(workers: int | None = None) -> Iterator[Callable[[Callable[[Any],
     try:
         yield pool.map
     except BrokenProcessPool as error:
-        raise RamacError(
-            "a worker process died (no memory left, or a script without `if __name__ == '__main__'`); use workers=1"
-        ) from error
+        remedy = "use workers=1, or in a script call this below `if __name__ == '__main__'`"
+        raise killed("worked for this one", remedy) from error
     finally:
         pool.shutdown(cancel_futures=True)

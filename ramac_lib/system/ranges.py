@@ -16,23 +16,31 @@ NAMES = {int: "a whole number", float: "a number", str: "a line of text", bool: 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, or, where `above` says so, more than `low`."""
+    """Numbers from `low` to `high`; more than `low` where `above` says so, less than `high` where `below` does.
+
+    Of a list it is the range of each entry, and `entries` the least number of them.
+    """
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
+    below: bool = False
+    entries: int = 0
 
     def __contains__(self, value: float) -> bool:
-        return (self.low < value if self.above else self.low <= value) and value <= self.high
+        return (self.low < value if self.above else self.low <= value) and (
+            value < self.high if self.below else value <= self.high
+        )
 
     def __str__(self) -> str:
         if self.high >= 2**53:  # as good as none, for who reads it
             return f"above {self.low:g}" if self.above else f"of at least {self.low:g}"
-        return f"in {'(' if self.above else '['}{self.low:,g}, {self.high:,g}]"
+        return f"in {'(' if self.above else '['}{self.low:,g}, {self.high:,g}{')' if self.below else ']'}"
 
 
 ANY = Range()
 COUNT, FROM_0, POSITIVE, SHARE = Range(1), Range(0), Range(0, above=True), Range(0, 1)
+INSIDE = Range(0, 1, above=True, below=True)  # neither none nor all
 SEEDS = Range(0, 2**63 - 1)
 Allowed = Range | tuple[str, ...]  # a range, or the words to choose from; of a list: of each of its entries
 
@@ -57,6 +65,8 @@ def check_value(name: str, value: Any, kind: Any = float, allowed: Allowed = ANY
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
         if len(value) != len(kinds):
             raise RamacError(f"{name} has {len(value)} entries; expected {len(kinds)}")
+        if isinstance(allowed, Range) and len(value) < allowed.entries:
+            raise RamacError(f"{name} has {len(value)} entries; expected at least {allowed.entries}")
         for entry, each in zip(value, kinds, strict=True):
             _check_one(name, "has", entry, each, allowed)
         return value

@@ -59,7 +59,7 @@ class RunConfig:
         if len(set(self.seeds)) != len(self.seeds):
             raise RamacError(f"a seed is given twice: {' '.join(map(str, self.seeds))}")
         check_fields(self)
-        check_fields(self.settings, RANGES)
+        check_fields(self.settings, RANGES)  # which a config from outside may not have done itself
         if self.env_id is not None:
             check_env_id(self.env_id)
 
@@ -179,7 +179,7 @@ def _read(text: str, kind: Any) -> Any:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()]
     if origin is typing.Literal:
-        return {str(choice): choice for choice in arguments}[text]
+        return {str(choice): choice for choice in arguments}.get(text, text)  # what is none of them is refused below
     if origin is tuple:
         parts = [part.strip() for part in text.strip("() ").split(",") if part.strip()]
         kinds = arguments[:1] * len(parts) if arguments[1:] == (...,) else arguments

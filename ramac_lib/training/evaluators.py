@@ -21,7 +21,7 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.hazards import Hazard, get_hazard
 from ramac_lib.methods import Controller, Method
 from ramac_lib.networks.noise import Noise, SamplerNoise
-from ramac_lib.system.errors import RamacError
+from ramac_lib.system.errors import RamacError, killed
 from ramac_lib.system.processes import cores, spawn
 from ramac_lib.training import routes, unseen
 from ramac_lib.training.config import RunConfig
@@ -119,7 +119,7 @@ class Background(Rollouts):
             played = [(asked, [run for one in sent for run in _played(*one)]) for asked, sent in self.waiting]
         except BrokenProcessPool as error:
             _pool.cache_clear()
-            raise RamacError("a process that evaluates died (no memory left?); the run can be resumed") from error
+            raise killed("evaluated", "the run can be resumed") from error
         self.waiting = []
         return [tabulate(runs, asked) for asked, runs in played]
 

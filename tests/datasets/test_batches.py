@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ramac_lib.datasets.batches import Chunks, Replay, Transitions, Windows, returns_to_go
+from ramac_lib.datasets.batches import Chunks, Replay, Transitions, Windows
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
 from ramac_lib.datasets.hdf5 import load_file, save_file
+from ramac_lib.datasets.returns import returns_to_go
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
 

@@ -31,6 +31,8 @@ class Handler(BaseHTTPRequestHandler):
         server.ranges.append(self.headers.get("Range"))
         if kind.isdigit():
             return self.answer(int(kind), b"no")
+        if kind == "moved":
+            return self.answer(302, b"", {"Location": server.leads})
         if kind == "busy" and server.hits[kind] < 3:
             return self.answer(503, b"later")
         if kind == "page":
@@ -149,10 +151,14 @@ def test_resumes_an_earlier_calls_part(server, target):
 
 @pytest.mark.parametrize("extra", [b"", b"too much"])
 def test_a_part_that_is_whole_or_too_long(server, target, extra):
+    """The server answers 416 and says how many bytes there are: none is to come, or all are."""
     target.parent.mkdir()
     target.with_name("file.hdf5.part").write_bytes(server.body + extra)
+    target.with_name("file.hdf5.part.tag").write_text(server.tag)
     fetch(server.url + "/ok", target)
     assert target.read_bytes() == server.body
+    assert server.ranges == [f"bytes={len(server.body + extra)}-", *([None] if extra else [])]
+    assert os.listdir(target.parent) == ["file.hdf5"]
 
 
 def begun(server, target, size=12_345):
@@ -212,6 +218,24 @@ def test_a_password_or_a_token_is_never_shown(server, target, route):
     assert "secret" not in refusal(url, target, attempts=2, ceiling=1_000_000)
     assert "secret" not in refusal("http://me:secret@127.0.0.1:9/x?token=secret", target, attempts=2)
     assert "secret" not in refusal("ftp://me:secret@nowhere/x?token=secret", target, attempts=2)
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:99999/y", "ftp://me:secret@x/y", "http://[::1/y"])
+def test_a_token_of_the_address_that_a_server_leads_to_is_never_shown(server, target, place):
+    server.leads = place + "?token=secret"
+    sentence = refusal(server.url + "/moved", target, attempts=2)
+    assert "/moved cannot be fetched" in sentence
+    assert "secret" not in sentence
+
+
+def test_a_token_that_requests_quotes_anew_is_never_shown():
+    asked = "https://me:a|b@files.org/data?token=se|cret y"
+    told = download._reason(ValueError("failed: /data?token=se%7Ccret%20y of https://me:a%7Cb@files.org/data"), asked)
+    assert told == "failed: …?… of https://…@files.org…"
+
+
+def test_an_address_that_cannot_be_read_is_a_sentence(target):
+    assert "secret" not in refusal("http://[::1/x?token=secret", target)
 
 
 def test_waits_for_a_busy_server(server, target):

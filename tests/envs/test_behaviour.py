@@ -182,5 +182,10 @@ def _die(_):
 
 
 def test_a_worker_that_dies_is_one_sentence():
-    with pytest.raises(RamacError, match="worker process died"), worker_map(2) as run:
+    with (
+        pytest.raises(
+            RamacError, match=r"a process that worked for this one was killed \(no memory left\?\); use workers=1"
+        ),
+        worker_map(2) as run,
+    ):
         list(run(_die, [0]))

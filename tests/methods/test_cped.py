@@ -321,12 +321,13 @@ def test_released_settings_are_reachable_from_the_command_line():
         ({"prior": "uniform"}, "unknown value of prior 'uniform'"),
         ({"multiplier": "none"}, "unknown value of multiplier 'none': choose one of dual, released, fixed"),
         ({"threshold": "25"}, "unknown value of threshold '25': choose one of quantile, own"),
-        ({"coverage": 1.0}, "coverage is 1.0; expected a share between 0 and 1"),
+        ({"coverage": 1.0}, r"coverage is 1.0; expected a number in \(0, 1\)"),
+        ({"flow_activation": "x"}, "unknown value of flow_activation 'x': choose one of silu, mish, relu"),
         ({"weight": -1.0}, "weight is -1.0; expected a number of at least 0"),
         ({"jitter": -0.1}, "jitter is -0.1; expected a number of at least 0"),
-        ({"gan_every": 0}, "gan_every is 0; expected at least 1 update"),
-        ({"policy_every": 0}, "policy_every is 0; expected at least 1 update"),
-        ({"couplings": -1}, "a flow has -1 couplings; expected at least 0"),
+        ({"gan_every": 0}, "gan_every is 0; expected a whole number of at least 1"),
+        ({"policy_every": 0}, "policy_every is 0; expected a whole number of at least 1"),
+        ({"couplings": -1}, r"couplings is -1; expected a whole number in \[1, "),
     ],
 )
 def test_wrong_settings_are_refused(options, sentence):

@@ -313,15 +313,15 @@ def test_the_authors_settings_of_each_task(task, rho, threshold):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("rho", -0.1, "rho is -0.1; expected a number of standard deviations, 0 or more"),
+        ("rho", -0.1, "rho is -0.1; expected a number of at least 0"),
         ("rho", float("nan"), "rho is nan"),
         ("rho", float("inf"), "rho is inf"),
-        ("n_critics", 0, "n_critics is 0; expected an ensemble of at least 1 critic"),
-        ("threshold", 0.0, "threshold is 0.0; expected a cloning loss above 0"),
+        ("n_critics", 0, r"n_critics is 0; expected a whole number in \[1, 65,536\]"),
+        ("threshold", 0.0, "threshold is 0.0; expected a number above 0"),
         ("threshold", float("nan"), "threshold is nan"),
-        ("eta", 0.0, "eta is 0.0; expected a number from 0.001 to 100"),
-        ("next_samples", 0, "next_samples is 0; expected at least 1"),
-        ("candidates", 0, "candidates is 0; expected at least 1"),
+        ("eta", 0.0, r"eta is 0.0; expected a number in \[0.001, 100\]"),
+        ("next_samples", 0, r"next_samples is 0; expected a whole number in \[1, "),
+        ("candidates", 0, r"candidates is 0; expected a whole number in \[1, "),
         ("guidance", "firm", "unknown value of guidance 'firm': choose one of soft, hard, denoised"),
         ("guidance_scale", "half", "unknown value of guidance_scale 'half'"),
         ("step_noise", "alpha", "unknown value of step_noise 'alpha'"),
@@ -332,7 +332,7 @@ def test_what_is_out_of_range_is_refused(option, value, message):
         make("dac", **{option: value})
     if option not in ("rho", "n_critics"):
         with pytest.raises(RamacError, match=message):
-            make("dac-cvar", **{option: value})
+            get_method("dac-cvar").Config(**{option: value})
 
 
 def test_an_ensemble_of_one_has_no_spread():

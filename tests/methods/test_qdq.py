@@ -220,17 +220,24 @@ def test_returns_are_scaled_to_the_data():
     assert not [name for name in method.state_dict() if name.split(".")[-1] in ("values", "lowest", "states")]
 
 
+def test_where_every_episode_is_shorter_than_a_window_the_model_learns_from_their_first_steps():
+    assert make("qdq", window=11).law.values.shape == (6,)
+    assert make("qdq", window=10).law.values.shape == (6,)
+    assert make("qdq", window=5, window_step=2).law.values.shape == (18,)
+
+
 def test_equal_returns_are_no_division_by_zero():
     method, data = bandit()
     method.fit_data(data.with_(rewards=np.full(len(data), 2.0, np.float32)))
     assert torch.isfinite(method.law.values).all()
 
 
-@pytest.mark.parametrize(("model", "factor"), [("consistency", 1.05), ("quantiles", 1.5)])
+@pytest.mark.parametrize(("model", "factor"), [("consistency", 1.1), ("quantiles", 1.5)])
 def test_the_spread_is_in_units_of_return_and_wider_on_the_ring(model, factor):
     """The ring's returns are 1.8 or, one in 20, −8.2: a standard deviation of 2.2; the centre's are all 1.
 
-    After 700 updates of a small network the consistency model has hardly begun to tell them apart.
+    After 700 updates of a small network the consistency model has begun to tell them apart: by 1.37 and 1.16 (seeds 0
+    and 1), and by 1.01 where it does not see the action. 20,000 draws, as 64 alone differ by more.
     """
     method, _ = bandit(
         model=model, model_hidden=(48, 48), samples=64, scales=10, model_share=0.9, lr_model=2e-3, batch_size=128,
@@ -238,8 +245,10 @@ def test_the_spread_is_in_units_of_return_and_wider_on_the_ring(model, factor):
     )  # fmt: skip
     for _ in range(700):
         method.update(batch(dims=(method.dims[0], 2)))
+    method.law.samples = 20_000
     actions = torch.tensor([[0.85, 0.0], [0.0, -0.85], [0.0, 0.0], [0.05, -0.05]]).expand(2, 4, 2)
-    spread = method.law.spread(torch.zeros(2, 4, method.dims[0]), actions, Noise((0, 1), "evaluation"))
+    with torch.no_grad():
+        spread = method.law.spread(torch.zeros(2, 4, method.dims[0]), actions, Noise((0, 1), "evaluation"))
     ring, centre = spread[:, :2].mean(1), spread[:, 2:].mean(1)
     assert (ring > factor * centre).all()
     assert ((ring > 0.8) & (ring < 4)).all()
@@ -294,17 +303,18 @@ def test_the_authors_settings_of_each_task(task, beta, bc_weight):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"certain": 1.1}, "certain is 1.1; expected a share from 0 to 1"),
+        ({"certain": 1.1}, r"certain is 1.1; expected a number in \[0, 1\]"),
         ({"certain": float("nan")}, "certain is nan"),
-        ({"beta": 1.0}, "beta is 1.0; expected a number between 0 and 1"),
+        ({"beta": 1.0}, r"beta is 1.0; expected a number in \(0, 1\)"),
         ({"beta": float("nan")}, "beta is nan"),
         ({"weight": "none"}, "unknown value of weight 'none': choose one of relative, paper, capped"),
         ({"origin": "mean"}, "unknown value of origin 'mean': choose one of floor, zero"),
         ({"model": "flow"}, "unknown value of model 'flow': choose one of consistency, distilled, quantiles"),
-        ({"model_share": 1.0}, "model_share is 1.0; expected a share of the run below 1"),
-        ({"samples": 1}, "samples is 1; expected at least 2"),
-        ({"scales": 1}, "scales is 1; expected at least 2"),
-        ({"window": 11}, "windows of 11 steps are longer than every episode; the longest has 10"),
+        ({"model_share": 1.0}, r"model_share is 1.0; expected a number in \[0, 1\)"),
+        ({"samples": 1}, r"samples is 1; expected a whole number in \[2, "),
+        ({"scales": 1}, r"scales is 1; expected a whole number in \[2, "),
+        ({"model_hidden": ()}, "model_hidden has 0 entries; expected at least 1"),
+        ({"model_activation": "x"}, "unknown value of model_activation 'x': choose one of silu, mish, relu"),
     ],
 )
 def test_what_is_out_of_range_is_refused(options, message):
@@ -314,5 +324,5 @@ def test_what_is_out_of_range_is_refused(options, message):
 
 def test_data_without_episode_ends_are_refused_when_a_run_is_built():
     data = datasets.load("risky-bandit", size=300)
-    with pytest.raises(RamacError, match="no step ends an episode"):
+    with pytest.raises(RamacError, match="no terminals and no timeouts mark an episode's end"):
         make("qdq").fit_data(data.with_(terminals=np.zeros(300, bool), timeouts=np.zeros(300, bool)))

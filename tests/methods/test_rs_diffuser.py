@@ -242,7 +242,7 @@ def test_the_controller_takes_the_level_and_the_configs_is_the_default():
     torch.testing.assert_close(method.act(states, Noise((0,), "evaluation")), actions())
     with pytest.raises(RamacError, match=r"the risk level is 2.5; expected a number in \(0, 2\)"):
         method.controller(Noise((0,), "evaluation"), 2.5)
-    with pytest.raises(RamacError, match="the risk level is 0"):
+    with pytest.raises(RamacError, match="risk_level is 0"):
         small(risk_level=0)
 
 
@@ -317,16 +317,17 @@ def test_a_run_that_goes_on_keeps_what_was_dialled(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"plan": "rewards"}, "unknown kind of plan 'rewards': choose one of states, actions"),
-        ({"length": 0}, "length of a window is 0; expected a whole number of at least 1"),
+        ({"plan": "rewards"}, "unknown value of plan 'rewards': choose one of states, actions"),
+        ({"length": 0}, r"length is 0; expected a whole number in \[1, 10,000\]"),
         ({"length": 3, "replan": 4}, "replan is 4; expected 1 to 3 steps"),
         ({"replan": 0}, "replan is 0"),
-        ({"risk_level": 2.0}, "the risk level is 2.0; expected a number in"),
-        ({"candidates": 0}, "candidates is 0; expected a whole number of at least 1"),
+        ({"risk_level": 2.0}, r"risk_level is 2.0; expected a number in \(0, 2\)"),
+        ({"candidates": 0}, r"candidates is 0; expected a whole number in \[1, "),
         ({"guidance": -1.0}, "guidance is -1.0; expected a number of at least 0"),
-        ({"guidance_iterations": 0}, "guidance_iterations is 0; expected a whole number of at least 1"),
-        ({"n_fractions": 0}, "the number of quantile fractions is 0"),
-        ({"discount": 1.5}, "discount of windows is 1.5"),
+        ({"guidance_iterations": 0}, r"guidance_iterations is 0; expected a whole number in \[1, "),
+        ({"n_fractions": 0}, r"n_fractions is 0; expected a whole number in \[1, "),
+        ({"kappa": 0.0}, "kappa is 0.0; expected a number above 0"),
+        ({"discount": 1.5}, r"discount is 1.5; expected a number in \[0, 1\]"),
     ],
 )
 def test_wrong_settings_are_refused(options, sentence):

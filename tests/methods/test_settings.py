@@ -46,11 +46,13 @@ def test_every_measure_is_accepted_and_matters(name, measure):
 
 @pytest.mark.parametrize("name", RISKY)
 def test_an_unknown_measure_and_a_wrong_alpha_are_refused(name):
-    with pytest.raises(RamacError, match="unknown risk measure 'var': choose one of cvar, wang, cpw, power, neutral"):
+    with pytest.raises(RamacError, match="unknown value of risk 'var': choose one of cvar, wang, cpw, power, neutral"):
         make(name, risk="var")
     for alpha in (0.0, 1.5, float("nan")):
         with pytest.raises(RamacError, match=r"alpha is .*; expected a number in \(0, 1\]"):
             make(name, alpha=alpha)
+    with pytest.raises(RamacError, match="kappa is 0; expected a number above 0"):
+        make(name, kappa=0)
     with pytest.raises(RamacError, match="unknown value of fractions 'grids': choose one of grid, random"):
         make(name, fractions="grids")
 

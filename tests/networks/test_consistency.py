@@ -125,10 +125,12 @@ def test_training_without_a_denoiser_narrows_the_law_by_a_known_factor():
     assert (80 * factor / STD).item() == pytest.approx(0.832, abs=1e-3)
 
     def slope(n):
-        """Of x_n in x_{n+1} = x + t_{n+1} z, by regression on draws."""
-        noise = Noise((n,), "training")
-        x, z = STD * noise.normal(200_000).double(), noise.normal(200_000).double()
-        before, after = x + times[n] * z, x + times[n + 1] * z
+        """Of what the teacher is given in what the model is given, by regression on draws."""
+        noise, seen = Noise((n,), "training"), {}
+        model, teacher = (Exact(lambda x, t, who=who: seen.setdefault(who, x)) for who in ("model", "teacher"))
+        draws = torch.full((1, 200_000), n), noise.normal(200_000)
+        consistency_loss(model, teacher, None, None, STD * noise.normal(200_000), draws, times.float())
+        before, after = seen["teacher"].double(), seen["model"].double()
         return ((before * after).mean() / after.square().mean()).item()
 
     for n in (3, 9, 16):
@@ -186,6 +188,7 @@ def test_it_learns_a_gaussian(distil):
         learn.step(consistency_loss(model, teacher, *given, values, draws, times, denoiser if distil else None))
         follow(teacher, model, 0.1)
     with torch.no_grad():
-        samples = one_step(teacher, given[0][:, :1], given[1][:, :1], noise.normal(1, 4000))
-    assert samples.mean().item() == pytest.approx(MU, abs=0.06)
-    assert samples.std().item() == pytest.approx(STD if distil else 0.832 * STD, rel=0.2)
+        samples = one_step(teacher, given[0][:, :1], given[1][:, :1], noise.normal(1, 40_000))
+    assert samples.mean().item() == pytest.approx(MU, abs=0.04)
+    # Neither passes for the other, .25 for .208.
+    assert samples.std().item() == pytest.approx(STD if distil else 0.832 * STD, rel=0.1 if distil else 0.06)

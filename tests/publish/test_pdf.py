@@ -1,6 +1,8 @@
 """The book as one document: anchors that cannot clash, links that stay inside, and a PDF of it."""
 
 import re
+import signal
+import sys
 
 import pytest
 from bs4 import BeautifulSoup
@@ -75,3 +77,18 @@ def test_a_pdf_that_is_too_large_is_refused(html, monkeypatch):
     monkeypatch.setattr(pdf, "MOST", 100)
     with pytest.raises(RamacError, match="expected at most 0"):
         pdf.print_book(html, ["book/a.html"], "T", "E")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel")
+def test_the_program_that_prints_ends_with_who_started_it(tmp_path):
+    """PR_GET_PDEATHSIG of <sys/prctl.h> is 2; the program writes the signal that the kernel has for it."""
+    program = tmp_path / "chromium"
+    program.write_text(
+        f"#!{sys.executable}\nimport ctypes, sys\nfound = ctypes.c_int()\n"
+        "ctypes.CDLL(None).prctl(2, ctypes.byref(found))\n"
+        "(path,) = (a.partition('=')[2] for a in sys.argv if a.startswith('--print-to-pdf='))\n"
+        "open(path, 'w').write(str(found.value))\n"
+    )
+    program.chmod(0o755)
+    pdf._print(str(program), tmp_path / "page.html", tmp_path / "book.pdf")
+    assert (tmp_path / "book.pdf").read_text() == str(int(signal.SIGKILL))

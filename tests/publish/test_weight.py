@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ramac_lib.publish import weight
@@ -51,6 +53,31 @@ def test_rules_for_what_no_page_has_go():
         '@charset"UTF-8";/*!kept*/.used{color:red}@mediaprint{.used.also{x:"}.gone{"}}@font-face{font-family:"a;b"}'
         'a:not(.gone),[class~=".gone"]{x:y}.md\\:w{x:y}'
     )
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        (".used{x:y}.gone{x:y", ".used{x:y}"),  # a block and a comment that nothing closes
+        ('.used{x:y}.gone{x:"y', ".used{x:y}"),
+        (".used{x:y}/* never closed", ".used{x:y}"),
+        ('.used{x:"/* no comment */"}', '.used{x:"/* no comment */"}'),
+        (".used{x:y}}.used{z:y}", ".used{x:y}}.used{z:y}"),  # a stray bracket is the browser's to judge
+        (".used{background:url(a;b{c.png)}", ".used{background:url(a;b{c.png)}"),
+        ('.gone[data-x="a,b"],.used:is(.gone,.x){x:y}', ".used:is(.gone,.x){x:y}"),
+        ("@media print{.gone{x:y}/*! kept */}", ""),
+        ("@layer base,theme;.used{x:y}", "@layerbase,theme;.used{x:y}"),
+        ("", ""),
+    ],
+)
+def test_any_style_sheet_is_read_as_a_browser_reads_it(style, expected):
+    assert "".join(weight.prune(style, {"used"}).split()) == "".join(expected.split())
+
+
+@given(st.text(alphabet="ab.,{}()[]\"'\\/*!@:; \n", max_size=40))
+def test_no_text_makes_it_fail_or_spoils_the_rules_before_it(style):
+    assert weight.prune(".used{x:y}.gone{x:y}" + style, {"used"}).startswith(".used{x:y}")
+    assert ".gone" not in weight.prune(".used{x:y}.gone{x:y}" + style, {"used"})
 
 
 def test_pages_and_scripts_say_what_is_used(tmp_path):

@@ -1,11 +1,13 @@
-"""Names of files made of a name that a user gave."""
+"""Names of files made of a name that a user gave; who is blamed where one cannot be written."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import beside
+from ramac_lib.system.files import atomic, beside, writing
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,27 @@ def test_a_path_without_a_name_is_refused(given):
 
 def test_a_suffix_may_be_more_than_a_suffix():
     assert beside(Path("critics.csv"), "_states.csv") == Path("critics_states.csv")
+
+
+def test_a_file_that_the_block_cannot_read_is_named_and_not_the_one_it_writes(tmp_path):
+    out, missing = tmp_path / "out.csv", tmp_path / "in.csv"
+    with pytest.raises(FileNotFoundError) as caught, atomic(out) as part:
+        part.write_text(missing.read_text())
+    assert caught.value.filename == str(missing)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [None, 7, "out", "out/inside", ".out.x.part", ".out.x/inside", "."])
+def test_an_error_of_the_path_itself_its_folder_or_its_parts_is_the_paths(tmp_path, name):
+    where = str(tmp_path / name) if isinstance(name, str) else name
+    with pytest.raises(RamacError, match=r"out: cannot be written \(Permission denied\)"), writing(tmp_path / "out"):
+        raise OSError(errno.EACCES, "Permission denied", where)
+    with pytest.raises(RamacError, match="out: no space is left on the device"), writing(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "No space left on device", where)
+
+
+@pytest.mark.parametrize("name", ["other", "outer", ".outer.x.part", "deep/out"])
+def test_an_error_of_another_file_stays_what_it_is(tmp_path, name):
+    with pytest.raises(PermissionError) as caught, writing(tmp_path / "out"):
+        raise OSError(errno.EACCES, "Permission denied", str(tmp_path / name))
+    assert caught.value.filename == str(tmp_path / name)

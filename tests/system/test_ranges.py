@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_origin
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ramac_lib.methods import METHODS
 from ramac_lib.methods.shared.ranges import RANGES
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.ranges import COUNT, POSITIVE, SHARE, Range, check_fields, check_value, check_values
+from ramac_lib.system.ranges import COUNT, INSIDE, POSITIVE, SHARE, Range, check_fields, check_value, check_values
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Settings:
     rate: float = 0.5
     own: float = field(default=3.0, metadata={"range": Range(2, 4)})
     sizes: tuple[int, ...] = (1, 2)
+    some: tuple[int, ...] = field(default=(1,), metadata={"range": Range(1, entries=1)})
+    part: float = field(default=0.5, metadata={"range": INSIDE})
     pair: tuple[int, str] = (1, "a")
     clip: float | None = None
     how: Literal["a", "b"] = "a"
@@ -45,6 +47,10 @@ def test_what_is_allowed_passes():
         ({"sizes": (1, 0)}, "sizes has 0; expected a whole number of at least 1"),
         ({"sizes": (1.5,)}, "sizes has 1.5; expected a whole number of at least 1"),
         ({"sizes": 3}, "sizes is 3; expected a list"),
+        ({"some": ()}, "some has 0 entries; expected at least 1"),
+        ({"some": (0,)}, "some has 0; expected a whole number of at least 1"),
+        ({"part": 1.0}, "part is 1.0; expected a number in (0, 1)"),
+        ({"part": 0.0}, "part is 0.0; expected a number in (0, 1)"),
         ({"pair": (1,)}, "pair has 1 entries; expected 2"),
         ({"pair": (1, 2)}, "pair has 2; expected a line of text"),
         ({"clip": 0}, "clip is 0; expected a number above 0"),
@@ -74,10 +80,11 @@ def test_annotations_that_cannot_be_looked_up_are_no_reason_to_fail():
     check_fields(Elsewhere(), TABLE)
 
 
-@given(st.floats(), st.floats(allow_nan=False), st.floats(allow_nan=False), st.booleans())
-def test_a_value_passes_if_and_only_if_it_is_finite_and_in_the_range(value, low, high, above):
-    allowed = Range(low, high, above)
-    inside = math.isfinite(value) and (low < value if above else low <= value) and value <= high
+@given(st.floats(), st.floats(allow_nan=False), st.floats(allow_nan=False), st.booleans(), st.booleans())
+def test_a_value_passes_if_and_only_if_it_is_finite_and_in_the_range(value, low, high, above, below):
+    allowed = Range(low, high, above, below)
+    ends = ([low] if above else []) + ([high] if below else [])
+    inside = math.isfinite(value) and low <= value <= high and value not in ends
     if inside:
         assert check_value("x", value, float, allowed) == value
     else:
@@ -85,14 +92,15 @@ def test_a_value_passes_if_and_only_if_it_is_finite_and_in_the_range(value, low,
             check_value("x", value, float, allowed)
 
 
-def test_every_number_of_every_method_has_a_range():
-    """A method of the library declares each; one from outside may leave it to the type."""
+def test_every_setting_of_every_method_has_a_range():
+    """A method of the library declares each, words too; one from outside may leave it to the type."""
     bare = {
         one.name
         for method in METHODS.values()
         if method.__module__.startswith("ramac_lib.")
         for one in fields(method.Config)
-        if one.type not in ("bool", "str", bool, str) and "range" not in one.metadata and one.name not in RANGES
+        if one.type is not bool and get_origin(one.type) is not Literal  # which says its own words
+        if "range" not in one.metadata and one.name not in RANGES
     }
     assert bare <= {"risk_parameter"}  # what it may be depends on the measure: `ramac_lib.risk` refuses
 

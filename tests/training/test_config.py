@@ -80,13 +80,18 @@ def test_options_of_every_kind_are_read(name, text, expected):
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("mode", "medium", "Literal['fast', 'slow', 3]"), ("maybe", "b", "Optional[Literal['a']]"),
         ("factors", "a,b", "tuple[float, ...]"), ("pair", "1", "tuple[int, str]"), ("table", "x", "Any"),
         ("either", "1", "int | str"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_in_a_sentence(name, text, expected):
     with pytest.raises(RamacError, match=re.escape(f"option {name} is '{text}'; expected a value of type {expected}")):
+        with_options(OwnConfig(), {name: text})
+
+
+@pytest.mark.parametrize(("name", "text", "known"), [("mode", "medium", "fast, slow, 3"), ("maybe", "b", "a")])
+def test_a_word_that_is_none_of_a_settings_is_refused_with_those_it_has(name, text, known):
+    with pytest.raises(RamacError, match=f"unknown value of {name} '{text}': choose one of {known}$"):
         with_options(OwnConfig(), {name: text})
 
 

@@ -1,6 +1,7 @@
 """Engines make the same update: compiled as eager, in bfloat16 within its rounding, as a graph where there is CUDA."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -102,6 +103,7 @@ def test_phases_say_all_that_an_updates_number_decides(method, data):
     """The same phase at another number makes the same operators."""
     stack, update = make(method, data, Engine(CPU))
     calls: dict[tuple, set] = {}
+    met: Counter[tuple] = Counter()
 
     class Record(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
@@ -111,6 +113,7 @@ def test_phases_say_all_that_an_updates_number_decides(method, data):
     update(), update()
     for _ in range(10):
         phase, names = tuple(stack.phase().values()), []
+        met[phase] += 1
         made = all(optimizer.state[0] for optimizer in stack.optimizers.values())
         with Record():
             update()
@@ -118,8 +121,10 @@ def test_phases_say_all_that_an_updates_number_decides(method, data):
             calls.setdefault(phase, set()).add(tuple(names))
         else:
             calls[phase] = set()
-    assert all(len(variants) <= 1 for variants in calls.values())
-    assert any(calls.values())
+    assert max(met.values()) > 1
+    assert {phase: len(variants) for phase, variants in calls.items() if met[phase] > 1} == {
+        phase: 1 for phase, count in met.items() if count > 1
+    }
 
 
 # -- compiled ---------------------------------------------------------------------------------------------------------
@@ -145,8 +150,7 @@ SERVED = [method for method in METHODS if has_native(get_method(method))]
 
 
 def test_which_methods_the_kernel_serves():
-    assert set(SERVED) >= {"oraac", "oraac-diffusion", "oraac-flow", "rafmac", "radac", "rs-diffuser"}
-    assert not {"codac", "cql"} & set(SERVED)
+    assert set(SERVED) == {"oraac", "oraac-diffusion", "oraac-flow", "rafmac", "radac", "rs-diffuser", "dac-cvar"}
 
 
 @needs_kernel

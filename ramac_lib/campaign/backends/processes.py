@@ -63,7 +63,7 @@ class Processes:
             try:
                 process.start()
                 break
-            except (EOFError, OSError):  # the server was killed meanwhile; the next try starts another
+            except (EOFError, ConnectionError):  # the server was killed meanwhile; the next try starts another
                 ours.close()
                 time.sleep(PAUSE)  # it may still be ending, and then be taken for alive
             finally:
@@ -80,8 +80,9 @@ class Processes:
         while True:
             while waiting and not self._stopped and (free := self._free()):
                 free.job = waiting.pop(0)
-                with suppress(OSError):  # it died while it was idle: seen below
-                    free.pipe.send(prepare(free.job, waiting))
+                message = prepare(free.job, waiting)
+                with suppress(ConnectionError):  # it died while it was idle: seen below
+                    free.pipe.send(message)
             busy = [w for w in self.workers if w.job is not None]
             if not busy:
                 return
@@ -89,7 +90,7 @@ class Processes:
                 worker = next(w for w in busy if w.pipe is ready)
                 try:
                     message = worker.pipe.recv()
-                except (EOFError, OSError):
+                except (EOFError, ConnectionError):
                     job, exit_code = worker.job, self._bury(worker) or 0
                     assert job is not None
                     if job.cell.name not in self._died:
@@ -123,13 +124,13 @@ class Processes:
         self._stopped = True
         for worker in self.workers:
             if worker.job is not None:
-                with suppress(OSError):
+                with suppress(ConnectionError):
                     worker.pipe.send("stop")
 
     def close(self) -> None:
         """End all processes, kindly if they are idle."""
         for worker in self.workers:
-            with suppress(OSError):
+            with suppress(ConnectionError):
                 worker.pipe.send(None)
             if worker.job is not None:
                 worker.process.kill()

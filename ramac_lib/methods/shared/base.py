@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ramac_lib.datasets.batches import Batch, Sampling, Transitions
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods.shared import short_runs
+from ramac_lib.methods.shared.ranges import RANGES
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import initialise
 from ramac_lib.networks.noise import Noise
@@ -25,6 +26,7 @@ from ramac_lib.networks.policies.diffusion import DiffusionPolicy
 from ramac_lib.networks.policies.flow import FlowPolicy
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.machine import prepare
+from ramac_lib.system.ranges import check_fields
 
 Network = TypeVar("Network", bound=nn.Module)
 Metrics = dict[str, Float[Tensor, " S"]]
@@ -41,7 +43,11 @@ class Style(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """What every method's config has. Lengths within a run are fractions of it."""
+    """What every method's config has; lengths within a run are fractions of it. Ranges: `shared/ranges.py`.
+
+    Raises:
+        RamacError: a value of another type than its field's, or outside its range.
+    """
 
     RELEASED: ClassVar[dict[str, Any]] = {}  # what the released code does otherwise; empty where it has no such method
     RELEASED_PER_TASK: ClassVar[dict[str, dict[str, Any]]] = {}  # and for one task only
@@ -49,6 +55,9 @@ class Config:
     batch_size: int = 256
     lr_actor: float = 3e-4
     normalize: bool = False  # observations to mean 0 and standard deviation 1 over the data
+
+    def __post_init__(self) -> None:
+        check_fields(self, RANGES)
 
     @classmethod
     def for_task(cls, task: str) -> "Config":
@@ -68,12 +77,9 @@ class CriticConfig(Config):
     discount: float = 0.99
     lr_critic: float = 3e-4
     target_rate: float = 0.005
-    # Up to which a short run raises target_rate.
-    target_rate_cap: float = field(default=short_runs.TARGET_RATE_CAP, metadata={"before": 0.05})
+    target_rate_cap: float = field(default=short_runs.TARGET_RATE_CAP, metadata={"before": 0.05})  # for a short run
     lr_critic_cap: float = 3e-4  # up to which a short run raises lr_critic
-    short_run_rate: bool = (
-        True  # rates meant for 2M updates are raised in shorter runs: `ramac_lib.methods.shared.short_runs`
-    )
+    short_run_rate: bool = True  # rates meant for 2M updates are raised in shorter runs (`short_runs`)
     bootstrap: bool = True  # off where every episode has one step, to save the target's evaluation
 
 

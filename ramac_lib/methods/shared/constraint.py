@@ -2,7 +2,7 @@
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,6 @@ from ramac_lib.methods.shared import base
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.layers import Multiplier
 from ramac_lib.networks.noise import Noise
-from ramac_lib.system.errors import RamacError, unknown
 
 FLOW, TOTAL = 500_000, 1_500_000  # steps of CPED's released flow, and of a released run
 
@@ -35,30 +34,12 @@ def released_multiplier(step: Tensor, flow: int = FLOW) -> Tensor:
 class ConstraintConfig(base.Config):
     """Settings of the constraint."""
 
-    multiplier: str = "dual"
+    multiplier: Literal["dual", "released", "fixed"] = "dual"
     weight: float = 1.0  # α where it is fixed
-    threshold: str = "quantile"
+    threshold: Literal["quantile", "own"] = "quantile"
     coverage: float = 0.95
     lr_dual: float = 3e-3
     scale_by_value: bool = True  # divide Q by the batch mean of |Q|
-
-    CONSTRAINTS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "multiplier": ("dual", "released", "fixed"), "threshold": ("quantile", "own"),
-    }  # fmt: skip
-
-    def check_constraint(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            RamacError: it is.
-        """
-        for name, known in self.CONSTRAINTS.items():
-            if getattr(self, name) not in known:
-                raise unknown(f"value of {name}", getattr(self, name), known)
-        if not 0 < self.coverage < 1:
-            raise RamacError(f"coverage is {self.coverage}; expected a share between 0 and 1")
-        if not self.weight >= 0:
-            raise RamacError(f"weight is {self.weight}; expected a number of at least 0")
 
 
 class DensityConstraint(ABC):

@@ -1,8 +1,8 @@
 """An explicit density of the behaviour policy, by maximum likelihood, with an adversary on demand (Flow-GAN)."""
 
 from abc import ABC
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,16 +13,15 @@ from ramac_lib.methods.shared import base
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.coupling import KINDS, PRIORS, CouplingFlow
 from ramac_lib.networks.discriminator import Discriminator, gradient_penalty
-from ramac_lib.system.errors import RamacError, unknown
 
 
 @dataclass(frozen=True)
 class DensityConfig(base.Config):
     """Settings of a behaviour policy's density."""
 
-    density: str = "conditional"  # log p(a | s); or "joint": log p(s, a)
-    coupling: str = "affine"  # RealNVP's; or "additive": NICE's
-    prior: str = "normal"
+    density: Literal["conditional", "joint"] = "conditional"  # log p(a | s); or log p(s, a)
+    coupling: str = field(default="affine", metadata={"range": KINDS})  # RealNVP's; or "additive": NICE's
+    prior: str = field(default="normal", metadata={"range": PRIORS})
     couplings: int = 4
     flow_hidden: tuple[int, ...] = (128, 128)
     flow_activation: str = "leaky_relu"
@@ -31,25 +30,6 @@ class DensityConfig(base.Config):
     gan_weight: float = 0.0  # of the adversary's loss beside the likelihood's
     gan_every: int = 5  # updates of the adversary for one of the flow against it
     penalty_weight: float = 0.5
-
-    DENSITIES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "density": ("conditional", "joint"), "coupling": KINDS, "prior": PRIORS,
-    }  # fmt: skip
-
-    def check_density(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            RamacError: it is.
-        """
-        for name, known in self.DENSITIES.items():
-            if getattr(self, name) not in known:
-                raise unknown(f"value of {name}", getattr(self, name), known)
-        for name in ("jitter", "gan_weight", "penalty_weight"):
-            if not getattr(self, name) >= 0:
-                raise RamacError(f"{name} is {getattr(self, name)}; expected a number of at least 0")
-        if self.gan_every < 1:
-            raise RamacError(f"gan_every is {self.gan_every}; expected at least 1 update")
 
 
 class BehaviourDensity(ABC):

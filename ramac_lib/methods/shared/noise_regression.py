@@ -4,8 +4,8 @@ What it is guided by is the method's: `ramac_lib.methods.dac` has the objective 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from ramac_lib.methods.shared import base, short_runs
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.diffusion import STEP_NOISE, DiffusionPolicy
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.ranges import Range
 
 ETA_RANGE = 0.001, 100.0
 ROWS = 20_000  # that critics value at a time where candidates are chosen among
@@ -24,47 +24,26 @@ ROWS = 20_000  # that critics value at a time where candidates are chosen among
 
 @dataclass(frozen=True)
 class NoiseRegressionConfig(base.CriticConfig):
-    """Settings of DAC's actor.
-
-    Raises:
-        RamacError: a value that is not among its choices, or out of its range.
-    """
+    """Settings of DAC's actor."""
 
     threshold: float = 1.0  # b; a network that predicts 0 has a cloning loss of 1
-    eta: float = 1.0  # where the dual variable starts
+    eta: float = field(default=1.0, metadata={"range": Range(*ETA_RANGE)})  # where the dual variable starts
     lr_dual: float = 1e-3
     lr_dual_cap: float = 1e-2  # up to which a short run raises lr_dual
-    guidance: str = "soft"  # "hard": without √(1−ᾱ_t); "denoised": Q of the sampled action, as DiffusionQL
-    guidance_scale: str = "paper"
+    # "hard": without √(1−ᾱ_t); "denoised": Q of the sampled action, as DiffusionQL
+    guidance: Literal["soft", "hard", "denoised"] = "soft"
+    guidance_scale: Literal["paper", "code"] = "paper"
     next_samples: int = 1  # actions at s', in the target
-    next_value: str = "mean"  # over them
+    next_value: Literal["mean", "max"] = "mean"  # over them
     candidates: int = 10  # drawn for each action
     lr_decay: bool = True  # both rates, by a cosine over the run
     grad_clip: float | None = 1.0
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "silu"
     policy_steps: int = 5
-    step_noise: str = "posterior"
+    step_noise: str = field(default="posterior", metadata={"range": STEP_NOISE})
     ema_every: int = 1
     ema_start: float = 0.0
-
-    ACTOR_CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "guidance": ("soft", "hard", "denoised"), "guidance_scale": ("paper", "code"), "next_value": ("mean", "max"),
-        "step_noise": STEP_NOISE,
-    }  # fmt: skip
-
-    def check(self) -> None:
-        """Refuse what is out of range."""
-        for name, known in self.ACTOR_CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown(f"value of {name}", getattr(self, name), known)
-        for name in ("next_samples", "candidates", "ema_every"):
-            if getattr(self, name) < 1:
-                raise RamacError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if not self.threshold > 0:
-            raise RamacError(f"threshold is {self.threshold}; expected a cloning loss above 0")
-        if not ETA_RANGE[0] <= self.eta <= ETA_RANGE[1]:
-            raise RamacError(f"eta is {self.eta}; expected a number from {ETA_RANGE[0]:g} to {ETA_RANGE[1]:g}")
 
 
 class NoiseRegression(ABC):

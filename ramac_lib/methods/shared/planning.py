@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -16,9 +16,8 @@ from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.inverse_dynamics import InverseDynamics
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.policies.planner import Planner
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.errors import RamacError
 
-PLANS = ("states", "actions")
 SLOWEST = 1e-3  # least rate at which running mean squares move
 
 
@@ -27,14 +26,13 @@ class PlanConfig(base.Config):
     """Settings of a planner.
 
     Raises:
-        RamacError: a plan of an unknown kind or without steps, more steps to follow than it has, a discount outside
-            [0, 1], a risk level outside the dial's range.
+        RamacError: as `Config`'s; more steps to follow than a plan has.
     """
 
     normalize: bool = True
     discount: float = 0.99
     risk_level: float = 0.1  # where the dial stands unless whoever acts says otherwise
-    plan: str = "states"  # what a plan is made of
+    plan: Literal["states", "actions"] = "states"  # what a plan is made of
     length: int = 16  # H
     replan: int = 1  # steps for which a plan is followed
     hidden: tuple[int, ...] = (512, 512, 512)
@@ -46,12 +44,9 @@ class PlanConfig(base.Config):
     grad_clip: float | None = 5.0
 
     def __post_init__(self) -> None:
-        if self.plan not in PLANS:
-            raise unknown("kind of plan", self.plan, PLANS)
-        Windows(self.length, discount=self.discount)  # refuses what is no length, and no discount
-        if not 1 <= self.replan <= self.length:
+        super().__post_init__()
+        if self.replan > self.length:
             raise RamacError(f"replan is {self.replan}; expected 1 to {self.length} steps, a plan's length")
-        risk.check_level(self.risk_level)
 
 
 class PlanController(base.Controller):

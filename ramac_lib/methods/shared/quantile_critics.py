@@ -1,7 +1,7 @@
 """What methods with quantile critics share: fractions, eq. 7, and a risk measure of Z(s, a) as the policy's goal."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from ramac_lib.methods.shared import base
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.quantile_loss import AXES, quantile_huber
-from ramac_lib.system.errors import unknown
+from ramac_lib.risk import MEASURES, RULES
 
-COMBINED = ("min", "mean", "one")
+Combined = Literal["min", "mean", "one"]
 
 
-def combined(quantiles: Float[Tensor, "S C B N"], how: str) -> Float[Tensor, "S B N"]:
+def combined(quantiles: Float[Tensor, "S C B N"], how: Combined) -> Float[Tensor, "S B N"]:
     """Return the critics' quantiles as one: the elementwise ``min``, the ``mean``, or those of the first (``one``)."""
     if how == "one":
         return quantiles[:, 0]
@@ -31,40 +31,32 @@ class DistributionalConfig(base.CriticConfig):
     """Settings of every method with quantile critics and a risk measure.
 
     Raises:
-        RamacError: a value that is not among its choices, or out of its range.
+        RamacError: as `Config`'s; a parameter that the measure does not take.
     """
 
-    risk: str = "cvar"
+    risk: str = field(default="cvar", metadata={"range": MEASURES})
     alpha: float = 0.1
     risk_parameter: float | None = None
-    grid_rule: str = "exact"  # "floor": eq. 15, the mean of the lowest ⌊αN⌋ fractions
-    fractions: str = "grid"  # eq. 14; or "random": τ ~ U(0, 1), shared by the batch
+    # "floor": eq. 15, the mean of the lowest ⌊αN⌋ fractions.
+    grid_rule: str = field(default="exact", metadata={"range": RULES})
+    fractions: Literal["grid", "random"] = "grid"  # eq. 14; or "random": τ ~ U(0, 1), shared by the batch
     n_fractions: int = 32
     n_risk_fractions: int | None = None  # drawn for the policy's loss where fractions are random; None: n_fractions
     n_cos: int = 32
     embedding: int = 64
     critic_hidden: int = 256
-    critic_init: str = "fan_in"  # or "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit
+    # "released": N(0, 0.1²), head U(±3e-4), several times slower on the bandit.
+    critic_init: Literal["fan_in", "released"] = "fan_in"
     joint_relu: bool = field(default=False, metadata={"before": False})  # after s and a are joined
-    actor_critics: str = "min"  # over the critics, elementwise; or "mean", or "one": the first alone
+    actor_critics: Combined = "min"  # over the critics, elementwise; "one": the first alone
     kappa: float = 1.0
-    quantile_axis: str = "prediction"
-    pairing: str = "all"
+    quantile_axis: str = field(default="prediction", metadata={"range": AXES})
+    pairing: Literal["all", "one-to-one"] = "all"
     grad_clip: float | None = None
 
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "fractions": ("grid", "random"),
-        "critic_init": ("fan_in", "released"),
-        "actor_critics": COMBINED,
-        "quantile_axis": AXES,
-        "pairing": ("all", "one-to-one"),
-    }
-
     def __post_init__(self) -> None:
-        for name, known in self.CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown(f"value of {name}", getattr(self, name), known)
-        self.weights()  # refuses an unknown measure and a wrong alpha
+        super().__post_init__()
+        self.weights()  # refuses a measure's wrong parameter
 
     def weights(self) -> Float[np.ndarray, " N"]:
         """Return the risk measure as weights over the grid of fractions (eq. 15 generalised)."""

@@ -15,7 +15,7 @@ the released code that changes what is learned is an option (see `RELEASED` in t
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.methods.shared import base
-from ramac_lib.methods.shared.quantile_critics import COMBINED, Distributional, DistributionalConfig, combined
+from ramac_lib.methods.shared.quantile_critics import Combined, Distributional, DistributionalConfig, combined
 from ramac_lib.methods.shared.short_runs import ramp, risk_weight, warmup
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import IQNCritic
@@ -46,26 +46,19 @@ class RAMACConfig(DistributionalConfig):
     lr_critic_cap: float = 1e-3  # at 3e-4 the lowest fractions of a short run are learned too late
     td_clip: float | None = None  # bound on |target return|
     joint_relu: bool = field(default=True, metadata={"before": False})
-    target_critics: str = field(default="min", metadata={"before": "min"})  # in the target; as `actor_critics`
+    target_critics: Combined = field(default="min", metadata={"before": "min"})  # in the target; as `actor_critics`
     # The policy.
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "silu"
     policy_steps: int = 5
     grad_clip: float | None = 5.0
-    target_policy: str = "ema"  # or "online": the policy that chooses a' in the target
+    target_policy: Literal["ema", "online"] = "ema"  # "online": the policy that chooses a' in the target
     ema_every: int = 1
     ema_start: float = 0
     # The released code's quirks (see the module's docstring), beside those of the critic.
-    done_mask: str = "correct"
+    done_mask: Literal["correct", "inverted"] = "correct"
     reward_clamp: float | None = None
-    risk_path: str = "deployed"
-
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = DistributionalConfig.CHOICES | {
-        "done_mask": ("correct", "inverted"),
-        "risk_path": ("deployed", "one-step"),
-        "target_critics": COMBINED,
-        "target_policy": ("ema", "online"),
-    }
+    risk_path: Literal["deployed", "one-step"] = "deployed"
 
 
 class RAMAC(Distributional):

@@ -4,8 +4,8 @@ Returns are scaled to [−1, 1]. Each model says how it learns from a batch of w
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,14 +15,13 @@ from ramac_lib import risk
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.datasets.returns import monte_carlo
 from ramac_lib.methods.shared import base, short_runs
+from ramac_lib.methods.shared.ranges import WIDTH
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.consistency import Preconditioned, consistency_loss, denoising_loss, one_step, scales
 from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.quantile_loss import quantile_huber
-from ramac_lib.system.errors import RamacError, unknown
 
-MODELS = ("consistency", "distilled", "quantiles")
 RATE_CAP = 1e-3  # up to which a short run raises the models' rate
 SCORES = 0.4  # share of a distilled model's updates that its score model has
 FRACTIONS, KAPPA = 32, 0.02  # of the quantile regression; κ is small against returns from −1 to 1
@@ -35,9 +34,9 @@ class ReturnModelConfig(base.CriticConfig):
     window: int = 200  # steps
     window_step: int = 10
     window_limit: int = 100  # of an episode
-    model: str = "consistency"
+    model: Literal["consistency", "distilled", "quantiles"] = "consistency"
     model_share: float = 0.4  # of the run, in which it alone learns
-    model_hidden: tuple[int, ...] = (256, 256, 256)
+    model_hidden: tuple[int, ...] = field(default=(256, 256, 256), metadata={"range": replace(WIDTH, entries=1)})
     # Of the consistency model; ReLU on the two worlds. On the bandit, where returns have a standard deviation of 2.2 on
     # the ring and 0 in the centre, it said 1.50 and 1.49 with SiLU, 1.36 and .94 with ReLU, the quantiles 1.75 and .99
     # (2,000 updates, means of seeds 100 and 101).
@@ -46,20 +45,6 @@ class ReturnModelConfig(base.CriticConfig):
     scales: int = 18  # of the consistency model
     teacher_rate: float = 0.005  # how far its average follows at an update; the short runs' rule is the targets'
     samples: int = 16  # for a standard deviation
-
-    def check_model(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            RamacError: it is.
-        """
-        if self.model not in MODELS:
-            raise unknown("value of model", self.model, MODELS)
-        if not 0 <= self.model_share < 1:
-            raise RamacError(f"model_share is {self.model_share}; expected a share of the run below 1")
-        for name in ("scales", "samples"):
-            if getattr(self, name) < 2:
-                raise RamacError(f"{name} is {getattr(self, name)}; expected at least 2")
 
 
 class ReturnModel(nn.Module):

@@ -1,14 +1,13 @@
 """What QDQ makes of the spread of returns: weights of uncertain actions, and values that they lower."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ramac_lib.methods.shared import base
-from ramac_lib.system.errors import RamacError, unknown
 
 
 @dataclass(frozen=True)
@@ -17,27 +16,8 @@ class UncertaintyConfig(base.CriticConfig):
 
     certain: float = 0.992  # α, the share of the unpenalised loss
     beta: float = 0.8  # β: quantile of H, and weight below it
-    weight: str = "relative"
-    origin: str = "floor"  # what values are counted from: the data's lowest return, or 0
-
-    PENALTIES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "weight": ("relative", "paper", "capped"),
-        "origin": ("floor", "zero"),
-    }
-
-    def check_penalty(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            RamacError: it is.
-        """
-        for name, known in self.PENALTIES.items():
-            if getattr(self, name) not in known:
-                raise unknown(f"value of {name}", getattr(self, name), known)
-        if not 0 <= self.certain <= 1:
-            raise RamacError(f"certain is {self.certain}; expected a share from 0 to 1")
-        if not 0 < self.beta < 1:
-            raise RamacError(f"beta is {self.beta}; expected a number between 0 and 1")
+    weight: Literal["relative", "paper", "capped"] = "relative"
+    origin: Literal["floor", "zero"] = "floor"  # what values are counted from: the data's lowest return, or 0
 
 
 def penalised(
