@@ -216,8 +216,10 @@ def _reason(error: BaseException, url: str = "") -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     text = " ".join(str(error).split()) or type(error).__name__
+    secrets: tuple[str, ...] = ()
     try:
-        secrets = (url, *urlsplit(url)[1:4]) if without_secrets(url) != url else ()
+        if without_secrets(url) != url:
+            secrets = (url, *urlsplit(url)[1:4])
     except ValueError:
         secrets = (url,)
     for secret in secrets:
