@@ -27,7 +27,7 @@ from ramac_lib.datasets.bandit import dataset, with_costs
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.envs.tasks import BANDIT
 from ramac_lib.methods import METHODS, Method, get_method
-from ramac_lib.methods.shared.registry import NEIGHBOURS
+from ramac_lib.methods.shared.registry import BESIDE
 from ramac_lib.system.errors import RamacError, killed, unknown
 from ramac_lib.system.files import atomic, beside, writing
 from ramac_lib.system.processes import spawn
@@ -104,7 +104,7 @@ def cells(suites: Sequence[str], methods: Sequence[str], seeds: Sequence[int], s
     for suite in suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    methods = [get_method(method).name for method in methods or METHODS.without(NEIGHBOURS)]
+    methods = [get_method(method).name for method in methods or METHODS.without(*BESIDE)]
     if not seeds or len(set(seeds)) != len(seeds):
         raise RamacError(f"seeds are {' '.join(map(str, seeds)) or 'none'}; expected at least one, each once")
     if steps < FIGURE_6:

@@ -20,6 +20,15 @@ from ramac_lib.methods.qdq import QDQ  # isort: split
 from ramac_lib.methods.cped import CPED
 from ramac_lib.methods.rs_diffuser import RSDiffuser  # isort: split
 
+from ramac_lib.methods.iql import IQL  # isort: split
+
+from ramac_lib.methods.bc_safe import BCSafe
+from ramac_lib.methods.r2pac import R2PAC  # isort: split
+
+from ramac_lib.methods.fisor import FISOR  # isort: split
+
+from ramac_lib.methods.caps import CAPS  # isort: split
+
 from ramac_lib.methods.shared.base import Config, Controller, Method
 from ramac_lib.methods.shared.registry import METHODS, get_method, register
 

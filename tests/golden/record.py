@@ -18,7 +18,7 @@ import torch
 from ramac_lib import datasets
 from ramac_lib.campaign.launch import run
 from ramac_lib.methods import METHODS
-from ramac_lib.methods.shared.registry import NEIGHBOURS
+from ramac_lib.methods.shared.registry import BESIDE
 from ramac_lib.training import loop
 from ramac_lib.training.config import make_config
 from ramac_lib.training.engine import get_engine
@@ -38,7 +38,7 @@ BEFORE = {
     **{name: {"joint_relu": "false", "short_radius": "none"} for name in ("oraac", "oraac-diffusion", "oraac-flow")},
     **{name: {"joint_relu": "false"} for name in ("radac", "rafmac")},
 }
-PAPER = METHODS.without(NEIGHBOURS)
+PAPER = METHODS.without(*BESIDE)
 CASES = {
     **{f"hopper-medium-expert {m}": (m, "hopper-medium-expert", {"size": SIZE}) for m in PAPER},
     **{f"risky-bandit {m}": (m, "risky-bandit", {}) for m in PAPER},

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from ramac_lib.datasets.batches import Batch, Windows
+from ramac_lib.datasets.batches import Batch, Chunks, Windows
 from ramac_lib.datasets.contract import Dataset
 from ramac_lib.methods import get_method
 
@@ -14,6 +14,8 @@ S, B, OBS, ACT = 2, 6, 3, 2
 WINDOWS = {
     "window": 5, "window_step": 2, "model_hidden": (16, 16), "model_share": 0.002, "scales": 4, "samples": 4,
 }  # fmt: skip
+# What is taken from the data and does not learn.
+FITTED = {"shift", "scale", "limits", "reward_unit"}
 SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "flow_hidden": (16, 16), "batch_size": B, **WINDOWS}
 
 
@@ -28,19 +30,34 @@ def make(name, *, steps=1000, seeds=(0, 1), dims=(OBS, ACT), task="hopper-medium
 def fitted(method):
     """Give a method what it takes from whole data: six episodes of ten random steps."""
     rng = np.random.default_rng(0)
+    costs = (np.random.default_rng(1).random(60) < 0.2).astype(np.float32) if "costs" in method.needs else None
     states = rng.standard_normal((61, method.dims[0])).astype(np.float32)
     method.fit_data(Dataset(
         observations=states[:-1], actions=rng.uniform(-1, 1, (60, method.dims[1])).astype(np.float32),
         rewards=rng.standard_normal(60).astype(np.float32), next_observations=states[1:],
         terminals=np.arange(1, 61) % 10 == 0, timeouts=np.zeros(60, bool), env_id="Hopper-v5",
+        costs=costs,
     ))  # fmt: skip
     return method
 
 
+def episodes(lengths, rewards, costs, terminal=True):
+    """Episodes of given lengths, rewards and costs by step, which all end alike."""
+    total, ends = sum(lengths), np.cumsum(lengths) - 1
+    last = np.zeros(total, bool)
+    last[ends] = True
+    states = np.arange(total + 1, dtype=np.float32)[:, None]
+    return Dataset(
+        observations=states[:-1], actions=np.zeros((total, 1), np.float32), next_observations=states[1:],
+        rewards=np.array(rewards, np.float32), terminals=last & terminal, timeouts=last & (not terminal),
+        env_id="Own-v0", costs=None if costs is None else np.array(costs, np.float32),
+    )  # fmt: skip
+
+
 def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT), of=None):
-    """Draw transitions, or what the method `of` samples: windows with returns."""
+    """Draw transitions, or what the method `of` samples: windows with returns, or chunks; with costs if needed."""
     sampling = of.sampling() if of is not None else None
-    steps = (sampling.length,) if isinstance(sampling, Windows) else ()
+    steps = (sampling.length,) if isinstance(sampling, Windows | Chunks) else ()
     g = torch.Generator().manual_seed(seed)
     drawn = Batch(
         torch.randn(seeds, rows, *steps, dims[0], generator=g),
@@ -49,6 +66,11 @@ def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT), of=None):
         torch.randn(seeds, rows, *steps, dims[0], generator=g),
         (torch.rand(seeds, rows, *steps, generator=g) < 0.4).float(),
     )
+    if of is not None and "costs" in of.needs:
+        drawn = drawn._replace(costs=(torch.rand(drawn.rewards.shape, generator=g) < 0.3).float())
+    if isinstance(sampling, Chunks):
+        edges = {"observations": drawn.observations[:, :, 0], "next_observations": drawn.next_observations[:, :, -1]}
+        return drawn._replace(**edges, terminals=drawn.terminals[:, :, -1], mask=torch.ones_like(drawn.rewards))
     return drawn._replace(mask=torch.ones_like(drawn.rewards), returns=drawn.rewards.sum(2)) if steps else drawn
 
 

@@ -13,6 +13,7 @@ SMALL = {
     "hidden": (16, 16), "residual_hidden": (16, 12), "critic_encoder": 12, "embedding": 8, "n_cos": 8, "batch_size": B,
     "n_fractions": N, "n_risk_fractions": K, "n_actions": 3, "candidates": 5, **WINDOWS,
     "inverse_hidden": (16, 16), "length": 3, "flow_hidden": (16, 16), "q_from": 0.002,
+    "value_share": 0.002,
 }  # fmt: skip
 
 

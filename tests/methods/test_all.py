@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from method_helpers import batch
+from method_helpers import FITTED, batch
 from quantile_helpers import ACT, OBS, S, make
 
 from ramac_lib.datasets.batches import Batch
@@ -32,7 +32,7 @@ def test_metrics_hold_one_finite_number_a_seed(name):
         assert {"risk", "policy_value"} & told
     # Networks and targets learn, each tensor in each seed.
     fixed = {k for k, v in method.state_dict().items() if v.ndim for i in range(S) if torch.equal(v[i], before[k][i])}
-    assert fixed == {"shift", "scale"}
+    assert fixed == FITTED & set(method.state_dict())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -48,7 +48,9 @@ def test_actions_lie_in_the_box_and_come_from_the_given_noise(name):
     assert torch.equal(actions, method.act(observations, Noise((0, 1), "evaluation")))
     assert all(torch.equal(a, b) for a, b in zip(state, method.noise.state(), strict=True))  # training's is not touched
     other = method.act(observations, Noise((2, 3), "evaluation"))
-    assert torch.equal(actions, other) == (name in ("cped", "cql", "codac", "qdq"))  # these deploy tanh(μ(s))
+    assert torch.equal(actions, other) == (
+        name in ("caps", "cped", "cql", "codac", "iql", "qdq")
+    )  # these deploy tanh(μ(s))
 
 
 # -- seeds and states -------------------------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ def test_a_seed_learns_the_same_alone_and_in_company(name):
     for key, theirs in alone.state_dict().items():
         if theirs.ndim:
             torch.testing.assert_close(mine[key][1:], theirs, rtol=1e-3, atol=1e-5, msg=key)
-            assert torch.equal(mine[key][0], mine[key][1]) == (key in ("shift", "scale")), key
+            assert torch.equal(mine[key][0], mine[key][1]) == (key in FITTED), key
 
 
 @pytest.mark.parametrize("cut", [3, 4])  # ORAAC's residual moves at every second update

@@ -1,16 +1,17 @@
-"""The neighbours on the book's two own worlds, with their own settings and real data: they learn and act there."""
+"""Neighbours and methods that learn from costs on the two own worlds, with their settings and real data: they act."""
 
 import pytest
 import torch
 
 from ramac_lib.methods import METHODS
+from ramac_lib.methods.shared.registry import BESIDE
 from ramac_lib.networks.noise import Noise
 from ramac_lib.training.config import make_config
 from ramac_lib.training.engine import Engine
 from ramac_lib.training.loop import Trainer, data_of
 
 CPU = torch.device("cpu")
-NEIGHBOURS = [name for name, kind in METHODS.items() if kind.group == "neighbours"]
+NEIGHBOURS = [name for name, kind in METHODS.items() if kind.group in BESIDE]
 WORLDS = ("risky-bandit", "navigation-obstacle-mixed", "navigation-bridge-biased", "navigation-gates-biased")
 
 

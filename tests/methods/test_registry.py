@@ -81,8 +81,9 @@ def test_a_table_can_leave_a_group_out(mine):
         assert (mine.group, Beside.group, FLOW.group) == ("", "neighbours", "")
         assert {"mine", "radac"} < set(METHODS.without("neighbours")) == set(METHODS) - set(neighbours())
         assert "beside" in METHODS.without("others")
+        assert set(METHODS.without("neighbours", "safety")) == set(METHODS.without("neighbours")) - set(safety())
         default, named = (bandit.cells(("methods",), names, (0,), 20) for names in ((), ("beside",)))
-        assert not {cell.method for cell in default} & set(neighbours())
+        assert not {cell.method for cell in default} & {*neighbours(), *safety()}
         assert [cell.method for cell in named] == ["beside"]
     finally:
         METHODS.pop("beside", None)
@@ -93,6 +94,13 @@ def test_a_table_can_leave_a_group_out(mine):
 def neighbours():
     """Return the methods of that group."""
     return [name for name, kind in METHODS.items() if kind.group == "neighbours"]
+
+
+def safety():
+    """Return the methods that keep a limit of cost, and their controls."""
+    found = [name for name, kind in METHODS.items() if kind.group == "safety"]
+    assert {"iql", "bc-safe", "r2pac", "fisor", "caps"} <= set(found)
+    return found
 
 
 def test_unknown_needs_are_refused():

@@ -60,7 +60,7 @@ def test_an_unknown_measure_and_a_wrong_alpha_are_refused(name):
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(RamacError, match="unknown method 'sac': choose one of " + ", ".join(METHODS)):
         get_method("sac")
-    assert sorted(METHODS.without("neighbours")) == sorted([
+    assert sorted(METHODS.without("neighbours", "safety")) == sorted([
         "radac", "rafmac", "cql", "codac", "oraac", "oraac-diffusion", "oraac-flow", "diffusion-ql", "flow-ql",
         "cvae-ql", "bc-cvae", "bc-diffusion", "bc-flow", "bc-gaussian",
     ])  # fmt: skip

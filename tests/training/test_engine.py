@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -44,13 +45,19 @@ SMALL = {
     "oraac-flow": {"residual_hidden": "16,16", "prior_until": "0.5"},
     "dac": {"critic_hidden": "32,32", "hidden": "16,16", "n_critics": "3"},
     "dac-cvar": {"critic_hidden": "32", "embedding": "16", "hidden": "16,16"},
+    "iql": {"critic_hidden": "32,32", "hidden": "16,16"},
+    "bc-safe": {"hidden": "16,16"},
+    "r2pac": {"critic_hidden": "32,32", "hidden": "16,16", "policy_steps": "2"},
+    "fisor": {"critic_hidden": "32,32", "hidden": "16,16"},
+    "caps": {"critic_hidden": "32,32", "hidden": "16,16"},
     "qdq": {"critic_hidden": "32,32", "hidden": "16,16", "model": "distilled", "model_share": "0.5", "samples": "4"},
 }
 
 
 @pytest.fixture(scope="module")
 def data():
-    return bench_updates.synthetic_data(TASK, 256)
+    found = bench_updates.synthetic_data(TASK, 256)
+    return found.with_(costs=(np.arange(256) % 5 == 0).astype(np.float32))
 
 
 def make(method, data, engine, steps=12, seeds=(0, 1), **options):

@@ -132,7 +132,7 @@ def test_without_noise_every_methods_action_is_one_function_of_the_state(name):
         torch.testing.assert_close(actions, found[0], rtol=0, atol=0)
     loud = SamplerNoise(method.seeds, "evaluation")
     deployed = method.controller(loud)(STATES)
-    assert loud.used == (name not in ("cped", "cql", "codac", "qdq"))
+    assert loud.used == (name not in ("caps", "cped", "cql", "codac", "iql", "qdq"))
     assert torch.equal(deployed, found[0]) == (not loud.used)
     torch.testing.assert_close(method.controller(Noise(method.seeds, "evaluation"))(STATES), deployed, rtol=0, atol=0)
 

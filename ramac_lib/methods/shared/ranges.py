@@ -32,5 +32,9 @@ _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("entropy lagrange_threshold radius short_radius", FROM_0),
     ("rho guidance jitter target_noise noise_clip", FROM_0),
     ("td_clip grad_clip reward_clamp latent_clamp bound kappa threshold", POSITIVE),
+    ("cost_limit cost_share temperature cost_temperature absorbing", FROM_0),
+    ("cost_horizon", Range(1, 65_536)),
+    ("expectile safe_share", INSIDE),
+    ("value_share penalty_from", SHARE),
 )
 RANGES: dict[str, Allowed] = {name: allowed for names, allowed in _GROUPS for name in names.split()}

@@ -31,14 +31,16 @@ class Methods(UserDict[str, type[Method]]):
     def __contains__(self, name: object) -> bool:
         return name in self.data or name in list(self)
 
-    def without(self, group: str) -> list[str]:
-        """Return the names of all methods but a group's; without ``neighbours``, what the paper's tables show."""
-        return [name for name in self if self.data[name].group != group]
+    def without(self, *groups: str) -> list[str]:
+        """Return the names of all methods but some groups'; without `BESIDE`, what the paper's tables show."""
+        return [name for name in self if self.data[name].group not in groups]
 
 
 METHODS = Methods()
 """Every method by name, in the order of registration, those of the paper first."""
 NEIGHBOURS = "neighbours"  # the group of methods that the paper does not compare with and its tables do not show
+SAFETY = "safety"  # of those that keep a limit of cost, and their controls; the paper has none of them
+BESIDE = (NEIGHBOURS, SAFETY)
 COLUMNS = ("costs",)  # what a method may need of the data beside the six arrays
 
 Class = TypeVar("Class", bound=type[Method])
@@ -60,7 +62,7 @@ def register(
         name: in lower case with dashes, as ``--method`` takes it.
         label, colour, line, marker: its look in figures (default: its name, olive).
         needs: columns of the data beside the six arrays: ``costs``.
-        group: a set of methods that a table may leave out, as ``neighbours`` (default: none).
+        group: a set of methods that a table may leave out, as ``neighbours`` or ``safety`` (default: none).
 
     Raises:
         RamacError: another class has the name, the class has another, it is no name, or an unknown column is needed.

@@ -133,9 +133,15 @@ class DiffusionPolicy(CloningPolicy):
 
         The draws are `bc_draws`' times t (S, B) and noise ε (S, B, a).
         """
+        return self.errors(observations, actions, *draws).mean(dim=(1, 2))
+
+    def errors(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], *draws: Tensor
+    ) -> Float[Tensor, "S B a"]:
+        """Return the squares that `bc_loss` is the mean of, to be weighted row by row."""
         times, noise = draws
         predicted = self.predict(self.corrupt(actions, times, noise), times, observations)
-        return (predicted - noise).square().mean(dim=(1, 2))
+        return (predicted - noise).square()
 
     def corrupt(
         self, actions: Float[Tensor, "S B a"], times: Int[Tensor, "S B"], noise: Float[Tensor, "S B a"]

@@ -70,10 +70,16 @@ class FlowPolicy(CloningPolicy):
 
         The draws are `bc_draws`' times t (S, B) in [0, 1) and noise z (S, B, a).
         """
+        return self.errors(observations, actions, *draws).mean(dim=(1, 2))
+
+    def errors(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], *draws: Tensor
+    ) -> Float[Tensor, "S B a"]:
+        """Return the squares that `bc_loss` is the mean of, to be weighted row by row."""
         times, noise = draws
         x = torch.lerp(noise, actions, times[..., None])
         velocity = self.velocity(x, self.velocity.time(times * (self.steps * self.time_unit)), observations)
-        return (velocity - (actions - noise)).square().mean(dim=(1, 2))
+        return (velocity - (actions - noise)).square()
 
     def bc_draws(self, noise: Noise, batch: int) -> tuple[Tensor, ...]:
         """Draw (times, noise) for `bc_loss` from a `Noise`."""

@@ -102,9 +102,15 @@ class CentredGaussianPolicy(DeterministicPolicy, LikelihoodPolicy):
 
     def log_prob(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S B"]:
         """Return log N(a; tanh μ(s), σ²)."""
+        return self.log_probs(observations, actions).sum(-1)
+
+    def log_probs(
+        self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
+    ) -> Float[Tensor, "S B a"]:
+        """Return each dimension's part of log N(a; tanh μ(s), σ²)."""
         log_std = self.log_std.clamp(*LOG_STD)
         standard = (actions - self.mode(observations)) / log_std.exp()
-        return (-0.5 * (standard.square() + math.log(2 * math.pi)) - log_std).sum(-1)
+        return -0.5 * (standard.square() + math.log(2 * math.pi)) - log_std
 
 
 def _log_prob(standard: Tensor, log_std: Tensor, before: Tensor) -> Tensor:
