@@ -29,6 +29,7 @@ class Batch(NamedTuple):
     costs: Float[Tensor, "S B"] | None = None  # where the data have them
     mask: Float[Tensor, "S B h"] | None = None  # of chunks and padded windows: 1 where a step was taken
     returns: Float[Tensor, "S B"] | None = None  # of windows with a discount: the return from the first step on
+    cost_returns: Float[Tensor, "S B"] | None = None  # and the costs' discounted sum, where the data have them
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Windows:
         padded: keep windows that a terminal state cuts. The last transition then stands in for those that were not
             taken, without its reward and its cost; ``mask (S, B, H)`` says which were.
         discount: γ of the column ``returns (S, B)``, Σ_k γ^k r_{t+k} from the window's first step to its episode's end,
-            be that a terminal state or a time-out. Windows of an episode that the data's end cuts are left out.
+            be that a terminal state or a time-out, and of ``cost_returns``, the same of costs. Windows of an episode
+            that the data's end cuts are left out.
 
     Raises:
         RamacError: a length that is no whole number of at least 1, a discount outside [0, 1].
@@ -139,10 +141,13 @@ class Replay:
         first, end = (torch.as_tensor(rows, device=self.device) for rows in starts(self.data, sampling))
         steps = torch.arange(sampling.length, device=self.device)
 
-        to_go = None
+        to_go, costs_to_go = None, None
         if isinstance(sampling, Windows) and sampling.discount is not None:
             found = returns_to_go(self.data, sampling.discount)
             to_go = torch.as_tensor(found, dtype=torch.float32, device=self.device)
+            if self.data.costs is not None:
+                summed = returns_to_go(self.data, sampling.discount, self.data.costs)
+                costs_to_go = torch.as_tensor(summed, dtype=torch.float32, device=self.device)
 
         def windows(noise: Noise) -> Batch:
             chosen = noise.integers(len(first), batch_size)
@@ -154,6 +159,7 @@ class Replay:
                 costs=None if batch.costs is None else batch.costs * mask,
                 mask=mask,
                 returns=None if to_go is None else to_go[rows[..., 0]],
+                cost_returns=None if costs_to_go is None else costs_to_go[rows[..., 0]],
             )
 
         def chunks(noise: Noise) -> Batch:

@@ -32,9 +32,15 @@ def episode_ends(data: Dataset) -> Bool[np.ndarray, " N"]:
     return ends
 
 
-def returns_to_go(data: Dataset, discount: float) -> Float64[np.ndarray, " N"]:
-    """Return Σ_k γ^k r_{t+k} of each row to its episode's end; of an episode cut by the data's end, what they have."""
-    found, rewards = np.zeros(len(data)), data.rewards.tolist()
+def returns_to_go(
+    data: Dataset, discount: float, summed: Float32[np.ndarray, " N"] | None = None
+) -> Float64[np.ndarray, " N"]:
+    """Return Σ_k γ^k r_{t+k} of each row to its episode's end; of an episode cut by the data's end, what they have.
+
+    Args:
+        summed: what is summed in the rewards' place, costs say.
+    """
+    found, rewards = np.zeros(len(data)), (data.rewards if summed is None else summed).tolist()
     for first, stop in data.episode_bounds():
         following = 0.0
         for row in range(stop - 1, first - 1, -1):

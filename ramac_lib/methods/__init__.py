@@ -29,6 +29,14 @@ from ramac_lib.methods.fisor import FISOR  # isort: split
 
 from ramac_lib.methods.caps import CAPS  # isort: split
 
+from ramac_lib.methods.cpq import CPQ  # isort: split
+
+from ramac_lib.methods.coptidice import COptiDICE  # isort: split
+
+from ramac_lib.methods.cdt import CDT  # isort: split
+
+from ramac_lib.methods.trebi import TREBI  # isort: split
+
 from ramac_lib.methods.shared.base import Config, Controller, Method
 from ramac_lib.methods.shared.registry import METHODS, get_method, register
 

@@ -36,7 +36,7 @@ from ramac_lib import risk
 from ramac_lib.datasets.batches import Batch
 from ramac_lib.envs.tasks import BANDIT, NAVIGATION
 from ramac_lib.methods.shared import base
-from ramac_lib.methods.shared.planning import PlanConfig, Planning
+from ramac_lib.methods.shared.planning import DialConfig, DialPlanning
 from ramac_lib.methods.shared.registry import NEIGHBOURS, register
 from ramac_lib.networks.adam import StackedAdam
 from ramac_lib.networks.critics import IQNCritic
@@ -46,7 +46,7 @@ from ramac_lib.networks.quantile_loss import quantile_huber
 
 
 @dataclass(frozen=True)
-class RSDiffuserConfig(PlanConfig):
+class RSDiffuserConfig(DialConfig):
     """RS-Diffuser's settings: a planner's, and those of its critic and its guidance."""
 
     guidance: float = 1.0  # w
@@ -71,12 +71,12 @@ class RSDiffuserConfig(PlanConfig):
 
 
 @register("rs-diffuser", label="RS-Diffuser", colour="#6A3D9A", line="--", marker=">", group=NEIGHBOURS)
-class RSDiffuser(Planning):
+class RSDiffuser(DialPlanning):
     """Risk-sensitive planning by diffusion, its risk level chosen when acting."""
 
     Config: ClassVar[type[base.Config]] = RSDiffuserConfig
     CRITIC: ClassVar[type[nn.Module] | None] = IQNCritic
-    DEPLOYED: ClassVar[tuple[str, ...]] = (*Planning.DEPLOYED, "critic")
+    DEPLOYED: ClassVar[tuple[str, ...]] = (*DialPlanning.DEPLOYED, "critic")
     grid: Tensor
     return_mean: Tensor
     return_square: Tensor
@@ -123,11 +123,11 @@ class RSDiffuser(Planning):
         taus, kept = self.grid[active.to(self.device)], weights[active].to(self.device)
         return lambda plans: self.critic(states, plans, taus)[:, 0] @ kept
 
-    def choose_plans(self, states: Float[Tensor, "S B s"], noise: Noise, risk_level: float) -> Float[Tensor, "S B x"]:
-        """Return of each row's guided candidates the one of the largest J_ℓ; without noise all are the same."""
+    def choose_plans(self, states: Float[Tensor, "S B s"], noise: Noise, aim: float) -> Float[Tensor, "S B x"]:
+        """Return of each row's guided candidates the one of the largest J at level `aim`; without noise all are one."""
         count = 1 if noise.silent else self.config.candidates
         repeated = states.repeat_interleave(count, dim=1)
-        goal = self.goal(repeated, risk_level)
+        goal = self.goal(repeated, aim)
         predict = self.policy.guided(repeated, goal, self.config.guidance, self.config.guidance_iterations)
         plans = self.policy.sample(self.policy_noise(repeated, noise), repeated, predict)
         if count == 1:

@@ -15,7 +15,7 @@ WINDOWS = {
     "window": 5, "window_step": 2, "model_hidden": (16, 16), "model_share": 0.002, "scales": 4, "samples": 4,
 }  # fmt: skip
 # What is taken from the data and does not learn.
-FITTED = {"shift", "scale", "limits", "reward_unit"}
+FITTED = {"shift", "scale", "limits", "reward_unit", "goal"}
 SMALL = {"hidden": (16, 16), "critic_hidden": (16, 16), "flow_hidden": (16, 16), "batch_size": B, **WINDOWS}
 
 
@@ -66,12 +66,15 @@ def batch(seed=0, seeds=S, rows=B, dims=(OBS, ACT), of=None):
         torch.randn(seeds, rows, *steps, dims[0], generator=g),
         (torch.rand(seeds, rows, *steps, generator=g) < 0.4).float(),
     )
-    if of is not None and "costs" in of.needs:
+    if of is None or "costs" in of.needs:
         drawn = drawn._replace(costs=(torch.rand(drawn.rewards.shape, generator=g) < 0.3).float())
     if isinstance(sampling, Chunks):
         edges = {"observations": drawn.observations[:, :, 0], "next_observations": drawn.next_observations[:, :, -1]}
         return drawn._replace(**edges, terminals=drawn.terminals[:, :, -1], mask=torch.ones_like(drawn.rewards))
-    return drawn._replace(mask=torch.ones_like(drawn.rewards), returns=drawn.rewards.sum(2)) if steps else drawn
+    if not steps:
+        return drawn
+    sums = {"returns": drawn.rewards.sum(2), "cost_returns": None if drawn.costs is None else drawn.costs.sum(2)}
+    return drawn._replace(mask=torch.ones_like(drawn.rewards), **sums)
 
 
 @torch.no_grad()

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ramac_lib.datasets.batches import Batch, returns_to_go
+from ramac_lib.datasets.batches import Batch
 from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.returns import returns_to_go
 from ramac_lib.methods.shared import base
 from ramac_lib.methods.shared.plain_critics import QLearningConfig
 from ramac_lib.networks.adam import StackedAdam

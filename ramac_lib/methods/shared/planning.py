@@ -31,7 +31,6 @@ class PlanConfig(base.Config):
 
     normalize: bool = True
     discount: float = 0.99
-    risk_level: float = 0.1  # where the dial stands unless whoever acts says otherwise
     plan: Literal["states", "actions"] = "states"  # what a plan is made of
     length: int = 16  # H
     replan: int = 1  # steps for which a plan is followed
@@ -49,16 +48,23 @@ class PlanConfig(base.Config):
             raise RamacError(f"replan is {self.replan}; expected 1 to {self.length} steps, a plan's length")
 
 
+@dataclass(frozen=True)
+class DialConfig(PlanConfig):
+    """Settings of a planner with a dial."""
+
+    risk_level: float = 0.1  # where the dial stands unless whoever acts says otherwise
+
+
 class PlanController(base.Controller):
     """Follows plans for `config.replan` steps, then has all episodes' made anew from where they are.
 
     Args:
-        risk_level: a position of the dial (`ramac_lib.risk.dial`).
+        aim: what plans are made for, as the method's `choose_plans` takes it.
     """
 
-    def __init__(self, method: "Planning", noise: Noise, risk_level: float) -> None:
+    def __init__(self, method: "Planning", noise: Noise, aim: Any) -> None:
         super().__init__(method, noise)
-        self.planning, self.risk_level = method, risk_level
+        self.planning, self.aim = method, aim
         self.plans: Tensor | None = None  # (S, E, H, …)
         self.played = 0
 
@@ -67,7 +73,7 @@ class PlanController(base.Controller):
         """Return each episode's next action."""
         states = self.planning.scaled(observations.to(self.planning.device))
         if self.plans is None or self.played == self.planning.config.replan:
-            self.plans, self.played = self.planning.plans(states, self.noise, self.risk_level), 0
+            self.plans, self.played = self.planning.plans(states, self.noise, self.aim), 0
         self.played += 1
         return self.planning.follow_plan(states, self.plans[:, :, self.played - 1])
 
@@ -85,7 +91,6 @@ class Planning(base.Method):
     """
 
     DEPLOYED: ClassVar[tuple[str, ...]] = ("policy", "inverse", "plan_square")
-    HAS_DIAL: ClassVar[bool] = True  # `controller` takes a risk level
     config: Any
     policy: Planner
     plan_square: Tensor
@@ -150,14 +155,14 @@ class Planning(base.Method):
     # -- acting -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def choose_plans(self, states: Float[Tensor, "S B s"], noise: Noise, risk_level: float) -> Float[Tensor, "S B x"]:
-        """Return a plan for each row, in the networks' units."""
+    def choose_plans(self, states: Float[Tensor, "S B s"], noise: Noise, aim: Any) -> Float[Tensor, "S B x"]:
+        """Return a plan for each row, in the networks' units; `aim` is what the controller is told to plan for."""
 
     def plans(
-        self, states: Float[Tensor, "S B s"], noise: Noise, risk_level: float
+        self, states: Float[Tensor, "S B s"], noise: Noise, aim: Any
     ) -> Float[Tensor, "S B H s"] | Float[Tensor, "S B H a"]:
         """Return a plan for each row: the states to come, as the networks see them, or the actions."""
-        entries = self.choose_plans(states, noise, risk_level) * self.unit()
+        entries = self.choose_plans(states, noise, aim) * self.unit()
         steps = entries.unflatten(2, (self.config.length, -1))
         return states.unsqueeze(2) + steps if self.config.plan == "states" else steps
 
@@ -169,9 +174,24 @@ class Planning(base.Method):
             return planned.clamp(-1, 1)
         return self.inverse(states, (planned - states) / self.unit()[..., : self.dims[0]]).clamp(-1, 1)
 
+    @abstractmethod
+    def first_aim(self, states: Float[Tensor, "S B s"]) -> Any:
+        """Return what plans are made for where an episode begins."""
+
     def choose(self, observations: Float[Tensor, "S B s"], noise: Noise) -> Float[Tensor, "S B a"]:
-        """Return the first action of a plan at the config's risk level."""
-        return self.follow_plan(observations, self.plans(observations, noise, self.config.risk_level)[:, :, 0])
+        """Return the first action of an episode's first plan."""
+        plans = self.plans(observations, noise, self.first_aim(observations))
+        return self.follow_plan(observations, plans[:, :, 0])
+
+
+class DialPlanning(Planning):
+    """A planner that aims at a risk level, chosen when acting."""
+
+    HAS_DIAL: ClassVar[bool] = True  # `controller` takes a risk level
+
+    def first_aim(self, states: Float[Tensor, "S B s"]) -> float:
+        """Return the config's risk level."""
+        return self.config.risk_level
 
     def controller(self, noise: Noise, risk_level: float | str | None = None) -> PlanController:
         """Return a fresh controller at a risk level, the config's unless given.

@@ -13,7 +13,7 @@ CHAIN = Range(1, 10_000)  # steps one after another
 _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("batch_size n_actions candidates next_samples", Range(1, 2**20)),
     ("samples", Range(2, 2**20)),  # a standard deviation is taken over them
-    ("hidden critic_hidden residual_hidden critic_encoder embedding flow_hidden inverse_hidden", WIDTH),
+    ("hidden critic_hidden residual_hidden critic_encoder embedding flow_hidden inverse_hidden model_hidden", WIDTH),
     ("n_cos n_fractions n_risk_fractions n_critics", WIDTH),
     ("policy_steps guidance_iterations couplings length replan window window_limit window_step", CHAIN),
     ("time_dim", Range(2, 65_536)),
@@ -33,7 +33,8 @@ _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("rho guidance jitter target_noise noise_clip", FROM_0),
     ("td_clip grad_clip reward_clamp latent_clamp bound kappa threshold", POSITIVE),
     ("cost_limit cost_share temperature cost_temperature absorbing", FROM_0),
-    ("cost_horizon", Range(1, 65_536)),
+    ("cost_horizon heads", Range(1, 65_536)),
+    ("target_return", Range()),
     ("expectile safe_share", INSIDE),
     ("value_share penalty_from", SHARE),
 )
