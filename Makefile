@@ -20,7 +20,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: book links test fast lint types gpu-check attack hashed hashes sbom audit clean distclean
+.PHONY: book links test fast lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -52,6 +52,12 @@ gpu-check: $(VENV)/.test
 # A thousand bad inputs and three hundred kills, at most 20 minutes; a sample of it is part of `make test`.
 attack: $(VENV)/.test
 	@$(BIN)/python tools/attack
+
+# The tasks ball-run, ball-circle, car-run, car-circle and drone-run. The package asks for an older Gymnasium than it needs,
+# so it comes without its dependencies; pybullet has wheels for some Pythons only and compiles for long elsewhere.
+bullet: $(VENV)/.test
+	@$(PIP) install -q -c constraints.txt --only-binary pybullet pybullet
+	@$(PIP) install -q --no-deps bullet-safety-gym==1.4.0
 
 # Only files whose hashes are known; then what is left is the package itself. hashes.txt: Linux, x86-64, Python 3.11.
 hashed: hashes.txt pyproject.toml $(VENV)/.torch

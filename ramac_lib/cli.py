@@ -29,7 +29,9 @@ PLUGIN = (
 # Heavy imports stay inside the commands, so that `ramac --help` answers at once. First, options of several commands.
 
 Task = Annotated[str, arg(help="a task's name; `ramac tasks` lists them.")]
-Source = Annotated[str, arg(help="bundled, d4rl, minari[:DATASET-ID] or the path of an HDF5 file in D4RL's layout.")]
+Source = Annotated[
+    str, arg(help="bundled, d4rl, dsrl[:NAME, URL or PATH], minari[:DATASET-ID] or the path of an HDF5 file.")
+]
 EnvId = Annotated[str | None, arg(help="Gymnasium's id, for a file of your own; --plugin loads what registers it.")]
 Device = Annotated[str, arg(help="auto, cpu or cuda.")]
 
@@ -44,6 +46,7 @@ def data(
     seed: int = 0,
     hazard: str | None = None,
     env_id: EnvId = None,
+    export: Path | None = None,
 ) -> None:
     """Build or fetch a task's data; print where they lie, their hash and their statistics.
 
@@ -51,17 +54,22 @@ def data(
         size: transitions asked for; whole episodes, so a few more may come (default: the source's own).
         seed: of the rollouts of bundled data, or of the choice of episodes.
         hazard: whose violation rate is printed (default: the paper's, if any); the data themselves stay as they are.
+        export: also write the data to this file, in DSRL's layout; they must have costs.
     """
     from ramac_lib import datasets
     from ramac_lib.datasets.relabel import rates
     from ramac_lib.envs.hazards import get_hazard
-    from ramac_lib.envs.tasks import BANDIT
+    from ramac_lib.envs.tasks import BANDIT, get_task
 
     loaded = datasets.load(task, source, size=size, seed=seed, env_id=env_id)
     rows = {"source": loaded.name, "environment": loaded.env_id, "sha256": loaded.sha256(), **datasets.summary(loaded)}
-    if task != BANDIT:
+    if task != BANDIT and not get_task(task).reports_costs:
         live = get_hazard(hazard, task)
         rows[f"share of steps in violation ({live.name} hazard)"] = f"{rates(loaded, live):.4f}"
+    if export:
+        from ramac_lib.datasets import dsrl
+
+        rows["in DSRL's layout"] = str(dsrl.save(loaded, export))
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}  {value:,.4g}" if isinstance(value, float) else f"{name:<{width}}  {value}")

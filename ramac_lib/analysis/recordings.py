@@ -276,6 +276,7 @@ def _record(
     if config.task.is_bandit:
         poses = 0  # it has no body
     else:
+        poses = 0 if config.task.is_bullet else poses  # MuJoCo's only
         base: Any = make_env(env_id).unwrapped
         seconds = float(getattr(base, "dt", 0.0))  # navigation's steps have no duration
     rollouts = [

@@ -1,4 +1,4 @@
-"""Where transitions come from: bundled policies, D4RL, Minari, or a file in D4RL's layout."""
+"""Where transitions come from: bundled policies, D4RL, DSRL, Minari, or a file in D4RL's layout."""
 
 import os
 from pathlib import Path
@@ -9,21 +9,24 @@ from ramac_lib.datasets.episodes import subsample, summary
 from ramac_lib.envs.tasks import Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
 
-SOURCES = ("bundled", "d4rl", "minari", "minari:<dataset-id>", "<path of an .hdf5 file>")
+NAMED = ("bundled", "d4rl", "dsrl", "minari")
+WHICH = {"dsrl:": "dsrl:<DSRL's name, address or path>", "minari:": "minari:<dataset-id>"}
+SOURCES = (*NAMED, *WHICH.values(), "<path of an .hdf5 file>")
 """What `load` takes as a source."""
 
 __all__ = ["SOURCES", "Dataset", "kind_of", "load", "subsample", "summary"]
 
 
 def kind_of(source: str) -> str:
-    """Return what a source is: ``bundled``, ``d4rl``, ``minari``, ``minari:`` (one data set by its id) or ``file``.
+    """Return what a source is: one of `NAMED`, ``dsrl:`` or ``minari:`` (one data set of theirs), or ``file``.
 
     Raises:
         RamacError: none of them.
     """
-    if source.startswith("minari:"):
-        return "minari:"
-    if source in SOURCES[:3]:
+    for prefix in WHICH:
+        if source.startswith(prefix):
+            return prefix
+    if source in NAMED:
         return source
     if Path(source).suffix in (".hdf5", ".h5") or os.sep in source or Path(source).exists():
         return "file"
@@ -46,7 +49,7 @@ def load(
         source: one of `SOURCES`; the Risky Bandit's and navigation's ``bundled`` data are drawn from exact laws.
         size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
         seed: of the rollouts, or of the episodes kept.
-        env_id: Gymnasium's id, for ``d4rl`` and files only: other data know theirs.
+        env_id: Gymnasium's id, for ``d4rl``, ``dsrl`` and files only: other data know theirs.
         progress: show a bar while something takes long.
 
     Raises:
@@ -56,9 +59,9 @@ def load(
     if size is not None and size < 1:
         raise RamacError(f"size is {size}; expected at least 1")
     kind = kind_of(source)
-    if chosen.gymnasium_id is not None and kind not in ("file", "minari:"):
+    if chosen.gymnasium_id is not None and kind not in ("file", *WHICH):
         raise RamacError(f"the task {chosen} has no data in the source {source}; expected the path of an HDF5 file")
-    if env_id is not None and kind not in ("d4rl", "file"):
+    if env_id is not None and kind not in ("d4rl", "dsrl", "dsrl:", "file"):
         raise RamacError(f"the source {source} knows its environment; expected no env_id beside it")
 
     if kind == "file":
@@ -69,6 +72,13 @@ def load(
         from ramac_lib.datasets import d4rl
 
         return subsample(d4rl.load(chosen, env_id=env_id, progress=progress), size, seed)
+    if kind in ("dsrl", "dsrl:"):
+        from ramac_lib.datasets import dsrl
+
+        which = source.removeprefix("dsrl").removeprefix(":")
+        if kind == "dsrl:" and not which:
+            raise unknown("source", source, SOURCES)
+        return subsample(dsrl.load(chosen, which, env_id=env_id, progress=progress), size, seed)
     if kind == "minari":
         from ramac_lib.datasets import minari
 
@@ -86,6 +96,10 @@ def load(
         from ramac_lib.datasets import navigation
 
         return navigation.dataset(chosen, seed=seed, **wanted)
+    if chosen.is_bullet:
+        from ramac_lib.datasets import bullet
+
+        return bullet.load(chosen, seed=seed, progress=progress, **wanted)
     from ramac_lib.datasets import bundled
 
     return bundled.load(chosen, seed=seed, progress=progress, **wanted)

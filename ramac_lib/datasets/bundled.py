@@ -5,6 +5,7 @@ They are not D4RL's policies, and data made from them are not D4RL.
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -52,7 +53,8 @@ class _Part:
         done = len(self.episodes) // GROUP
         count = int(np.ceil(missing / (self.mean_length * GROUP))) if done else 1
         horizon = time_limit(task.env_id())
-        return [EpisodeGroup(task.env, self.step, self.seed, done + i, horizon) for i in range(count)]
+        env_id = task.env_id()
+        return [EpisodeGroup(task.env, self.step, self.seed, done + i, horizon, env_id) for i in range(count)]
 
     def chosen(self) -> list[Episode]:
         """Return the episodes up to the one that reaches the quota, all of them whole."""
@@ -63,9 +65,10 @@ class _Part:
 def build(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = None, progress: bool = True) -> Dataset:
     """Roll out a task's behaviour policies, with stochastic actions.
 
-    medium-expert is the medium policy, then the expert, medium-replay the stages of training in their order;
-    the policies share the transitions equally. Each contributes whole episodes until its share is reached, so a
-    few more transitions than `size` come (one episode's, for each policy).
+    medium-expert is the medium policy, then the expert, medium-replay the stages of training in their order; the data
+    of a speed limit are of all shipped stages and carry costs, and their recipe counts each one's ``episodes``. The
+    policies share the transitions equally. Each contributes whole episodes until its share is reached, so a few more
+    transitions than `size` come (one episode's, for each policy).
 
     A policy's episodes are numbered, each with a seed of its own, and taken by number, not in the order in which
     parallel environments finish them, which would favour short ones. When to stop is decided by the episodes
@@ -96,13 +99,18 @@ def build(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = Non
             for (part, _), episodes in zip(wave, run(roll_out, [group for _, group in wave]), strict=True):
                 part.episodes += episodes
                 bar.update(min(sum(map(len, episodes)), size - bar.n))
-    return _join([e for part in parts for e in part.chosen()], task.env_id(), f"bundled {task}", recipe)
+    chosen = [part.chosen() for part in parts]
+    if task.reports_costs:
+        recipe["episodes"] = [len(episodes) for episodes in chosen]
+    return join([e for episodes in chosen for e in episodes], task.env_id(), f"bundled {task}", recipe)
 
 
-def _join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any]) -> Dataset:
+def join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any]) -> Dataset:
+    """Return whole episodes as one data set, with costs where they have them."""
     lengths = np.array([len(e) for e in episodes])
     last = np.cumsum(lengths) - 1
     terminals, timeouts = np.zeros((2, lengths.sum()), np.bool_)
+    costs = [e.costs for e in episodes if e.costs is not None]
     ended = np.array([e.terminated for e in episodes])
     terminals[last], timeouts[last] = ended, ~ended
     return Dataset(
@@ -115,6 +123,7 @@ def _join(episodes: list[Episode], env_id: str, name: str, recipe: dict[str, Any
         env_id=env_id,
         name=name,
         recipe=recipe,
+        costs=np.concatenate(costs) if costs else None,
     )
 
 
@@ -158,15 +167,29 @@ def load(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = None
         RamacError: as `build`, or the cache cannot be written.
     """
     recipe = make_recipe(task, size, seed)
+    return cached(f"bundled-{task}-{size}-{seed}", recipe, lambda: build(task, size, seed, workers, progress))
+
+
+def cached(name: str, recipe: Mapping[str, Any], make: Callable[[], Dataset]) -> Dataset:
+    """Return data from the cache, made first if they are not there or were made by another recipe.
+
+    Args:
+        name: the beginning of their file's.
+        recipe: all that decides them; what they were found to be when made may stand in theirs, too.
+        make: what makes them.
+
+    Raises:
+        RamacError: the cache cannot be written.
+    """
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
-    path = cache_folder() / f"bundled-{task}-{size}-{seed}-{digest}.hdf5"
+    path = cache_folder() / f"{name}-{digest}.hdf5"
     if path.exists():
         try:
             data = load_file(path)
-            if data.recipe == recipe:
+            if {key: data.recipe.get(key) for key in recipe} == recipe:
                 return data
         except RamacError:
             pass  # a damaged copy: what can be rebuilt is rebuilt
-    data = build(task, size, seed, workers, progress)
+    data = make()
     save_file(data, path)
     return data.with_(name=str(path))

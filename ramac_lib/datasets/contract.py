@@ -76,9 +76,22 @@ class Dataset:
 
     def episode_returns(self, horizon: int | None = None) -> Float32[np.ndarray, " E"]:
         """Return each episode's undiscounted sum of rewards over its first `horizon` steps (all if None)."""
+        return self._sums(self.rewards, horizon)
+
+    def episode_costs(self, horizon: int | None = None) -> Float32[np.ndarray, " E"]:
+        """Return each episode's undiscounted sum of costs over its first `horizon` steps (all if None).
+
+        Raises:
+            RamacError: the data have no costs.
+        """
+        if self.costs is None:
+            raise RamacError(f"{self.name} has no costs")
+        return self._sums(self.costs, horizon)
+
+    def _sums(self, values: Float32[np.ndarray, " N"], horizon: int | None) -> Float32[np.ndarray, " E"]:
         return np.array(
             [
-                self.rewards[a : b if horizon is None else min(b, a + horizon)].sum(dtype=np.float64)
+                values[a : b if horizon is None else min(b, a + horizon)].sum(dtype=np.float64)
                 for a, b in self.episode_bounds()
             ],
             dtype=np.float32,

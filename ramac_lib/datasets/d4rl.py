@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ramac_lib.datasets import download, hdf5
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs.tasks import ENVS, TASKS, Task
-from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.envs.tasks import ROBOTS, Task
+from ramac_lib.system.errors import unknown
 
 # Its authors publish neither sizes nor hashes of the files, and the host is asked without TLS: `check_layout` and the
 # contract are what a file is held to, and a run's config keeps the hash of the data that it was trained on.
@@ -22,8 +22,8 @@ def file_name(task: Task) -> str:
     Raises:
         RamacError: D4RL has no such task.
     """
-    if task.env not in ENVS:
-        raise unknown("D4RL task", task, [name for name, known in TASKS.items() if known.env in ENVS])
+    if task.name not in ROBOTS:
+        raise unknown("D4RL task", task, ROBOTS)
     return f"{task.name.replace('-', '_')}-v2.hdf5"
 
 
@@ -55,17 +55,7 @@ def load(
         RamacError: no such task, download refused or cut, a damaged file.
     """
     name = file_name(task)
-    path = Path(directory or folder()) / name
-    if not path.exists():
-        url = f"{(base_url or os.environ.get(MIRROR_VARIABLE) or BASE_URL).rstrip('/')}/{name}"
-        try:
-            download.fetch(url, path, check=hdf5.check_layout, progress=progress)
-        except RamacError as error:
-            hint = (
-                f" ({MIRROR_VARIABLE} may name a mirror)"
-                if str(error).startswith(download.without_secrets(url))
-                else ""
-            )
-            raise RamacError(f"{error}{hint}") from error
+    where, host = Path(directory or folder()), base_url or os.environ.get(MIRROR_VARIABLE) or BASE_URL
+    path = download.fetch_named(name, where, host, MIRROR_VARIABLE, hdf5.check_layout, progress)
     data = hdf5.load_file(path, env_id, task, mark_breaks=True)
     return data.with_(name=f"d4rl {task} ({path})", recipe={**data.recipe, "source": "d4rl", "task": task.name})

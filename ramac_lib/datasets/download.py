@@ -100,6 +100,30 @@ def fetch(
     return path
 
 
+def fetch_named(
+    name: str, folder: Path, base_url: str, mirror: str, check: Callable[[Path], None], progress: bool = True
+) -> Path:
+    """Return the path of a host's file in a folder, fetched unless it is there already.
+
+    Args:
+        name: of the file, at the host as in the folder.
+        base_url: of the host's folder, taken from the environment variable `mirror` where that is set.
+        check: as `fetch`.
+
+    Raises:
+        RamacError: as `fetch`; where the host refused or was not reached, the sentence names the variable.
+    """
+    path = folder / name
+    if path.exists():
+        return path
+    url = f"{(os.environ.get(mirror) or base_url).rstrip('/')}/{name}"
+    try:
+        return fetch(url, path, check=check, progress=progress)
+    except RamacError as error:
+        hint = f" ({mirror} may name a mirror)" if str(error).startswith(without_secrets(url)) else ""
+        raise RamacError(f"{error}{hint}") from error
+
+
 def without_secrets(url: str) -> str:
     """Return a URL as it may be shown: without user, password, query and fragment."""
     try:

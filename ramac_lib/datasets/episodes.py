@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from ramac_lib.datasets.contract import KEYS, Dataset
 from ramac_lib.system.errors import RamacError
@@ -41,6 +42,41 @@ def subsample(data: Dataset, size: int | None, seed: int = 0) -> Dataset:
     return data.with_(**arrays, recipe={**data.recipe, "size": size, "seed": seed})
 
 
+def thin(
+    costs: Float[np.ndarray, " E"],
+    returns: Float[np.ndarray, " E"],
+    per_cell: int,
+    rng: np.random.Generator,
+    cells: tuple[int, int] = (60, 50),
+) -> Int[np.ndarray, " K"]:
+    """Return which episodes are kept where each cell of a grid of (cost, return) holds at most so many, in their order.
+
+    As DSRL's data were thinned (Liu et al. 2024), so that what a policy does most often does not crowd out the rest.
+    Differences: 1. the largest value lies in the last cell, not in one of its own; 2. an episode that is alone in its
+    cell stays; 3. which stay is decided by a seeded generator.
+
+    Args:
+        costs, returns: of each episode.
+        per_cell: episodes that a cell keeps.
+        rng: chooses among a cell's.
+        cells: of the grid between the least and the largest cost and return.
+
+    Raises:
+        RamacError: `per_cell` is below 1.
+    """
+    if per_cell < 1:
+        raise RamacError(f"a cell keeps {per_cell} episodes; expected at least 1")
+    places = []
+    for values, count in zip((np.asarray(costs), np.asarray(returns)), cells, strict=True):
+        low, width = values.min(), np.ptp(values)
+        places.append(np.minimum((values - low) * count / (width or 1), count - 1).astype(int))
+    cell = places[0] * cells[1] + places[1]
+    order = rng.permutation(len(cell))
+    order = order[np.argsort(cell[order], kind="stable")]  # each cell's episodes side by side, in a random order
+    first = np.searchsorted(cell[order], cell[order])
+    return np.sort(order[np.arange(len(order)) - first < per_cell])
+
+
 def concatenate(parts: Sequence[Dataset], name: str, recipe: dict[str, Any]) -> Dataset:
     """Return the parts one after the other; an episode cut by a part's end counts as timed out there."""
     keys = [key for key in (*KEYS, "costs") if all(key in part.arrays() for part in parts)]
@@ -58,6 +94,11 @@ def summary(data: Dataset) -> dict[str, float | int | str]:
     bounds = np.array(data.episode_bounds())
     lengths = bounds[:, 1] - bounds[:, 0]
     returns = data.episode_returns()
+    costs: dict[str, float | int | str] = {}
+    if data.costs is not None:
+        sums = data.episode_costs()
+        costs = {f"cost {name}": float(getattr(sums, name)()) for name in ("min", "mean", "max")}
+        costs["share of steps with a cost"] = float((data.costs > 0).mean())
     quantiles = dict(
         zip(("10 %", "25 %", "50 %", "75 %", "90 %"), np.quantile(returns, (0.1, 0.25, 0.5, 0.75, 0.9)), strict=True)
     )
@@ -75,4 +116,5 @@ def summary(data: Dataset) -> dict[str, float | int | str]:
         **{f"return {name}": float(value) for name, value in quantiles.items()},
         "return max": float(returns.max()),
         "return mean": float(returns.mean(dtype=np.float64)),
+        **costs,
     }

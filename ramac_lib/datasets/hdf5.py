@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ramac_lib.system.files import atomic
 
 # Columns of observations and actions, the same in Gymnasium's -v4 and -v5.
 DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}
+DIMENSIONS |= {"ball-run": (7, 2), "ball-circle": (8, 2), "car-run": (7, 2), "car-circle": (8, 2), "drone-run": (17, 4)}
 # More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
 LARGEST_SHARE_OF_BREAKS = 0.01
 LARGEST_RATIO = 1_032  # of the arrays to their file: what deflate can do at best
@@ -28,6 +29,8 @@ def load_file(
     task: Task | None = None,
     *,
     mark_breaks: bool = False,
+    clip_actions: bool = False,
+    required: Sequence[str] = KEYS,
 ) -> Dataset:
     """Read a file in D4RL's layout: six arrays, and ``costs`` where it has them, converted to float32 and bool.
 
@@ -39,6 +42,8 @@ def load_file(
         task: the task that the data are meant for; its environment and numbers of columns must fit.
         mark_breaks: mark rows where the state jumps without a flag as time-outs instead of refusing the file
             (D4RL's notes say that its replay data do not always mark them); the recipe counts them.
+        clip_actions: clip actions to [-1, 1] instead of refusing others; the recipe counts the rows with some.
+        required: the arrays that it must have; ``costs`` is read wherever it is there.
 
     Raises:
         RamacError: no such file, not HDF5, truncated, a missing key, wrong shapes, NaN, actions outside
@@ -47,7 +52,7 @@ def load_file(
     path = Path(path)
     with _open(path) as file:
         try:
-            keys = (*KEYS, "costs") if "costs" in file else KEYS
+            keys = tuple(dict.fromkeys((*KEYS, *required, *(["costs"] if "costs" in file else []))))
             _inspect(file, path, keys)
             arrays: dict[str, Any] = {key: _read(file, path, key) for key in keys}
             stored = {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
@@ -58,11 +63,13 @@ def load_file(
     name = str(path)
     env = _environment(name, env_id, stored["env_id"], task)
     breaks = _mark_breaks(arrays) if mark_breaks else 0
+    clipped = _clip_actions(arrays) if clip_actions else 0
     data = Dataset(**arrays, env_id=env, name=name)
     if task is not None and env_id is None:
         _check_columns(data, task)
     digest = data.sha256()
-    recipe: dict[str, Any] = {"source": "file", "sha256": digest, **({"marked_breaks": breaks} if breaks else {})}
+    counts = {"marked_breaks": breaks, "clipped_actions": clipped}
+    recipe: dict[str, Any] = {"source": "file", "sha256": digest, **{key: n for key, n in counts.items() if n}}
     # A recipe describes the arrays that it was stored with; edited arrays have lost theirs.
     if stored["recipe"] is not None and stored["sha256"] == digest:
         try:
@@ -72,10 +79,20 @@ def load_file(
     return data.with_(recipe=recipe)
 
 
-def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the arrays in D4RL's layout, uncompressed, with env_id, recipe and hash as attributes.
+def save_file(
+    data: Dataset,
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    compression: str | None = None,
+) -> Path:
+    """Write the arrays in D4RL's layout, with env_id, recipe and hash as attributes.
 
     The file appears whole or not at all.
+
+    Args:
+        arrays, attributes: more of them.
+        compression: of the arrays, ``gzip``; None for none.
 
     Raises:
         RamacError: the file cannot be written (no space left, no permission).
@@ -84,8 +101,10 @@ def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
     # HDF5 itself ends the process with a segmentation fault when the disk fills up, so Python does the writing.
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
-        for key, array in data.arrays().items():
-            file.create_dataset(key, data=array)
+        for key, array in {**data.arrays(), **(arrays or {})}.items():
+            file.create_dataset(key, data=array, compression=compression)
+        for key, value in (attributes or {}).items():
+            file.attrs[key] = value
         file.attrs["env_id"] = data.env_id
         file.attrs["recipe"] = json.dumps(dict(data.recipe), sort_keys=True)
         file.attrs["sha256"] = data.sha256()
@@ -94,14 +113,14 @@ def save_file(data: Dataset, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def check_layout(path: Path) -> None:
-    """Check that the file opens as HDF5 and holds the six arrays with as many rows each, without reading them.
+def check_layout(path: Path, required: Sequence[str] = KEYS) -> None:
+    """Check that the file opens as HDF5 and holds the arrays with as many rows each, without reading them.
 
     Raises:
         RamacError: it does not.
     """
     with _open(path) as file:
-        _inspect(file, path, KEYS)
+        _inspect(file, path, required)
 
 
 def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:
@@ -110,7 +129,7 @@ def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:
     Raises:
         RamacError: they do not, or an array lies elsewhere (`_array`).
     """
-    arrays = {key: _array(file, path, key) for key in keys}
+    arrays = {key: _array(file, path, key, keys) for key in keys}
     rows = {key: array.shape[:1] for key, array in arrays.items()}
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{key} {shape}" for key, shape in rows.items())
@@ -137,13 +156,13 @@ def _open(path: Path) -> h5py.File:
         raise RamacError(f"{path} is {state}: expected a whole HDF5 file ({_reason(error)})") from error
 
 
-def _array(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+def _array(file: h5py.File, path: Path, key: str, keys: Sequence[str] = KEYS) -> h5py.Dataset:
     """Return an array of numbers that lies in the file itself: what a link or a mapping names is never followed."""
     if not isinstance(file.get(key, getlink=True), h5py.HardLink | None):
         raise RamacError(f"{path}: {key} is a link to elsewhere; expected an array in the file itself")
     item = file.get(key)
     if not isinstance(item, h5py.Dataset):
-        raise RamacError(f"{path} lacks the key {key!r}; expected the arrays {', '.join(KEYS)}")
+        raise RamacError(f"{path} lacks the key {key!r}; expected the arrays {', '.join(keys)}")
     if item.dtype.kind not in "fiub" or item.ndim == 0:
         raise RamacError(f"{path}: {key} is {item.dtype} of shape {item.shape}; expected an array of numbers")
     if item.external or item.is_virtual:
@@ -198,6 +217,14 @@ def _mark_breaks(arrays: dict[str, np.ndarray]) -> int:
         return 0
     arrays["timeouts"][rows] = True
     return len(rows)
+
+
+def _clip_actions(arrays: dict[str, np.ndarray]) -> int:
+    """Clip actions to [-1, 1], in place; return how many rows had others. NaN is left to the contract to refuse."""
+    actions = arrays["actions"]
+    beyond = np.abs(actions) > 1
+    np.copyto(actions, np.sign(actions), where=beyond)
+    return int(beyond.reshape(len(actions), -1).any(axis=1).sum())
 
 
 def _check_columns(data: Dataset, task: Task) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ramac_lib.envs.tasks import ENVS, Task, get_task
+from ramac_lib.envs.tasks import ENVS, VELOCITY, Task, get_task
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.files import atomic
 from ramac_lib.system.paths import data_folder
@@ -97,6 +97,8 @@ def stages_behind(task: str | Task) -> tuple[int, ...]:
     """Return the stages that a task's bundled data are made of."""
     chosen = get_task(task)
     parts = stages(chosen.env)
+    if chosen.quality == VELOCITY:
+        return parts.shipped
     return (parts.medium, parts.expert) if chosen.quality == "medium-expert" else parts.replay
 
 

@@ -29,12 +29,14 @@ class Episode:
         actions: shape (T, a).
         rewards: shape (T,).
         terminated: whether the environment ended it; otherwise the clock did.
+        costs: shape (T,), where the environment reports them.
     """
 
     observations: Float32[np.ndarray, "T1 s"]
     actions: Float32[np.ndarray, "T a"]
     rewards: Float32[np.ndarray, " T"]
     terminated: bool
+    costs: Float32[np.ndarray, " T"] | None = None
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -61,12 +63,13 @@ class _Slot:
         self.observations = np.empty((self.horizon + 1, s), np.float32)
         self.actions = np.empty((self.horizon, a), np.float32)
         self.rewards = np.empty(self.horizon, np.float32)
+        self.costs = np.full(self.horizon, np.nan, np.float32)
         self.observations[0] = self.env.reset(seed=int(for_env.generate_state(1)[0]))[0]
 
     def step(self, action: np.ndarray) -> Episode | None:
         """Step on; return the episode when it is over."""
-        observation, reward, terminated, _, _ = self.env.step(action)
-        self.actions[self.t], self.rewards[self.t] = action, reward
+        observation, reward, terminated, _, info = self.env.step(action)
+        self.actions[self.t], self.rewards[self.t], self.costs[self.t] = action, reward, info.get("cost", np.nan)
         self.t += 1
         self.observations[self.t] = observation
         if not (terminated or self.t == self.horizon):
@@ -77,6 +80,7 @@ class _Slot:
             self.actions[:t].copy(),
             self.rewards[:t].copy(),
             bool(terminated),
+            None if np.isnan(self.costs[0]) else self.costs[:t].copy(),
         )
 
 
@@ -118,11 +122,12 @@ class EpisodeGroup:
     """The number-th `GROUP` episodes of a shipped policy; episode k of the policy has the seed (*key, k).
 
     Args:
-        env: short name of the environment, rolled out in Gymnasium's ``-v5``.
+        env: short name of the robot.
         step: the policy's stage of training.
         key: what the seeds of this use of the policy have in common.
         number: of the group.
         horizon: steps after which an episode is cut.
+        env_id: of the environment that it is rolled out in; Gymnasium's ``-v5`` of the robot if empty.
     """
 
     env: str
@@ -130,13 +135,15 @@ class EpisodeGroup:
     key: tuple[int, ...]
     number: int
     horizon: int
+    env_id: str = ""
 
 
 def roll_out(group: EpisodeGroup) -> list[Episode]:
     """Return a group's episodes; a function of the group alone, so that any process may run it."""
     indices = range(group.number * GROUP, (group.number + 1) * GROUP)
     seeds = [np.random.SeedSequence([*group.key, index]) for index in indices]
-    return collect(load_policy(group.env, group.step), f"{ENVS[group.env]}-v5", seeds, group.horizon)
+    env_id = group.env_id or f"{ENVS[group.env]}-v5"
+    return collect(load_policy(group.env, group.step), env_id, seeds, group.horizon)
 
 
 def roll_out_policies(

@@ -148,7 +148,10 @@ def discounted_returns(
             costs = np.array([step[4].get("violation", False) for step in stepped])
             if hazard is not None:
                 outcome = hazard.decide(before, chosen, observations, rng.random(len(active)))
-                rewards, ends, costs = rewards + outcome.penalty, ends | outcome.ends, outcome.violation
+                rewards, ends = rewards + outcome.penalty, ends | outcome.ends
+                # As in the live wrapper: a hazard that is off must not hide what an environment reports itself.
+                reported = not hazard.strikes and "violation" in stepped[0][4]
+                costs = costs if reported else outcome.violation
             values[part[active]] += discount**t * rewards
             tell(actor, "observe", rewards.astype(np.float32)[None], costs.astype(np.float32)[None])
             if ends.any():

@@ -7,8 +7,10 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from ramac_lib.envs.tasks import check_env_id
+from ramac_lib.envs.tasks import BULLET, ENVS, TASKS, check_env_id
 from ramac_lib.system.errors import RamacError
+
+BULLET_IDS = tuple(TASKS[name].env_id() for name in BULLET)
 
 
 def make_env(env_id: str, **options: Any) -> gymnasium.Env:
@@ -20,22 +22,43 @@ def make_env(env_id: str, **options: Any) -> gymnasium.Env:
     to say becomes a Python warning instead of a file ``MUJOCO_LOG.TXT`` in the working directory.
 
     Raises:
-        RamacError: Gymnasium does not know the id, or it names a module that no task of one's own was registered with.
+        RamacError: Gymnasium does not know the id, or it names a module that no task of one's own was registered with,
+            or Bullet-Safety-Gym is missing.
+    """
+    _register(env_id)
+    mujoco.set_mju_user_warning(_pass_on)
+    try:
+        with np.errstate(over="ignore"):  # Gymnasium compares Bullet-Safety-Gym's bounds with float32's
+            env = gymnasium.make(env_id, disable_env_checker=True, **options)
+    except gymnasium.error.Error as error:
+        raise RamacError(f"the environment {env_id!r} cannot be made: {' '.join(str(error).split())}") from error
+    if env_id in BULLET_IDS:
+        from ramac_lib.envs.bullet import Reported
+
+        env = Reported(env)
+    space = env.action_space
+    if isinstance(space, gymnasium.spaces.Box) and not ((space.low == -1) & (space.high == 1)).all():
+        env = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    return env
+
+
+def _register(env_id: str) -> None:
+    """Import what registers an id with Gymnasium, only when it is asked for.
+
+    Raises:
+        RamacError: as `make_env`.
     """
     check_env_id(env_id)
     if env_id.startswith("RiskyBandit"):
         import ramac_lib.envs.bandit
     if env_id.startswith("Navigation"):
-        import ramac_lib.envs.navigation  # noqa: F401
-    mujoco.set_mju_user_warning(_pass_on)
-    try:
-        env = gymnasium.make(env_id, disable_env_checker=True, **options)
-    except gymnasium.error.Error as error:
-        raise RamacError(f"the environment {env_id!r} cannot be made: {' '.join(str(error).split())}") from error
-    space = env.action_space
-    if isinstance(space, gymnasium.spaces.Box) and not ((space.low == -1) & (space.high == 1)).all():
-        env = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
-    return env
+        import ramac_lib.envs.navigation
+    if env_id.removesuffix("Velocity-v5") in ENVS.values():
+        import ramac_lib.envs.velocity  # noqa: F401
+    if env_id in BULLET_IDS:
+        from ramac_lib.envs import bullet
+
+        bullet.require(env_id)
 
 
 def _pass_on(message: object) -> None:
@@ -45,4 +68,5 @@ def _pass_on(message: object) -> None:
 
 def time_limit(env_id: str) -> int:
     """Return the number of steps after which Gymnasium truncates an episode of `env_id`."""
+    _register(env_id)
     return int(gymnasium.spec(env_id).max_episode_steps or 1000)

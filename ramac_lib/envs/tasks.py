@@ -1,4 +1,4 @@
-"""The six Stochastic-D4RL tasks, the Risky Bandit, risky navigation: what a name stands for; and tasks of one's own."""
+"""What a task's name stands for: Stochastic-D4RL, the Risky Bandit, risky navigation, tasks with costs, one's own."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,13 @@ ENVS = {"hopper": "Hopper", "walker2d": "Walker2d", "halfcheetah": "HalfCheetah"
 QUALITIES = ("medium-expert", "medium-replay")
 # Length of an evaluation episode, in steps (released configuration of the paper).
 HORIZONS = {"hopper": 500, "walker2d": 500, "halfcheetah": 200}
+VELOCITY = "velocity"
+"""Quality of the tasks in which a robot runs under a speed limit (`ramac_lib.envs.velocity`)."""
+BULLET = {"ball-run": "BallRun", "ball-circle": "BallCircle", "car-run": "CarRun", "car-circle": "CarCircle"}
+BULLET |= {"drone-run": "DroneRun"}
+"""Tasks of Bullet-Safety-Gym (`ramac_lib.envs.bullet`) → its name for them."""
+LIMITS = {"ball-run": 100, "ball-circle": 200, "car-run": 200, "car-circle": 300, "drone-run": 200}
+"""Steps of their episodes, in data and evaluations alike."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class Task:
 
     Args:
         name: as ``--task`` takes it.
-        env: short name of its robot; ``risky-bandit`` for the bandit, a map's name for navigation, empty for a task of
-            one's own.
+        env: short name of its robot; ``risky-bandit`` for the bandit, a map's name for navigation, the task's own name
+            in Bullet-Safety-Gym, empty for a task of one's own.
         quality: which of the robot's or the map's data.
         horizon: steps at which evaluation episodes are cut.
         gymnasium_id: of a task of one's own; its data come from a file.
@@ -51,6 +58,16 @@ class Task:
         """Whether it is risky navigation on one of the library's maps."""
         return self.name in NAVIGATION
 
+    @property
+    def is_bullet(self) -> bool:
+        """Whether it is one of Bullet-Safety-Gym's."""
+        return self.env in BULLET
+
+    @property
+    def reports_costs(self) -> bool:
+        """Whether its environment itself reports each step's cost, which no hazard could tell from observations."""
+        return self.is_bullet or self.quality == VELOCITY
+
     def env_id(self, version: int = 5) -> str:
         """Return Gymnasium's id: ``-v5`` for bundled and Minari data, ``-v4`` for D4RL files."""
         if self.gymnasium_id is not None:
@@ -59,6 +76,10 @@ class Task:
             return "RiskyBandit-v0"
         if self.is_navigation:
             return f"Navigation{self.env.capitalize()}-v0"
+        if self.is_bullet:
+            return f"Safety{BULLET[self.env]}-v0"
+        if self.quality == VELOCITY:
+            return f"{ENVS[self.env]}Velocity-v5"
         return f"{ENVS[self.env]}-v{version}"
 
 
@@ -70,9 +91,12 @@ TASKS = {
     },
     BANDIT: Task(BANDIT, BANDIT, "", 1),
     **{name: Task(name, *parts, CROSSING) for name, parts in NAVIGATION.items()},
+    **{f"{env}-{VELOCITY}": Task(f"{env}-{VELOCITY}", env, VELOCITY, HORIZONS[env]) for env in ENVS},
+    **{name: Task(name, name, "", LIMITS[name]) for name in BULLET},
 }
 """Every task by name."""
-ROBOTS = tuple(name for name, task in TASKS.items() if task.env in ENVS)
+ROBOTS = tuple(name for name, task in TASKS.items() if task.env in ENVS and task.quality in QUALITIES)
+"""The six tasks of Stochastic-D4RL."""
 
 
 def get_task(name: str | Task) -> Task:

@@ -63,7 +63,7 @@ def test_no_seeds_is_right_where_the_chapter_has_its_own():
         ("profile", 3, "unknown profile '3'"),
         ("profile", ["quick"], "unknown profile"),
         ("device", "tpu", "unknown device 'tpu': choose one of auto, cpu, cuda"),
-        ("source", "s3", "unknown source 's3': choose one of bundled, d4rl, minari"),
+        ("source", "s3", "unknown source 's3': choose one of bundled, d4rl, dsrl, minari"),
         ("source", 3, "unknown source '3'"),
         ("source", "no.hdf5", "source no.hdf5: there is no such file"),
         ("source", "no/folder", "source no/folder: there is no such file"),

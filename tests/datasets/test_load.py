@@ -123,7 +123,7 @@ def test_d4rl_by_name(hopper_file, monkeypatch):
     ("arguments", "message"),
     [
         (("ant",), "unknown task 'ant': choose one of hopper-medium-expert"),
-        (("hopper-medium-expert", "nowhere"), "unknown source 'nowhere': choose one of bundled, d4rl, minari"),
+        (("hopper-medium-expert", "nowhere"), "unknown source 'nowhere': choose one of bundled, d4rl, dsrl, minari"),
         (("hopper-medium-expert", "none.hdf5"), r"none.hdf5: no such file"),
         (("hopper-medium-expert", "none/file"), r"none/file: no such file"),
         (("risky-bandit", "d4rl"), "unknown D4RL task 'risky-bandit'"),
