@@ -1,0 +1,120 @@
+"""Methods with a limit on the cost on risky navigation, as stored, beside methods of the tail and clones (chapter 8b).
+
+``data/results/navigation_safety`` has the reports of the former, ``data/results/navigation`` those of chapter 3b. The
+cost of an episode is its number of steps inside the danger. A row keeps its limit where the 95 % interval of its mean
+cost over the seeds lies at or below κ, breaks it where the interval lies above, and is inconclusive else.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import TRUTH, style
+from ramac_lib.datasets import load as load_data
+from ramac_lib.datasets.relabel import with_costs
+from ramac_lib.envs.hazards import get_hazard
+from ramac_lib.envs.tasks import get_task
+from support.navigation import stored, tables
+from support.navigation.stored import Measured
+from support.safety.frontier import Corner, by_limit
+
+TASK, HAZARD = "navigation-obstacle-mixed", "rare"
+NAME = "navigation_safety"
+SHARE = 0.1  # of the behaviour's mean cost: κ
+ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi")
+BESIDE = ("radac", "radac:risk=neutral", "bc-gaussian", "bc-diffusion")
+COMMAND = (
+    f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 0 1 2 --steps 4000 --size 20000 --evaluations 5 \\\n"
+    f"  --episodes 20 --report-episodes 100 --out runs/{NAME} --methods {' '.join(ROWS)}\n"
+    f"ramac campaign --out runs/{NAME} --export data/results/{NAME}"
+)
+
+
+@cache
+def behaviour_cost(task: str = TASK, hazard: str = HAZARD) -> float:
+    """Return the mean cost of the data's episodes."""
+    found = get_task(task)
+    data = with_costs(load_data(found), get_hazard(hazard, found))
+    assert data.costs is not None
+    return float(np.mean([data.costs[first:stop].sum() for first, stop in data.episode_bounds()]))
+
+
+def load(folder: Path | None = None) -> tuple[Measured, Measured]:
+    """Return the stored methods with a limit, and the rows of chapter 3b.
+
+    Raises:
+        Missing: there are none of the former.
+    """
+    own = stored.load(NAME, folder)
+    if own.reports.empty:
+        raise Missing(f"No methods with a limit are stored yet for {TASK}; the command stands at this page's end.")
+    return own, stored.load(folder=folder)
+
+
+def verdict(cost: Estimate, limit: float) -> str:
+    """Return whether a row keeps the limit."""
+    if not np.isfinite(cost.low):
+        return "one seed"
+    return "keeps" if cost.high <= limit else "breaks" if cost.low > limit else "inconclusive"
+
+
+def places(own: Measured, beside: Measured) -> dict[str, tuple[Measured, str]]:
+    """Return row → where it is stored, and its name there; `ROWS`, then `BESIDE`, without those that are not stored."""
+    found = {row: (own, row) for row in ROWS if row in own.rows(TASK, HAZARD)}
+    return found | {row: (beside, row) for row in BESIDE if row in beside.rows(TASK, HAZARD)}
+
+
+def table(own: Measured, beside: Measured, limit: float) -> pd.DataFrame:
+    """Return each row's cost, whether it keeps the limit, its mean and CVaR_0.1, and how many episodes arrive."""
+    lines = []
+    for row, (found, name) in places(own, beside).items():
+        cost = found.estimate(name, "steps_inside", TASK, HAZARD)
+        lines.append({
+            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": tables.text(cost),
+            "limit": verdict(cost, limit) if row in ROWS and row != "iql" else "–",
+            "mean": tables.text(found.estimate(name, "mean", TASK, HAZARD)),
+            "CVaR": tables.text(found.estimate(name, "cvar", TASK, HAZARD)),
+            "arrive": f"{found.at(name, TASK, HAZARD)['reached'].mean():.2f}",
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def missing(own: Measured) -> list[str]:
+    """Return the labels of rows of `ROWS` that are not stored."""
+    return [style(row).label for row in ROWS if row not in own.rows(TASK, HAZARD)]
+
+
+def draw(own: Measured, beside: Measured, corners: Sequence[Corner], limit: float, lowest: float = -35.0) -> Figure:
+    """Draw every row's mean and CVaR_0.1 against its cost, with the exact frontier under a limit on the mean cost.
+
+    Rows whose value lies below `lowest` are drawn at the lower edge, with an arrow.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(8.6, 3.9), sharex=True, layout="constrained")
+    exact = by_limit(corners, [float(x) for x in np.linspace(0, corners[-1].cost, 81)])
+    for axes, column, label in zip(
+        panels, ("mean", "cvar"), ("mean return", "CVaR$_{0.1}$ of the return"), strict=True
+    ):
+        axes.plot(exact["cost"], exact[column], color=TRUTH, label="best mean under a limit, exactly")
+        axes.axvline(limit, color="0.6", linewidth=0.8, linestyle=":")
+        for row, (found, name) in places(own, beside).items():
+            look = style(row)
+            across, up = (found.estimate(name, c, TASK, HAZARD) for c in ("steps_inside", column))
+            low = up.value < lowest
+            span = [[max(0.0, across.value - across.low)], [max(0.0, across.high - across.value)]]
+            axes.errorbar(
+                across.value, lowest if low else up.value, xerr=span if np.isfinite(span).all() else None,
+                color=look.colour, marker="v" if low else look.marker, markersize=7, linestyle="none", linewidth=0.9,
+                label=look.label, alpha=1.0 if row in ROWS else 0.6,
+            )  # fmt: skip
+        axes.set(xlabel="cost: steps inside the danger, an episode", ylabel=label, ylim=(lowest - 1, -5))
+        axes.set_xlim(left=-0.3)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    return figure
