@@ -227,7 +227,57 @@
     draw();
   };
 
-  const KINDS = { "risk-weights": riskWeights, "risk-dial": riskDial, "bandit-densities": banditDensities };
+  /* -- a policy while it trains ------------------------------------------------------------------------------------ */
+
+  const trainingFilm = (figure, data) => {
+    const SIDE = 340, { controls, svg, said } = stage(figure, 640, SIDE + 20, "A policy's actions while it trains");
+    const frames = data.frames, last = frames.length - 1, play = make("button", { type: "button" }, "Play");
+    let now = 0, timer = null;
+    const dial = slider("Moment: ", (value) => { pause(); now = value; draw(); });
+    Object.assign(dial.input, { min: 0, max: last, step: 1, value: 0 });
+    controls.append(play, " ", dial.box);
+    const pause = () => { clearInterval(timer); timer = null; play.textContent = "Play"; };
+    const run = () => {
+      if (now === last) now = 0;
+      play.textContent = "Pause";
+      timer = setInterval(() => { now += 1; draw(); if (now === last) pause(); }, 450);
+    };
+    play.addEventListener("click", () => { if (timer) pause(); else { run(); draw(); } });
+    const at = (v) => 10 + (v + 1) / 2 * SIDE, up = (v) => 10 + (1 - v) / 2 * SIDE;
+    const tails = frames.map((f) => f.tail), low = Math.min(...tails, 0), high = Math.max(...tails, data.best);
+    const x = (k) => 420 + 200 * k / last, y = (v) => 60 + 240 * (high - v) / (high - low);
+
+    const draw = () => {
+      const one = frames[now], bytes = Int8Array.from(atob(one.points), (c) => c.charCodeAt(0)), dots = [];
+      for (let i = 0; i < bytes.length; i += 2)
+        dots.push(make("circle", { cx: at(bytes[i] / 127).toFixed(1), cy: up(bytes[i + 1] / 127).toFixed(1), r: 2.2,
+          fill: now ? BLUE : INK, "fill-opacity": 0.7 }));
+      dial.input.value = now;
+      dial.shown.textContent = one.label;
+      dial.input.setAttribute("aria-valuetext", one.label);
+      svg.replaceChildren(
+        make("rect", { x: 10, y: 10, width: SIDE, height: SIDE, fill: "none", stroke: FAINT }), ...dots,
+        ...data.rings.map((r, i) => make("circle", { cx: at(0), cy: up(0), r: r * SIDE / 2, fill: "none",
+          stroke: i ? RED : INK, "stroke-dasharray": "4 4" })),
+        text(420, 30, "mean of the worst tenth"),
+        make("line", { x1: 420, x2: 620, y1: y(data.best), y2: y(data.best), stroke: FAINT, "stroke-dasharray": "4 4" }),
+        text(620, y(data.best) + 16, "best possible", { "text-anchor": "end", fill: FAINT, "font-size": 11 }),
+        make("polyline", { points: points(tails.slice(0, now + 1).map((v, k) => [x(k), y(v)])), fill: "none", stroke: BLUE,
+          "stroke-width": 2 }),
+        make("circle", { cx: x(now), cy: y(one.tail), r: 5, fill: BLUE }),
+        text(620, 330, `${say(one.tail)}, on the ring ${say(100 * one.ring, 0)} %`, { "text-anchor": "end" }),
+      );
+      if (!timer) said.textContent = `${one.label}: mean of the worst tenth ${say(one.tail)}, ${say(100 * one.ring, 0)} % ` +
+        "of actions on the ring.";
+      figure.dataset.value = one.tail;
+    };
+    draw();
+    // Once by itself, where the reader has not asked for less motion.
+    if (globalThis.matchMedia && !matchMedia("(prefers-reduced-motion: reduce)").matches) run();
+  };
+
+  const KINDS = { "risk-weights": riskWeights, "risk-dial": riskDial, "bandit-densities": banditDensities,
+    "training-film": trainingFilm };
   const start = () => document.querySelectorAll("figure[data-figure]").forEach((figure) => {
     KINDS[figure.dataset.figure](figure, JSON.parse(figure.querySelector("script").textContent));
   });

@@ -1,5 +1,6 @@
 """Figures with controls show the library's own numbers: their script is run by Node.js on a stand-in for a page."""
 
+import base64
 import json
 import re
 import shutil
@@ -10,8 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.campaign import bandit
 from ramac_lib.risk import risk_of_law
+from ramac_lib.system.paths import data_folder
 from support import interactive
+from support.bandit import film
 from support.preliminaries import laws
 
 SCRIPT = Path(__file__).parents[2] / "book/_static/figures.js"
@@ -118,3 +123,22 @@ def test_without_scripts_there_is_a_picture():
     assert shown.count("</script>") == 1
     with pytest.raises(ValueError, match="risk-weights"):
         interactive.interactive("other", {}, figure, "")
+
+
+def test_a_film_shows_the_stored_moments_and_plays_only_when_asked():
+    data = film.film_data()
+    assert len(data["frames"]) == 21
+    assert data["frames"][0]["label"] == "the data"
+    assert data["frames"][0]["tail"] == pytest.approx(-2.68, abs=0.15)  # of drawn actions; exactly −2.68
+    seen, said = touch("training-film", data, [[0, 1], [0, 20]])
+    assert seen == [frame["tail"] for frame in (data["frames"][0], data["frames"][1], data["frames"][20])]
+    assert said.startswith("after 5,000 updates: mean of the worst tenth 0.90")
+    points = np.frombuffer(base64.b64decode(data["frames"][20]["points"]), np.int8)
+    stored = bandit.load(data_folder() / "results" / "bandit")[2][film.NAME][0][-1][: film.POINTS]
+    np.testing.assert_allclose(points.reshape(-1, 2) / 127, stored, atol=0.005)
+    assert len(film.still(data).axes) == 4
+
+
+def test_a_film_of_nothing_says_so(tmp_path):
+    with pytest.raises(Missing, match="ramac bandit"):
+        film.film_data(tmp_path)
