@@ -1,0 +1,68 @@
+"""Methods with a limit beside methods of the tail, as stored."""
+
+import numpy as np
+import pytest
+
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.envs.maps import MAPS
+from support.safety import frontier, rows
+
+
+@pytest.fixture(scope="module")
+def found():
+    return rows.load()
+
+
+def test_a_limit_is_kept_broken_or_neither_by_the_interval():
+    assert rows.verdict(Estimate(0.1, 0.0, 0.19), 0.19) == "keeps"
+    assert rows.verdict(Estimate(0.3, 0.2, 0.4), 0.19) == "breaks"
+    assert rows.verdict(Estimate(0.1, -0.1, 0.3), 0.19) == "inconclusive"
+    assert rows.verdict(Estimate(0.1, float("-inf"), float("inf")), 0.19) == "one seed"
+
+
+def test_the_behaviours_mean_cost_is_the_datas():
+    assert rows.behaviour_cost() == pytest.approx(1.91956, abs=1e-5)
+
+
+def test_each_stored_row_is_told_with_what_makes_its_verdict(found):
+    own, beside = found
+    table = rows.table(own, beside, 0.192).set_index("")
+    assert set(own.rows(rows.TASK, rows.HAZARD)) == set(rows.ROWS)
+    assert rows.missing(own) == []
+    assert table.loc["IQL", "limit"] == table.loc["RADAC", "limit"] == "–"  # no limit was asked of them
+    assert set(table["limit"]) <= {"keeps", "breaks", "inconclusive", "–"}
+    cdt = own.at("cdt", rows.TASK, rows.HAZARD)
+    assert table.loc["CDT", "cost"].startswith(f"{cdt['steps_inside'].mean():.2f}")
+    assert table.loc["FISOR", "arrive"] == f"{own.at('fisor', rows.TASK, rows.HAZARD)['reached'].mean():.2f}"
+
+
+def test_no_policy_is_above_the_exact_frontier(found):
+    own, beside = found
+    corners = frontier.corners(MAPS["obstacle"], MAPS["obstacle"].hazard("rare"))
+    best = frontier.by_limit(corners, [corners[-1].cost])["mean"].iloc[0]
+    for row, (where, name) in rows.places(own, beside).items():
+        assert where.at(name, rows.TASK, rows.HAZARD)["mean"].max() < best + 0.05, row  # the grid's coarseness
+
+
+def test_the_best_tail_is_of_a_row_that_arrives(found):
+    own, beside = found
+    row, tail, above = rows.best_tail(own, beside)
+    others = [own.at(r, rows.TASK, rows.HAZARD) for r in rows.ROWS]
+    arriving = [o["cvar"].mean() for o in others if o["reached"].mean() >= 0.9]
+    assert tail.value == pytest.approx(max(arriving))
+    assert above.value == pytest.approx(tail.value - beside.at("radac", rows.TASK, rows.HAZARD)["cvar"].mean())
+    assert np.isfinite([above.low, above.high]).all()
+
+
+def test_the_figure_has_the_frontier_and_a_mark_for_each_row(found):
+    own, beside = found
+    corners = frontier.corners(MAPS["obstacle"], MAPS["obstacle"].hazard("rare"))
+    labels = rows.draw(own, beside, corners, 0.192).axes[0].get_legend_handles_labels()[1]
+    assert labels[0] == "best mean under a limit, exactly"
+    assert len(labels) == 1 + len(rows.places(own, beside))
+
+
+def test_without_stored_rows_one_sentence_says_so(tmp_path):
+    with pytest.raises(Missing, match="No methods with a limit are stored yet"):
+        rows.load(tmp_path)
