@@ -20,7 +20,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-.PHONY: book links test fast lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
+.PHONY: book links test fast cluster lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -37,6 +37,10 @@ test: $(VENV)/.test
 
 fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
+
+# Campaigns on a Ray cluster of this machine: a node killed, a driver killed, two drivers. Ten minutes, so apart.
+cluster: $(VENV)/.test
+	@$(THREADS) $(BIN)/pytest -p no:xdist -m cluster tests/campaign/test_campaign_ray.py
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo \
@@ -101,4 +105,6 @@ $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
 	@$(PIP) install -q -c constraints.txt -e '.[book,dev,minari]'
 	@$(PIP) install -q -c constraints.txt --only-binary pybullet -e '.[d4rl]' \
 		|| echo "d4rl has no wheels for this Python: its comparison test will be skipped"
+	@$(PIP) install -q -c constraints.txt --only-binary ray -e '.[ray]' \
+		|| echo "ray has no wheels for this Python: tests of its campaigns will be skipped"
 	@touch $@ $(VENV)/.book

@@ -251,6 +251,14 @@ def campaign(
     pack: Path | None = None,
     unpack: Path | None = None,
     pack_states: bool = True,
+    backend: str = "processes",
+    address: str | None = None,
+    states: str | None = None,
+    cpus_per_cell: float | None = None,
+    gpus_per_cell: float | None = None,
+    dry_run: bool = False,
+    watch: bool = False,
+    track: tuple[str, ...] = ("tensorboard",),
 ) -> None:
     """Run a grid of tasks × methods × hazards, all seeds of a cell in one run; or export, pack or unpack one.
 
@@ -267,6 +275,14 @@ def campaign(
         pack: run nothing, gather what must travel into this folder, in files under 16 MB.
         unpack: run nothing, write the campaign that was packed into this folder to --out.
         pack_states: take the full states along, without which unfinished cells cannot be gone on with.
+        backend: processes of this machine, or ray: tasks of a cluster.
+        address: of a Ray cluster: auto or HOST:PORT (default: one of this machine, for as long as it takes).
+        states: for ray: where machines keep the cells' states, a shared folder or s3://BUCKET/FOLDER (default: in OUT).
+        cpus_per_cell: for ray: cores of a cell; half a core lets two share one (default: 1).
+        gpus_per_cell: for ray: GPUs of a cell; 0.5 lets two share one (default: 1 on CUDA).
+        dry_run: run nothing, measure each row for seconds, print GPU- or core-hours and days.
+        watch: run nothing, show how far the campaign in --out is until it ends.
+        track: who is told of losses and returns: tensorboard (OUT/tensorboard), wandb, mlflow.
     """
     from ramac_lib import campaign as campaigns
     from ramac_lib.analysis.summary import show
@@ -287,7 +303,13 @@ def campaign(
     if unpack:
         campaigns.unpack(unpack, folder, pack_states)
         return print(f"{unpack} is in {folder}; {onwards}")
-    how: dict[str, Any] = {"budget": budget_seconds, "workers": workers, "device": device, "resume": resume}
+    if watch:
+        return campaigns.watch(folder)
+    how: dict[str, Any] = {"workers": workers, "device": device}
+    how["backend"] = campaigns.Backend(backend, address, states, cpus_per_cell, gpus_per_cell)
+    if dry_run:
+        return print(campaigns.dry_run(profile, vars(grid), **how))
+    how |= {"budget": budget_seconds, "resume": resume, "track": track}
     try:
         table, failures = campaigns.run(folder, profile, vars(grid), began=BEGAN, **how)
     except Interrupted as stopped:

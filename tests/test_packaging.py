@@ -38,7 +38,7 @@ def _pins() -> dict[str, str]:
 
 def _installed_by_make() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    names = ["book", "dev", "minari", "d4rl"]  # `behaviour` trains policies afresh; no command installs it
+    names = ["book", "dev", "minari", "d4rl", "ray"]  # `behaviour` trains policies afresh; no command installs it
     return [
         Requirement(text) for text in [*PROJECT["dependencies"], *(line for name in names for line in extras[name])]
     ]

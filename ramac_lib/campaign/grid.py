@@ -89,14 +89,16 @@ class Grid:
             RamacError: two rows are the same run.
         """
         found: dict[str, Cell] = {}
+        runs_of: dict[str, Cell] = {}  # by their configs' hash
         for task in dict.fromkeys(self.tasks):
             for hazard in dict.fromkeys("none" if get_task(task).is_bandit else h for h in self.hazards):
                 runs = itertools.product(dict.fromkeys(self.rows), (self.seeds, *self.more_seeds))
                 for row, seeds in runs:
                     cell = Cell(row, self._config(row, task, hazard, seeds), seeds != self.seeds)
-                    twin = next((c for c in found.values() if c.config.hash == cell.config.hash), None)
-                    if twin or cell.name in found:
-                        raise RamacError(f"the rows {(twin or found[cell.name]).row} and {row} are the same on {task}")
+                    twin = runs_of.setdefault(cell.config.hash, cell)
+                    if twin is not cell or cell.name in found:
+                        other = twin if twin is not cell else found[cell.name]
+                        raise RamacError(f"the rows {other.row} and {row} are the same on {task}")
                     found[cell.name] = cell
         return list(found.values())
 

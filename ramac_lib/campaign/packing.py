@@ -76,7 +76,9 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
     store.lock()
     try:
         store.read()
-        files = sorted(p for p in store.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        # What trackers were told, and Ray's copies of the states, are made of these.
+        found = [*store.path.glob("*"), *(store.path / "cells").rglob("*")]
+        files = sorted(p for p in found if p.is_file() and not p.name.startswith("."))
         chosen = {
             "results": [p for p in files if p.name != STATE],
             "states": [p for p in files if p.name == STATE] if states else [],

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from ramac_lib import datasets
-from ramac_lib.campaign import plan
+from ramac_lib.campaign import estimate, plan
 from ramac_lib.campaign.backends.base import Pool
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import Cell, Grid, tasks_of
@@ -36,21 +36,26 @@ class Campaign:
 
     Args:
         device: auto, cpu or cuda; each cell has the engine that began it, or the grid's choice for its method.
-        workers: slices done at a time; 0 for this very process.
         began: when the command began, by `time.monotonic`; the budget counts from there.
         budget: seconds; None for no end.
+        choose: `get_engine`, or what asks it of the machine that will make the updates.
+        on_result: told each cell whose slice has come in, and where it now stands.
+        on_step: told how far every cell is, what failed and how many slices are done at a time, again and again.
     """
 
     grid: Grid
     store: CampaignDirectory
     device: str
-    workers: int
     began: float
     budget: float | None = None
     progress: bool = True
+    choose: Callable[..., Engine] = get_engine
+    on_result: Callable[[Cell, State], None] = lambda *_: None
+    on_step: Callable[[Mapping[str, int], Mapping[str, str], int], None] = lambda *_: None
     cells: dict[str, Cell] = field(init=False)
     states: dict[str, State] = field(init=False)
     failures: dict[str, str] = field(default_factory=dict)
+    workers: int = field(default=1, init=False)  # slices done at a time
 
     def __post_init__(self) -> None:
         self.cells = {cell.name: cell for cell in self.grid.cells()}
@@ -122,6 +127,25 @@ class Campaign:
             )
         return cost
 
+    def measure(self, pool: Pool) -> dict[str, Cost]:
+        """Return what a cell of each row asks for, measured with the machine as full as in a campaign; nothing is left.
+
+        Raises:
+            RamacError: one fails.
+        """
+        cells = list(estimate.first_cells(list(self.cells.values())).values())
+        schedule = replace(self.schedule, chunk=1, eval_every=self.grid.steps, evaluate_at=())
+        found: list[dict[str, SliceResult]] = []
+        for updates in (estimate.SHORT, estimate.LONG):
+            until = max(1, min(updates, self.grid.steps - 1))  # no evaluation in it
+            jobs = [replace(self._job(c, until), folder=None, schedule=schedule, timed=True) for c in cells]
+            results = list(pool.run(jobs * -(-pool.capacity() // len(jobs)), lambda job, _: job, lambda *_: None))
+            for outcome in results:
+                if outcome.failure:
+                    raise RamacError(f"{outcome.name}: {outcome.failure}")
+            found.append({outcome.name: outcome for outcome in results})
+        return {cell.row: estimate.difference(found[0][cell.name], found[1][cell.name]) for cell in cells}
+
     # -- rounds -----------------------------------------------------------------------------------------------------
 
     def run(self, pool: Pool, cost: Cost | None) -> pd.DataFrame:
@@ -130,11 +154,14 @@ class Campaign:
         Raises:
             Interrupted: Ctrl-C, after every slice was stopped and saved.
         """
+        pool.recover({name: self.store.run_directory(cell).path for name, cell in self.cells.items()})
         self.states = {name: self._state(cell) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}
         self._seen: dict[str, int] = {}
         table = self.gather()
+        for name, state in self.states.items():  # what a kill may have kept from whoever listens
+            self.on_result(self.cells[name], state)
         total = self.grid.steps * sum(len(cell.config.seeds) for cell in self.cells.values())
         self._bar = tqdm(
             total=total, initial=self._updates(), unit="update", unit_scale=True, desc="campaign",
@@ -143,6 +170,7 @@ class Campaign:
         number = 0
         with self._bar, on_interrupt(lambda: self.stop(pool)):
             while not self._stopped:
+                self.workers = pool.capacity()  # machines may have come or gone
                 planned = self._plan(number)
                 if planned is None:
                     break
@@ -158,7 +186,7 @@ class Campaign:
         return table
 
     def _plan(self, number: int) -> Round | None:
-        going, workers = [s for s in self.states.values() if not s.failed], max(1, self.workers)
+        going, workers = [s for s in self.states.values() if not s.failed], self.workers
         behind = [s for s in going if s.step < s.steps]
         if number == 0 and self.budget is not None and behind:
             return plan.first(behind, self.remaining(), workers)
@@ -183,10 +211,9 @@ class Campaign:
             """Leave time for the reports: in the last round its own and those of the jobs that wait, before it all."""
             if self.end is None or self.budget is None:
                 return job
-            later = sum(other.reserve for other in waiting) / max(1, self.workers)
+            later = sum(other.reserve for other in waiting) / self.workers
             deadline = self.end - (job.reserve + later if planned.last else kept)
-            too_late = time.monotonic() + job.reserve > self.end + LATE * self.budget
-            return replace(job, deadline=deadline, last=planned.last and not too_late)
+            return replace(job, deadline=deadline, report_by=self.end + LATE * self.budget - job.reserve)
 
         written = time.monotonic()
         for outcome in pool.run(jobs, with_deadline, self._show):
@@ -203,7 +230,7 @@ class Campaign:
 
     def _engine(self, cell: Cell, begun: str | None) -> Engine:
         """Return what makes a cell's updates: what began it, as far as the grid does not say otherwise."""
-        return get_engine(self.device, self.grid.engine, self.grid.precision, cell.config.method, begun)
+        return self.choose(self.device, self.grid.engine, self.grid.precision, cell.config.method, begun)
 
     def _state(self, cell: Cell) -> State:
         return self.store.state(cell, self.grid, lambda begun: self._engine(cell, begun).name)
@@ -223,9 +250,12 @@ class Campaign:
             cost = outcome.cost(state.cost)
             self.states[outcome.name] = replace(state, step=outcome.step, reported=outcome.reported, cost=cost)
         self._show(outcome.name, 0)
+        self.on_result(self.cells[outcome.name], self.states[outcome.name])
 
     def _show(self, name: str, step: int) -> None:
         self._seen[name] = step
+        steps = {s.name: max(s.step, self._seen.get(s.name, 0)) for s in self.states.values()}
+        self.on_step(steps, self.failures, self.workers)
         self._bar.n = self._updates()
         self._bar.refresh()
 

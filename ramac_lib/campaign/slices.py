@@ -40,6 +40,7 @@ class Job:
         report: episodes a seed of the report.
         last: report even if the cell is not at its end.
         deadline: by `time.monotonic`; the report, where it is due, comes after it.
+        report_by: by `time.monotonic`; a slice that begins later makes no report of a cell that is not at its end.
         timed: say how long an evaluation takes even where there was none.
         code: the code's version.
     """
@@ -53,6 +54,7 @@ class Job:
     code: str
     last: bool = False
     deadline: float | None = None
+    report_by: float | None = None
     timed: bool = False
     reserve: float = 0.0  # seconds that its report and its loading ask for, whatever it is cut to
 
@@ -103,8 +105,11 @@ def load(config: RunConfig, engine: Engine) -> tuple[Dataset, dict[str, Any]]:
     return data, facts | {"made": facts["made"] | {"engine": engine.name}}  # engines differ between cells
 
 
-def run_slice(job: Job, tick: Tick) -> SliceResult:
+def run_slice(job: Job, tick: Tick, directory: RunDirectory | None = None) -> SliceResult:
     """Do a slice.
+
+    Args:
+        directory: where the cell's files are (default: the job's folder).
 
     Raises:
         RamacError: what `Trainer` refuses.
@@ -112,7 +117,9 @@ def run_slice(job: Job, tick: Tick) -> SliceResult:
     """
     began, config = time.monotonic(), job.cell.config
     data, facts = load(config, job.engine)
-    directory = None if job.folder is None else RunDirectory(job.folder)
+    if directory is None and job.folder is not None:
+        directory = RunDirectory(job.folder)
+    last = job.last and (job.report_by is None or began <= job.report_by)
     trainer = Trainer(config, data, job.engine, directory, job.schedule, code=job.code)
     warning, clock = None, trainer.clock
     with contextlib.nullcontext() if directory is None else directory.training():
@@ -120,7 +127,7 @@ def run_slice(job: Job, tick: Tick) -> SliceResult:
             warning = directory.check_data(config, facts)
             trainer.restore()
         trainer.run(False, job.until, job.deadline, tick)
-        if directory is not None and (job.last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
+        if directory is not None and (last or trainer.step >= config.steps) and trainer.reported() < trainer.step:
             trainer.report(job.report)
     episodes = job.schedule.episodes
     each = None if clock.evaluation is None else clock.evaluation / episodes  # seconds of one episode of each seed
@@ -149,10 +156,10 @@ def time_episode(trainer: Trainer, episodes: int = 3) -> float:
     return len(trainer.stacks) * (time.monotonic() - began) / episodes
 
 
-def attempt(job: Job, tick: Tick) -> SliceResult:
+def attempt(job: Job, tick: Tick, directory: RunDirectory | None = None) -> SliceResult:
     """Do a slice; put a failure into words instead of raising it."""
     try:
-        return run_slice(job, tick)
+        return run_slice(job, tick, directory)
     except Interrupted:
         raise
     except torch.cuda.OutOfMemoryError:

@@ -1,6 +1,7 @@
 """What a backend of a campaign is: something that does slices."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from ramac_lib.campaign.slices import Job, SliceResult
@@ -13,6 +14,13 @@ OnStep = Callable[[str, int], None]  # a cell's name, its step
 
 class Pool(Protocol):
     """Something that does slices."""
+
+    def capacity(self) -> int:
+        """Return how many slices are done at a time, as things stand."""
+        ...
+
+    def recover(self, folders: Mapping[str, Path]) -> None:
+        """Bring what was saved elsewhere into the cells' run directories, by name."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs, the first one first; yield their outcomes as they come."""

@@ -1,6 +1,7 @@
 """No processes: slices are done one after another in this one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
 from ramac_lib.campaign.slices import Job, SliceResult, attempt
@@ -11,6 +12,13 @@ class InProcess:
 
     def __init__(self) -> None:
         self._stopped = False
+
+    def capacity(self) -> int:
+        """Return one."""
+        return 1
+
+    def recover(self, folders: Mapping[str, Path]) -> None:
+        """Nothing is saved elsewhere."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs."""

@@ -4,12 +4,13 @@
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Prepare
@@ -73,6 +74,13 @@ class Processes:
         worker = _Worker(process, ours)
         self.workers.append(worker)
         return worker
+
+    def capacity(self) -> int:
+        """Return the number of processes."""
+        return self.count
+
+    def recover(self, folders: Mapping[str, Path]) -> None:
+        """Nothing is saved elsewhere."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs; one whose process dies is tried once more, and is a failure if that dies too."""

@@ -47,7 +47,7 @@ def test_no_policy_is_above_the_exact_frontier(found):
 
 def test_the_best_tail_is_of_a_row_that_arrives(found):
     own, beside = found
-    row, tail, above = rows.best_tail(own, beside)
+    _, tail, above = rows.best_tail(own, beside)
     others = [own.at(r, rows.TASK, rows.HAZARD) for r in rows.ROWS]
     arriving = [o["cvar"].mean() for o in others if o["reached"].mean() >= 0.9]
     assert tail.value == pytest.approx(max(arriving))

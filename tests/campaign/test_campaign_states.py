@@ -1,0 +1,127 @@
+"""States for other machines: versions that are whole or not there, of which the first of two wins."""
+
+import json
+import threading
+import uuid
+
+import pytest
+
+from ramac_lib.campaign.backends.states import FILES, StateStore, Superseded, Version
+from ramac_lib.system.errors import RamacError
+
+pytest.importorskip("fsspec")
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def url(request, tmp_path):
+    """A folder, fsspec's store in memory, and S3 as moto's server plays it on this machine."""
+    if request.param == "folder":
+        yield str(tmp_path / "states")
+    elif request.param == "memory":
+        yield f"memory://{uuid.uuid4()}"
+    else:
+        yield from request.getfixturevalue("bucket")
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An address in a bucket of a local stand-in for S3."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem().makedirs("ramac-states", exist_ok=True)
+    yield [f"s3://ramac-states/{uuid.uuid4()}"]
+    s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+def _folder(path, **contents):
+    path.mkdir(parents=True, exist_ok=True)
+    for stem, text in contents.items():
+        name = next(name for name in FILES if name.startswith(stem))
+        (path / name).write_text(text)
+    return path
+
+
+def _texts(path):
+    return {p.name: p.read_text() for p in path.iterdir()} if path.exists() else {}
+
+
+def test_the_newest_version_comes_back_and_two_are_kept(url, tmp_path):
+    store, at = StateStore(url), Version()
+    assert store.newest("a", tmp_path / "none") == Version()
+    for k in range(4):
+        at = store.publish("a", _folder(tmp_path / "from", config="c", checkpoint=f"state {k}"), at)
+    assert at.number == 4
+    assert StateStore(url).numbers("a") == [4, 3]
+    assert StateStore(url).newest("a", tmp_path / "to") == at
+    assert _texts(tmp_path / "to") == {"config.json": "c", "checkpoint.pt": "state 3"}
+    assert len(store.fs.ls(f"{store.root}/a/files", detail=False)) == 3  # c, state 2, state 3
+    store.remove("a")
+    assert store.numbers("a") == []
+    store.remove("a")
+
+
+def test_the_same_files_are_no_new_version(url, tmp_path):
+    store = StateStore(url)
+    at = store.publish("a", _folder(tmp_path / "a", config="c"), Version())
+    assert store.publish("a", tmp_path / "a", at) == at
+    assert store.numbers("a") == [1]
+
+
+def test_of_two_who_go_on_from_one_version_the_first_wins(url, tmp_path):
+    store = StateStore(url)
+    at = store.publish("a", _folder(tmp_path / "a", checkpoint="1"), Version())
+    store.publish("a", _folder(tmp_path / "a", checkpoint="2"), at)
+    with pytest.raises(Superseded):
+        store.publish("a", _folder(tmp_path / "b", checkpoint="other 2"), at)
+    store.newest("a", tmp_path / "to")
+    assert _texts(tmp_path / "to") == {"checkpoint.pt": "2"}
+
+
+def test_of_many_at_one_moment_exactly_one_wins(url, tmp_path, monkeypatch):
+    """Also when each has looked before any has written."""
+    store, won, lost, together = StateStore(url), [], [], threading.Barrier(6)
+    original = StateStore._create
+    monkeypatch.setattr(StateStore, "_create", lambda *a: (together.wait(20), original(*a)))
+
+    def publish(k):
+        try:
+            store.publish("a", _folder(tmp_path / str(k), checkpoint=f"of {k}"), Version())
+            won.append(k)
+        except Superseded:
+            lost.append(k)
+
+    threads = [threading.Thread(target=publish, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 5)
+    store.newest("a", tmp_path / "to")
+    assert _texts(tmp_path / "to") == {"checkpoint.pt": f"of {won[0]}"}
+
+
+def test_a_damaged_version_is_passed_over_for_the_one_before(url, tmp_path):
+    store = StateStore(url)
+    first = store.publish("a", _folder(tmp_path / "a", config="c", checkpoint="1"), Version())
+    second = store.publish("a", _folder(tmp_path / "a", checkpoint="2"), first)
+    store.fs.pipe_file(f"{store.root}/a/files/{second.files['checkpoint.pt']}", b"3")
+    assert store.newest("a", tmp_path / "to") == first
+    assert _texts(tmp_path / "to") == {"config.json": "c", "checkpoint.pt": "1"}
+    store.fs.pipe_file(f"{store.root}/a/versions/00000002.json", json.dumps(first.files).encode()[:20])
+    assert store.newest("a", tmp_path / "to") == first
+
+
+def test_an_address_that_fsspec_does_not_know_is_refused():
+    with pytest.raises(RamacError, match=r"^--states nowhere://x: .*ramac-lib\[ray\]"):
+        StateStore("nowhere://x")
