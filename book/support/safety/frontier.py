@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -159,8 +160,7 @@ def same_mean(
 
 def draw(limits: pd.DataFrame, tails: pd.DataFrame, limit: float) -> Figure:
     """Draw mean and tail of the best policy against the limit, and its tail against the penalty's probability."""
-    figure = Figure(figsize=(8.2, 3.1), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), layout="constrained")
     left.plot(limits["limit"], limits["mean"], color=TRUTH, label="mean")
     left.plot(limits["limit"], limits["cvar"], color=VIOLATION, label="CVaR$_{0.1}$")
     left.axvline(limit, color="0.6", lw=0.8, ls=":")

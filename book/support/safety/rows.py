@@ -132,7 +132,7 @@ def draw(own: Measured, beside: Measured, corners: Sequence[Corner], limit: floa
                 label=look.label, alpha=1.0 if row in ROWS else 0.6,
             )  # fmt: skip
         axes.set(xlabel="cost: steps inside the danger, an episode", ylabel=label, ylim=(lowest - 1, -5))
-        axes.set_xlim(left=-0.3)
+        axes.set_xlim(-0.3, 10)  # intervals of policies that are lost go on to the right
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return figure
