@@ -7,14 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_origin, get_type_hints
+from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 from tyro.extras import SubcommandApp
 
 from ramac_lib.analysis import commands
+from ramac_lib.analysis.campaigns import options, release
 from ramac_lib.bench.commands import bench
 from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError, told
@@ -224,23 +224,9 @@ def bandit(
     print(shown.to_string(float_format="%.3f"))
 
 
-def _grid() -> type:
-    """Return a dataclass of the fields of a campaign's grid, each None or empty where the profile decides."""
-    from ramac_lib.campaign.grid import NO_OPTIONS, Grid
-
-    options: list[Any] = []
-    for name, kind in get_type_hints(Grid).items():
-        if name in NO_OPTIONS:
-            continue
-        several = get_origin(kind) is tuple
-        about = arg(name="methods" if name == "rows" else name, help_behavior_hint="")
-        options.append((name, Annotated[kind if several else kind | None, about], () if several else None))
-    return make_dataclass("Grid", options, namespace={"__doc__": Grid.__doc__})
-
-
 @app.command
 def campaign(
-    grid: Annotated[Any, OmitArgPrefixes, arg(constructor_factory=_grid)],
+    grid: Annotated[Any, OmitArgPrefixes, arg(constructor_factory=options)],
     profile: str | None = None,
     budget_seconds: float | None = None,
     workers: int | None = None,
@@ -343,29 +329,7 @@ def book(
     print(build(profile=profile, only=only, source=source, device=device, force=force, pdf=pdf))
 
 
-@app.command
-def release(
-    runs: Positional[tuple[Path, ...]] = (), /, out: Path = Path("_build/release"), profile: str = "quick"
-) -> None:
-    """Gather what a release carries: the built pages, executed notebooks, PDF, runs' policies, and SHA256SUMS.
-
-    Args:
-        runs: directories of finished runs, whose policies `ramac_lib.load_checkpoint` then finds by name.
-        out: the folder that they are written into.
-        profile: in which the notebooks were executed.
-    """
-    from ramac_lib.publish.build import ROOT
-    from ramac_lib.publish.release import gather, sums
-
-    files = gather(ROOT, out, profile=profile)
-    if runs:
-        from ramac_lib.training.checkpoints import store_checkpoints
-
-        files += store_checkpoints(runs, out)
-    files.append(sums(out))
-    print(f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB, in {out}")
-
-
+app.command(release)
 app.command(bench)
 app.command(commands.app, name="analyse", help="Measure for one chapter: what trained networks do, behaviour policies.")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Shaped
 
 from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
 from ramac_lib.envs.tasks import Task, check_env_id
@@ -82,7 +83,7 @@ def load_file(
 def save_file(
     data: Dataset,
     path: str | os.PathLike[str],
-    arrays: Mapping[str, np.ndarray] | None = None,
+    arrays: Mapping[str, Shaped[np.ndarray, "N *rest"]] | None = None,
     attributes: Mapping[str, Any] | None = None,
     compression: str | None = None,
 ) -> Path:
@@ -91,7 +92,8 @@ def save_file(
     The file appears whole or not at all.
 
     Args:
-        arrays, attributes: more of them.
+        arrays: more of them, of any shape, as a rule with one entry a transition, ``(N,)``.
+        attributes: more of the file's own.
         compression: of the arrays, ``gzip``; None for none.
 
     Raises:
