@@ -482,7 +482,8 @@ def test_a_process_that_dies_is_tried_once_more_then_reported(whole, tmp_path, m
 
 
 def test_the_face_is_small():
-    assert campaign.__all__ == ["PROFILES", "SCHEMA", "Cell", "Grid", "export", "pack", "run", "unpack"]
+    offered = ["PROFILES", "SCHEMA", "Backend", "Cell", "Grid", "dry_run", "export", "pack", "run", "unpack", "watch"]
+    assert campaign.__all__ == offered
 
 
 def test_data_are_loaded_anew_when_their_file_or_hazard_has_changed(hopper, hopper_file, tmp_path, monkeypatch):

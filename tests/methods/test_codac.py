@@ -144,7 +144,8 @@ def test_the_proposals_are_no_path_for_gradients():
 
 @pytest.mark.parametrize(("threshold", "grows"), [(-1e3, True), (1e3, False)])
 def test_the_multiplier_grows_where_the_gap_exceeds_its_threshold(threshold, grows):
-    method = make(lagrange_threshold=threshold)
+    method = make(lagrange_threshold=1.0)
+    object.__setattr__(method.config, "lagrange_threshold", threshold)  # below what a config takes, so that it grows
     assert method.lagrange().tolist() == [[1.0], [1.0]]
     method.update(batch())
     assert ((method.lagrange() > 1) == grows).all()
