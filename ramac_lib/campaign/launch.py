@@ -149,8 +149,7 @@ def dry_run(
 ) -> str:
     """Return what a grid would cost, measured where it would run; nothing is left but the first task's data.
 
-    Args:
-        as `run`.
+    The arguments are those of `run`.
 
     Raises:
         RamacError: bad input, or a row that fails.
