@@ -32,8 +32,9 @@ ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "
 UNTOLD = ("iql", "fisor", "r2pac")  # no limit enters them, at their defaults
 BESIDE = ("radac", "radac:risk=neutral", "oraac", "bc-gaussian", "bc-diffusion")
 COMMAND = (
-    f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 0 1 2 3 4 --steps 4000 --size 20000 --evaluations 5 \\\n"
-    f"  --episodes 20 --report-episodes 100 --out runs/{NAME} --methods {' '.join(ROWS)}\n"
+    f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 0 1 2 3 4 \\\n"
+    "  --steps 4000 --size 20000 --evaluations 5 --episodes 20 --report-episodes 100 \\\n"
+    f"  --out runs/{NAME} \\\n  --methods {' '.join(ROWS)}\n"
     f"ramac campaign --out runs/{NAME} --export data/results/{NAME}"
 )
 
