@@ -20,6 +20,9 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # One more than there are cores, up to four: tests that start, kill or watch processes mostly wait.
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
+BULLET = $(PIP) install -q -c constraints.txt --only-binary pybullet pybullet \
+	&& $(PIP) install -q -c constraints.txt --no-deps bullet-safety-gym
+
 .PHONY: book links test fast cluster lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
@@ -59,9 +62,8 @@ attack: $(VENV)/.test
 
 # The tasks ball-run, ball-circle, car-run, car-circle and drone-run. The package asks for an older Gymnasium than it needs,
 # so it comes without its dependencies; pybullet has wheels for some Pythons only and compiles for long elsewhere.
-bullet: $(VENV)/.test
-	@$(PIP) install -q -c constraints.txt --only-binary pybullet pybullet
-	@$(PIP) install -q --no-deps bullet-safety-gym==1.4.0
+bullet: $(VENV)/.book
+	@$(BULLET)
 
 # Only files whose hashes are known; then what is left is the package itself. hashes.txt: Linux, x86-64, Python 3.11.
 hashed: hashes.txt pyproject.toml $(VENV)/.torch
@@ -107,4 +109,5 @@ $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
 		|| echo "d4rl has no wheels for this Python: its comparison test will be skipped"
 	@$(PIP) install -q -c constraints.txt --only-binary ray -e '.[ray]' \
 		|| echo "ray has no wheels for this Python: tests of its campaigns will be skipped"
+	@($(BULLET)) || echo "pybullet has no wheels for this Python: tests of Bullet's tasks will be skipped"
 	@touch $@ $(VENV)/.book
