@@ -240,9 +240,10 @@
     const run = () => {
       if (now === last) now = 0;
       play.textContent = "Pause";
-      timer = setInterval(() => { now += 1; draw(); if (now === last) pause(); }, 450);
+      said.textContent = "";  // told at each moment only where the reader stops
+      timer = setInterval(() => { now += 1; if (now === last) pause(); draw(); }, 450);
     };
-    play.addEventListener("click", () => { if (timer) pause(); else { run(); draw(); } });
+    play.addEventListener("click", () => { if (timer) pause(); else run(); draw(); });
     const at = (v) => 10 + (v + 1) / 2 * SIDE, up = (v) => 10 + (1 - v) / 2 * SIDE;
     const tails = frames.map((f) => f.tail), low = Math.min(...tails, 0), high = Math.max(...tails, data.best);
     const x = (k) => 420 + 200 * k / last, y = (v) => 60 + 240 * (high - v) / (high - low);

@@ -29,6 +29,8 @@ LOADED = {
 LINK_LOADED = {"stylesheet", "preload", "modulepreload", "preconnect", "dns-prefetch", "icon", "manifest"}
 _CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
 # Hosts that serve scripts, styles and fonts: a script that names one loads from it sooner or later.
+# A formula that nothing typesets, as an output's Markdown has it: $\kappa$, CVaR$_{0.1}$.
+_BARE = re.compile(r"\$(?:\\[a-zA-Z]|_\{|[a-zA-Z]_|[a-zA-Z]\$)[^$\n]{0,60}\$?")
 _CDN = re.compile(r"cdn\.jsdelivr\.net|unpkg\.com|cdnjs\.cloudflare\.com|fonts\.(?:googleapis|gstatic)\.com")
 
 
@@ -85,6 +87,8 @@ def check(html: Path, source: Path | None = None) -> Report:
         page = path.relative_to(html.resolve())
         _links(path, page, soup, anchors, report)
         _loads(path, page, soup, report)
+        if bare := _untypeset(soup):
+            report.problems.append(f"{page}: a formula is not typeset: {bare}")
         bytes_ = weight(path)
         report.heaviest = max(report.heaviest, bytes_)
         if bytes_ > MOST:
@@ -119,6 +123,15 @@ def _links(path: Path, page: Path, soup: BeautifulSoup, anchors: dict[Path, set[
             report.problems.append(f"{page}: the link {url} leads nowhere")
         elif parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]:
             report.problems.append(f"{page}: the link {url} leads to no place on its page")
+
+
+def _untypeset(soup: BeautifulSoup) -> str:
+    """Return a page's first formula that is still in its source, empty where there is none; code is let be."""
+    for text in soup.find_all(string=_BARE):
+        if not text.find_parents(["script", "style", "pre", "code"]) and not text.find_parents(class_="math"):
+            found = _BARE.search(str(text))
+            return found.group() if found else ""
+    return ""
 
 
 def _loads(path: Path, page: Path, soup: BeautifulSoup, report: Report) -> None:

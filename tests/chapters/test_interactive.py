@@ -142,3 +142,31 @@ def test_a_film_shows_the_stored_moments_and_plays_only_when_asked():
 def test_a_film_of_nothing_says_so(tmp_path):
     with pytest.raises(Missing, match="ramac bandit"):
         film.film_data(tmp_path)
+
+
+PLAYED = """
+let tick = null;
+globalThis.setInterval = (call) => { tick = call; return 1; };
+globalThis.clearInterval = () => { tick = null; };
+"""
+PRESS = """
+const [play, said] = ["button", "output"].map((name) => found.find((e) => e.name === name)), seen = [];
+play.heard.click();
+seen.push(play.textContent, said.textContent);
+while (tick) tick();
+seen.push(play.textContent, said.textContent.split(":")[0]);
+play.heard.click();
+tick();
+play.heard.click();
+seen.push(play.textContent, said.textContent.split(":")[0], tick === null);
+console.log(JSON.stringify(seen));
+"""
+
+
+def test_a_film_plays_to_its_end_is_silent_meanwhile_and_can_be_stopped():
+    given = json.dumps({"kind": "training-film", "data": film.film_data(), "touched": []})
+    code = PAGE + PLAYED + SCRIPT.read_text() + PRESS
+    done = subprocess.run(["node", "-e", code], input=given, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [
+        "Pause", "", "Play", "after 5,000 updates", "Play", "after 250 updates", True,
+    ]  # fmt: skip

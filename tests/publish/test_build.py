@@ -160,6 +160,9 @@ PAGE = "<html><head>{head}</head><body><p id='here'>text</p>{body}</body></html>
         ('<script>const u = "https://unpkg.com/x";</script>', "", "names unpkg.com"),
         ("<style>@import 'https://example.org/f.css';</style>", "", "loads https://example.org/f.css from the network"),
         ("<style>p { background: url(gone.svg) }</style>", "", "a style's gone.svg is missing"),
+        ("", r"<p>under $\kappa$ = 0.19</p>", r"a formula is not typeset: $\kappa$"),
+        ("", "<p>the CVaR$_{0.1}$ of it</p>", "a formula is not typeset: $_{0.1}$"),
+        ("", r'<p><code>$\kappa$</code> <span class="math">$x_1$</span> costs $5 or $6, $HOME</p>', None),
     ],
 )
 def test_pages_are_checked(

@@ -21,6 +21,7 @@ from ramac_lib.datasets import load as load_data
 from ramac_lib.datasets.relabel import with_costs
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import get_task
+from ramac_lib.methods.shared.limits import episode_costs
 from support.navigation import stored, tables
 from support.navigation.stored import Measured
 from support.safety.frontier import Corner, by_limit
@@ -43,9 +44,7 @@ COMMAND = (
 def behaviour_cost(task: str = TASK, hazard: str = HAZARD) -> float:
     """Return the mean cost of the data's episodes."""
     found = get_task(task)
-    data = with_costs(load_data(found), get_hazard(hazard, found))
-    assert data.costs is not None
-    return float(np.mean([data.costs[first:stop].sum() for first, stop in data.episode_bounds()]))
+    return float(episode_costs(with_costs(load_data(found), get_hazard(hazard, found))).mean())
 
 
 def load(folder: Path | None = None) -> tuple[Measured, Measured]:
@@ -58,6 +57,11 @@ def load(folder: Path | None = None) -> tuple[Measured, Measured]:
     if own.reports.empty:
         raise Missing(f"No methods with a limit are stored yet for {TASK}; the command stands at this page's end.")
     return own, stored.load(folder=folder)
+
+
+def text(one: Estimate) -> str:
+    """Return a number with its interval, with minus signs."""
+    return tables.text(one).replace("-", "\N{MINUS SIGN}")
 
 
 def verdict(cost: Estimate, limit: float) -> str:
@@ -79,10 +83,10 @@ def table(own: Measured, beside: Measured, limit: float) -> pd.DataFrame:
     for row, (found, name) in places(own, beside).items():
         cost = found.estimate(name, "steps_inside", TASK, HAZARD)
         lines.append({
-            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": tables.text(cost),
+            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": text(cost),
             "limit": verdict(cost, limit) if row in ROWS and row not in UNTOLD else "–",
-            "mean": tables.text(found.estimate(name, "mean", TASK, HAZARD)),
-            "CVaR": tables.text(found.estimate(name, "cvar", TASK, HAZARD)),
+            "mean": text(found.estimate(name, "mean", TASK, HAZARD)),
+            "CVaR": text(found.estimate(name, "cvar", TASK, HAZARD)),
             "arrive": f"{found.at(name, TASK, HAZARD)['reached'].mean():.2f}",
         })  # fmt: skip
     return pd.DataFrame(lines)
