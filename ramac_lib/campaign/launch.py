@@ -114,7 +114,7 @@ def run(
         grid = choose(profile, changes or {}, None if there is None else there[0])
         pool = _pool(backend, store.path, device, workers, claim)
         told, seen = Tracking(store.path, track), Progress(store.path)
-        campaign = Campaign(grid, store, device, began, budget, progress, **_choice(pool))
+        campaign = Campaign(grid, store, device, began, budget, progress, choose=pool.choose)
         campaign.on_result = lambda cell, state: told(cell, store.run_directory(cell), state.step)
         campaign.on_step = seen
         if there is not None and there[1] != campaign.code:
@@ -162,16 +162,15 @@ def dry_run(
         try:
             pool = _pool(backend, store.path, device, workers, store.lock())
             one_task = dataclasses.replace(grid, tasks=grid.tasks[:1], hazards=grid.hazards[:1])
-            campaign = Campaign(one_task, store, device, time.monotonic(), None, False, **_choice(pool))
+            campaign = Campaign(one_task, store, device, time.monotonic(), None, False, choose=pool.choose)
             campaign.build_data()
             costs, slots = campaign.measure(pool), pool.capacity()
-            cuda = pool.device == "cuda" if isinstance(pool, RayTasks) else get_device(device).type == "cuda"
-            share = pool.resources["num_gpus"] if isinstance(pool, RayTasks) else 1.0
+            share = pool.gpus(device)
         finally:
             if pool is not None:
                 pool.close()
             store.unlock()
-    return estimate.told(grid, estimate.estimate(grid, costs, slots), slots, "cuda" if cuda else "cpu", share)
+    return estimate.told(grid, estimate.estimate(grid, costs, slots), slots, "cuda" if share else "cpu", share)
 
 
 def _check(backend: Backend, device: str, workers: int | None) -> None:
@@ -181,11 +180,6 @@ def _check(backend: Backend, device: str, workers: int | None) -> None:
         raise RamacError("--workers: Ray does as many cells at a time as it has room for; use --cpus-per-cell")
     if backend.name != "ray":
         get_device(device)  # of Ray's machines the cluster knows
-
-
-def _choice(pool: Pool) -> dict[str, Any]:
-    """Return who chooses engines, where that is not this process."""
-    return {"choose": pool.choose} if isinstance(pool, RayTasks) else {}
 
 
 def _pool(backend: Backend, path: Path, device: str, workers: int | None, claim: int) -> Pool:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ramac_lib.campaign.slices import Job, SliceResult
+from ramac_lib.system.machine import get_device
+from ramac_lib.training.engine import Engine, get_engine
 
 Prepare = Callable[[Job, Sequence[Job]], Job]  # a job and those that still wait → the job with its deadline
 
@@ -18,6 +20,14 @@ class Pool(Protocol):
     def capacity(self) -> int:
         """Return how many slices are done at a time, as things stand."""
         ...
+
+    def choose(self, device: str, mode: str, precision: str, method: Any, begun: str | None) -> Engine:
+        """Return `get_engine`'s choice where the updates will be made: on this machine, unless a backend has others."""
+        return get_engine(device, mode, precision, method, begun)
+
+    def gpus(self, device: str) -> float:
+        """Return how many GPUs a cell has, 0 on a CPU."""
+        return float(get_device(device).type == "cuda")
 
     def recover(self, folders: Mapping[str, Path]) -> None:
         """Bring what was saved elsewhere into the cells' run directories, by name."""

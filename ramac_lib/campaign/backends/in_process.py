@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ramac_lib.campaign.backends.base import OnStep, Prepare
+from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
 from ramac_lib.campaign.slices import Job, SliceResult, attempt
 
 
-class InProcess:
+class InProcess(Pool):
     """No processes: slices are done one after another in this one."""
 
     def __init__(self) -> None:

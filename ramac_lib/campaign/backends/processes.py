@@ -13,7 +13,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.campaign.backends.base import OnStep, Prepare
+from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
 from ramac_lib.campaign.slices import Job, SliceResult, serve
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import loaded
@@ -33,7 +33,7 @@ class _Worker:
     job: Job | None = None
 
 
-class Processes:
+class Processes(Pool):
     """Processes, of one thread each on a CPU, started when first needed.
 
     Args:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramac_lib.campaign.backends.base import OnStep, Prepare
+from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
 from ramac_lib.campaign.backends.processes import ALONE
 from ramac_lib.campaign.backends.states import FILES, Published, StateStore, Superseded, Version
 from ramac_lib.campaign.directory import PATIENCE
@@ -154,7 +154,7 @@ def do_slice(
             return dataclasses.replace(result, setup=None if result.setup is None else result.setup + carried)
 
 
-class RayTasks:
+class RayTasks(Pool):
     """A cluster of Ray, or one that is started on this machine for as long as this is used.
 
     Args:
@@ -251,6 +251,10 @@ class RayTasks:
             raise answer
         chosen: Engine = answer
         return chosen
+
+    def gpus(self, device: str) -> float:
+        """Return what a cell was given of the cluster's; one where it has no share of its own."""
+        return (self.resources["num_gpus"] or 1.0) if self.device == "cuda" else 0.0
 
     def recover(self, folders: Mapping[str, Path]) -> None:
         """Take in states that a killed process left in the store; put there what began without it."""
