@@ -257,7 +257,8 @@ def campaign(
         workers: cells trained at a time, one thread each (default: the cores, 1 on CUDA; 0: no processes).
         out: the campaign's directory (default: runs/campaign-PROFILE).
         resume: go on with the campaign in that directory.
-        export: run nothing, write TASK.HAZARD.csv.gz and .json into this folder for each that is whole.
+        export: run nothing, write TASK.HAZARD.csv.gz and .json into this folder for each that is whole; other runs
+            that are in these files stay.
         pack: run nothing, gather what must travel into this folder, in files under 16 MB.
         unpack: run nothing, write the campaign that was packed into this folder to --out.
         pack_states: take the full states along, without which unfinished cells cannot be gone on with.

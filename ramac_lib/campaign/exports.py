@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import Cell
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
-from ramac_lib.training.results import PART
+from ramac_lib.training.results import PART, read_part
 
 
 def export(folder: Path, out: Path) -> list[Path]:
@@ -19,14 +20,15 @@ def export(folder: Path, out: Path) -> list[Path]:
 
     The former has the rows of the campaign's one table, every number as it stands there; the latter each run's facts,
     by hash. The same results give the same bytes, so that a file that is stored stays as it is while others come;
-    `ramac_lib.training.results.load` reads the folder. The campaign may be running. What `ramac evaluate` has added
-    to its runs is in the one table once the campaign has been resumed.
+    `ramac_lib.training.results.load` reads the folder. Runs that a file holds and this campaign has not stay in it,
+    before the others, so that further rows can be made elsewhere. The campaign may be running. What `ramac evaluate`
+    has added to its runs is in the one table once the campaign has been resumed.
 
     Args:
         folder: the campaign's directory.
 
     Raises:
-        RamacError: no campaign there, or no task of it is whole.
+        RamacError: no campaign there, no task of it is whole, or a file in OUT is damaged.
     """
     store, out = CampaignDirectory(Path(folder)), Path(out)
     there = store.read() if store.grid_file.exists() else None
@@ -49,14 +51,25 @@ def export(folder: Path, out: Path) -> list[Path]:
     for name, own in cells.items():
         if len(whole[name]) == len(own):
             runs = [cell.config.hash for cell in own]
+            before, others = _others(out / f"{name}{PART}", runs)
             with atomic(out / f"{name}{PART}") as temporary, temporary.open("wb") as file:
-                text = table[table["run"].isin(runs)].to_csv(index=False)
+                text = pd.concat([before, table[table["run"].isin(runs)]]).to_csv(index=False, na_rep="")
                 with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=9, mtime=0, filename="") as packed:
                     packed.write(text.encode())
+            known = others | {run: facts[run] for run in runs}
             with atomic(out / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps({run: facts[run] for run in runs}, indent=1, sort_keys=True) + "\n")
+                temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
             files += [out / f"{name}{PART}", out / f"{name}.json"]
     if not files:
         behind = ", ".join(f"{name} has {len(whole[name])} of {len(own)} runs" for name, own in cells.items())
         raise RamacError(f"{folder}: no task is whole yet; {behind}")
     return files
+
+
+def _others(part: Path, runs: Sequence[str]) -> tuple[pd.DataFrame | None, dict[str, Any]]:
+    """Return what a stored file has of other runs: their rows, None without any, and their facts."""
+    if not part.exists():
+        return None, {}
+    table, facts = read_part(part)
+    table = table[~table["run"].isin(runs)]
+    return (table if len(table) else None), {run: facts[run] for run in table["run"].unique()}

@@ -61,12 +61,26 @@ def label(
     )[[*COLUMNS, *(name for name in episodes if name not in COLUMNS)]]
 
 
-def _read_part(path: Path) -> pd.DataFrame:
-    """Return a compressed table as text."""
+def read_part(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a compressed table as text, and its runs' facts by hash.
+
+    Raises:
+        RamacError: it is damaged, or the file of facts beside it is not there or does not know a run.
+    """
+    beside_it = path.with_name(f"{path.name.removesuffix(PART)}.json")
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, compression="gzip")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, compression="gzip")
     except (EOFError, OSError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise RamacError(f"{path}: is damaged; expected a compressed table of results") from None
+    try:
+        facts = json.loads(beside_it.read_text())
+    except FileNotFoundError:
+        raise RamacError(f"{beside_it}: not there; it belongs to {path.name}") from None
+    except ValueError:
+        raise RamacError(f"{beside_it}: is damaged; expected the facts of the runs in {path.name}") from None
+    if unknown := sorted(set(table["run"]) - set(facts)):
+        raise RamacError(f"{beside_it}: run {unknown[0]} is missing, whose rows are in {path.name}")
+    return table, facts
 
 
 def _ordered(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -147,12 +161,12 @@ def load(name: str, folder: Path, level: int | None = 1) -> tuple[pd.DataFrame, 
         facts: dict[str, dict] = {}
         if parts.is_dir():
             file = parts
-            texts = _ordered([_read_part(part) for part in sorted(parts.glob(f"*{PART}"))])
-            if not texts:
+            read = [read_part(part) for part in sorted(parts.glob(f"*{PART}"))]
+            if not read:
                 raise RamacError(f"{parts}: holds no results; expected files {PART}")
-            for part in sorted(parts.glob(f"*{PART}")):
-                facts |= json.loads((parts / f"{part.name.removesuffix(PART)}.json").read_text())
-            source = io.StringIO(pd.concat(texts, ignore_index=True).to_csv(index=False))
+            for _, own in read:
+                facts |= own
+            source = io.StringIO(pd.concat(_ordered([part for part, _ in read]), ignore_index=True).to_csv(index=False))
         else:
             facts = json.loads(beside(file, ".json").read_text()) if file.exists() else facts
         table = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=HASHES, low_memory=False)

@@ -57,6 +57,25 @@ def test_the_same_results_are_the_same_bytes(made, tmp_path):
         assert set(text) <= set((out / "results.csv").read_text().splitlines(keepends=True))
 
 
+def test_rows_made_elsewhere_come_to_those_that_are_stored(tmp_path):
+    """Two campaigns, a row each, export into one folder: it has what one campaign of both rows would have."""
+    rows = (FLOW, "bc-cvae:hidden=8")
+    for i, row in enumerate(rows):
+        run(tmp_path / f"c{i}", {**SMALL, "rows": (row,)})
+        files = campaign.export(tmp_path / f"c{i}", tmp_path / "apart" / "x")
+    run(tmp_path / "both", {**SMALL, "rows": rows})
+    campaign.export(tmp_path / "both", tmp_path / "together" / "x")
+    (apart, facts), (together, expected) = (results.load("x", tmp_path / k) for k in ("apart", "together"))
+    pd.testing.assert_frame_equal(apart, together)
+    assert set(facts) == set(expected) == set(apart["run"])
+    before = [f.read_bytes() for f in files]
+    campaign.export(tmp_path / "c1", tmp_path / "apart" / "x")
+    assert [f.read_bytes() for f in files] == before
+    files[1].write_text("{}")
+    with pytest.raises(RamacError, match=r"none\.json: run [0-9a-f]+ is missing, whose rows are in risky-bandit"):
+        campaign.export(tmp_path / "c1", tmp_path / "apart" / "x")
+
+
 def test_only_what_is_whole_is_written(tmp_path, capsys):
     out = tmp_path / "c"
     run(out, {**SMALL, "rows": (FLOW,)})
