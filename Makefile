@@ -41,9 +41,12 @@ test: $(VENV)/.test
 fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
 
-# Campaigns on a Ray cluster of this machine: a node killed, a driver killed, two drivers. Ten minutes, so apart.
+# Campaigns on a Ray cluster of this machine: a node killed, a driver killed, two drivers, a budget; states in an object
+# store, as moto's server plays it. Ten minutes, so apart.
 cluster: $(VENV)/.test
-	@$(THREADS) $(BIN)/pytest -p no:xdist -m cluster tests/campaign/test_campaign_ray.py
+	@$(PIP) install -q -c constraints.txt -e '.[s3]' 'moto[s3]' flask flask-cors
+	@$(THREADS) $(BIN)/pytest -p no:xdist -m "cluster or not slow" tests/campaign/test_campaign_states.py \
+		tests/campaign/test_campaign_ray.py
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo \

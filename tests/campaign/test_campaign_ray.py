@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from campaign_helpers import RADAC, SMALL, contents, run
+from campaign_helpers import DIFFUSION, FLOW, RADAC, SMALL, contents, run
 
 from ramac_lib import campaign
 from ramac_lib.campaign.backends.ray_tasks import by_this_clock
@@ -197,6 +197,25 @@ def test_the_driver_killed_and_another_goes_on_beside_a_third(cluster, tmp_path)
     assert len(StateStore(str(states)).fs.ls(str(states))) == 2  # a place that was given is kept
     _ended(beside)
     assert contents(tmp_path / "beside") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_budget_is_kept_and_leaves_every_cell_a_report(cluster, tmp_path):
+    """Real time, as of the same test of processes; the rest is what it takes to reach the cluster and to leave it."""
+    grid = {**SMALL, "steps": 100_000, "evaluations": 50, "rows": (FLOW, DIFFUSION, RADAC)}
+    for budget in (60, 120):
+        out, began = tmp_path / f"{budget}", time.monotonic()
+        _ended(_begin(cluster, out, grid, "--budget-seconds", str(budget)))
+        took, table = time.monotonic() - began, pd.read_csv(out / "results.csv", dtype={"run": str})
+        reports = table[table["purpose"] == "report"]
+        if took < budget + 15 and reports["run"].nunique() == 3:
+            break
+    print(f"a budget of {budget} s: {took:.1f} s, {reports['step'].min()} updates at least")
+    assert took < budget + 15
+    assert reports["run"].nunique() == 3
+    assert 0 < reports["step"].min() <= reports["step"].max() < 100_000
+    assert set(at_noise(reports).groupby(["run", "seed"]).size()) == {3}
 
 
 @pytest.mark.slow

@@ -126,12 +126,15 @@ def test_rows_may_be_added_and_those_behind_catch_up(whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_budget_ends_every_cell_at_the_same_step_with_reports(tmp_path):
-    """Real time, so the margins are wide: the arithmetic is tested in test_campaign_rounds."""
+    """Real time, which a busy machine may take away in one go; the arithmetic is tested in test_campaign_plan."""
     long = {**SMALL, "steps": 100_000, "evaluations": 100_000 // 50, "rows": (FLOW, DIFFUSION)}
-    began = time.monotonic()
-    run(tmp_path / "c", long, budget=6.0)
-    assert time.monotonic() - began < 12
-    states = _states(tmp_path / "c")
+    for budget in (6.0, 12.0, 24.0):
+        began = time.monotonic()
+        run(tmp_path / f"{budget}", long, budget=budget)
+        took, states = time.monotonic() - began, _states(tmp_path / f"{budget}")
+        if took < 1.1 * budget and all(s.reported == s.step for s in states):
+            break
+    assert took < 2 * budget
     assert all(0 < s.step < 100_000 for s in states)
     assert all(s.reported == s.step for s in states)
     # A slice that a busy machine slows down is cut at its deadline: by a few of some hundred or thousand updates.
