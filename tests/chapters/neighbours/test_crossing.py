@@ -1,0 +1,59 @@
+"""The neighbours on risky navigation: tables and the dial from made-up results, and what is stored."""
+
+import pytest
+from navigation_helpers import measured
+
+from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.style import style
+from support.neighbours import crossing
+
+ROWS = {
+    "dac": {"mean": -8.0, "cvar": -20.0, "reached": 1.0},
+    "rs-diffuser": {"mean": -9.0, "cvar": -9.5, "reached": 1.0},
+}
+BESIDE = {
+    "radac": {"mean": -8.8, "cvar": -12.0, "through": 0.1, "reached": 1.0},
+    "radac:risk=neutral": {"mean": -8.0, "cvar": -25.0, "through": 1.0, "reached": 1.0},
+}
+
+
+def test_rows_stand_beside_those_of_chapter_3b_and_what_is_missing_is_named():
+    own, beside = measured(ROWS), measured(BESIDE)
+    table = crossing.table(own, beside).set_index("")
+    assert list(table.index) == [style(row).label for row in (*ROWS, *BESIDE)]
+    assert table.loc["RADAC", "CVaR"].startswith("−12.00 [−12.")
+    assert table.loc["DAC", "seeds"] == 5
+    assert crossing.missing(own, beside) == [
+        style(row).label for row in (*crossing.ROWS, *crossing.BESIDE) if row not in {*ROWS, *BESIDE}
+    ]
+    above = crossing.compared(own, beside)
+    assert {row: round(one.value, 6) for row, one in above.items()} == {"dac": -8.0, "rs-diffuser": 2.5}
+    assert above["dac"].high < 0 < above["rs-diffuser"].low
+    labels = crossing.draw(own, beside).axes[0].get_legend_handles_labels()[1]
+    assert labels == ["exact plans", *table.index]
+
+
+def test_the_dial_has_the_planner_the_radac_of_each_level_and_the_exact_plans():
+    at = measured({"rs-diffuser": {"mean": -9.0, "cvar": -9.5, "through": 0.2, "reached": 1.0}}).reports.set_index(
+        "seed"
+    )
+    found = crossing.dial({0.1: at, 1.9: at.assign(through=0.9)}, measured(BESIDE))
+    by = found.set_index(["who", "level"])
+    assert list(found[found["who"] == "rs-diffuser"]["level"]) == [0.1, 1.9]
+    assert list(found[found["who"] == "radac"]["level"]) == [0.1, 1.0]
+    assert by.loc[("radac", 1.0), "through"].value == pytest.approx(1.0)
+    assert by.loc[("rs-diffuser", 1.9), "through"].value == pytest.approx(0.9)
+    # The grid's optima: by the middle for the mean, round the danger for CVaR_0.1 (chapter 3b).
+    assert by.loc[("exact", 1.0), "through"].value == 1
+    assert by.loc[("exact", 0.1), "through"].value == 0
+    assert by.loc[("exact", 0.1), "cvar"].value == pytest.approx(-8.43, abs=0.01)
+    left, right = crossing.draw_dial(found).axes
+    assert [text.get_text() for text in right.texts] == ["0.1", "1", "0.1", "1.9"]
+    assert left.get_ylim() == (-0.05, 1.05)
+
+
+def test_without_stored_rows_one_sentence_says_so(tmp_path):
+    with pytest.raises(Missing, match=r"^No neighbours are stored yet"):
+        crossing.load(tmp_path)
+    with pytest.raises(Missing, match=r"^RS-Diffuser's dial is not stored yet"):
+        crossing.turned(tmp_path)
