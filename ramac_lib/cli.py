@@ -46,7 +46,7 @@ def data(
     seed: int = 0,
     hazard: str | None = None,
     env_id: EnvId = None,
-    export: Path | None = None,
+    export: str | None = None,
 ) -> None:
     """Build or fetch a task's data; print where they lie, their hash and their statistics.
 
@@ -54,7 +54,8 @@ def data(
         size: transitions asked for; whole episodes, so a few more may come (default: the source's own).
         seed: of the rollouts of bundled data, or of the choice of episodes.
         hazard: whose violation rate is printed (default: the paper's, if any); the data themselves stay as they are.
-        export: also write the data to this file, in DSRL's layout; they must have costs.
+        export: also write the data to this HDF5 file, in DSRL's layout where they have costs and in D4RL's else, or as
+            minari:NAMESPACE/NAME-v0 into Minari's local folder.
     """
     from ramac_lib import datasets
     from ramac_lib.datasets.relabel import rates
@@ -67,9 +68,8 @@ def data(
         live = get_hazard(hazard, task)
         rows[f"share of steps in violation ({live.name} hazard)"] = f"{rates(loaded, live):.4f}"
     if export:
-        from ramac_lib.datasets import dsrl
-
-        rows["in DSRL's layout"] = str(dsrl.save(loaded, export))
+        layout, path = datasets.export(loaded, export)
+        rows[f"in {layout}'s layout"] = str(path)
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}  {value:,.4g}" if isinstance(value, float) else f"{name:<{width}}  {value}")

@@ -14,7 +14,7 @@ WHICH = {"dsrl:": "dsrl:<DSRL's name, address or path>", "minari:": "minari:<dat
 SOURCES = (*NAMED, *WHICH.values(), "<path of an .hdf5 file>")
 """What `load` takes as a source."""
 
-__all__ = ["SOURCES", "Dataset", "kind_of", "load", "subsample", "summary"]
+__all__ = ["SOURCES", "Dataset", "export", "kind_of", "load", "subsample", "summary"]
 
 
 def kind_of(source: str) -> str:
@@ -103,3 +103,23 @@ def load(
     from ramac_lib.datasets import bundled
 
     return bundled.load(chosen, seed=seed, progress=progress, **wanted)
+
+
+def export(data: Dataset, out: str) -> tuple[str, Path]:
+    """Write data where others' code finds them; return whose layout they have, and where they are.
+
+    Args:
+        out: an HDF5 file's path (DSRL's layout where there are costs, D4RL's else), or ``minari:<dataset-id>``.
+
+    Raises:
+        RamacError: neither of them, or what cannot be written.
+    """
+    if out.startswith("minari:"):
+        from ramac_lib.datasets import minari
+
+        return "Minari", minari.save(data, out.removeprefix("minari:"))
+    if Path(out).suffix not in (".hdf5", ".h5"):
+        raise RamacError(f"--export {out}: expected a path that ends in .hdf5, or minari:<dataset-id>")
+    from ramac_lib.datasets import dsrl, hdf5
+
+    return ("D4RL", hdf5.save_file(data, out)) if data.costs is None else ("DSRL", dsrl.save(data, out))

@@ -1,14 +1,18 @@
 """Minari's datasets, by the ``minari`` library (an extra)."""
 
 import contextlib
+import json
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 
-from ramac_lib.datasets.contract import Dataset
+from ramac_lib.datasets.contract import KEYS, Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
 from ramac_lib.envs.tasks import ENVS, TASKS, Task
 from ramac_lib.system.errors import RamacError, unknown
@@ -66,13 +70,11 @@ def load(dataset_id: str, task: Task | None = None, *, progress: bool = True) ->
     name = f"minari {dataset_id}"
     source = _open(dataset_id, progress)
     env_id = _environment(name, source.env_spec, task)
-    columns: dict[str, list[np.ndarray]] = {
-        key: [] for key in ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
-    }
+    columns: dict[str, list[np.ndarray]] = {key: [] for key in KEYS}
     try:
         for episode in source.iterate_episodes():
             for key, values in _transitions(name, episode):
-                columns[key].append(values)
+                columns.setdefault(key, []).append(values)
     except (OSError, KeyError) as error:
         raise RamacError(f"{name} is damaged: expected readable episodes ({_line(error)})") from error
     if not columns["rewards"]:
@@ -80,6 +82,58 @@ def load(dataset_id: str, task: Task | None = None, *, progress: bool = True) ->
     arrays: dict[str, Any] = {key: np.concatenate(values) for key, values in columns.items()}
     data = Dataset(**arrays, env_id=env_id, name=name)
     return data.with_(recipe={"source": "minari", "dataset_id": dataset_id, "sha256": data.sha256()})
+
+
+def save(data: Dataset, dataset_id: str) -> Path:
+    """Write data as a local dataset of Minari (``MINARI_DATASETS_PATH``), which `load` and the library read.
+
+    Of an episode of T steps Minari keeps T + 1 observations, so within an episode each next observation becomes the
+    next row's observation. Costs go into the steps' infos as ``cost``, T + 1 with a leading zero; what is cut short
+    by the data's end is neither terminated nor truncated there. Returns the dataset's folder.
+
+    Args:
+        dataset_id: such as ``navigation/obstacle-mixed-v0``.
+
+    Raises:
+        RamacError: the library is missing, there is such a dataset, or it cannot be written; nothing is left of it.
+    """
+    minari, get_dataset_path = _library()
+    from minari.data_collector import EpisodeBuffer
+
+    buffers = []
+    for i, (a, b) in enumerate(data.episode_bounds()):
+        costs = {} if data.costs is None else {"cost": np.concatenate([[0], data.costs[a:b]]).astype(np.float32)}
+        buffers.append(
+            EpisodeBuffer(
+                id=i,
+                observations=np.concatenate([data.observations[a:b], data.next_observations[b - 1 : b]]),
+                actions=data.actions[a:b],
+                rewards=data.rewards[a:b],
+                terminations=data.terminals[a:b],
+                truncations=data.timeouts[a:b],
+                infos=costs,
+            )
+        )
+    there = False
+    try:
+        path = get_dataset_path(dataset_id)
+        there = path.exists()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library misses an author and a link to code
+            box = {
+                key: gymnasium.spaces.Box(-limit, limit, columns.shape[1:], np.float32)
+                for key, columns, limit in (
+                    ("observation_space", data.observations, np.inf), ("action_space", data.actions, 1.0)
+                )
+            }  # fmt: skip
+            minari.create_dataset_from_buffers(
+                dataset_id, buffers, env=data.env_id, description=json.dumps(dict(data.recipe), sort_keys=True), **box
+            )
+    except Exception as error:  # as of `_open`
+        if not there:
+            shutil.rmtree(path, ignore_errors=True)
+        raise RamacError(f"minari {dataset_id!r} could not be written: {_line(error)}") from error
+    return Path(path)
 
 
 def _transitions(name: str, episode: Any) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,14 +154,21 @@ def _transitions(name: str, episode: Any) -> Iterator[tuple[str, np.ndarray]]:
     yield "rewards", episode.rewards.astype(np.float32)
     yield "terminals", terminals
     yield "timeouts", timeouts
+    if "cost" in (infos := episode.infos or {}):
+        yield "costs", np.asarray(infos["cost"], np.float32)[1:]
 
 
-def _open(dataset_id: str, progress: bool) -> Any:
+def _library() -> tuple[Any, Any]:
     try:
         import minari
         from minari.storage import get_dataset_path
     except ImportError as error:
-        raise RamacError("the source minari needs the extra minari: pip install 'ramac-lib[minari]'") from error
+        raise RamacError("a dataset of Minari needs the extra minari: pip install 'ramac-lib[minari]'") from error
+    return minari, get_dataset_path
+
+
+def _open(dataset_id: str, progress: bool) -> Any:
+    minari, get_dataset_path = _library()
     # The library reports its downloads on standard output, which belongs to the command's own result.
     try:
         try:

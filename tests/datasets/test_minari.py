@@ -6,6 +6,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
+from cli_helpers import run
 
 from ramac_lib import datasets
 from ramac_lib.datasets import minari as source
@@ -166,3 +167,55 @@ def test_without_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(RamacError, match=r"needs the extra minari: pip install 'ramac-lib\[minari\]'"):
         source.load("mujoco/hopper/medium-v0")
+
+
+def test_data_written_for_minari_come_back_and_the_library_reads_them(library, tmp_path, capsys):
+    """Navigation's data and Hopper's, through the command; the environment of the former is this library's own."""
+    for task, size, name in (("navigation-obstacle-mixed", 300, "mixed"), ("hopper-medium-expert", 2000, "hopper")):
+        dataset_id, data = f"own/{name}-v0", datasets.load(task, size=size, seed=1, progress=False)
+        code, shown, _ = run(capsys, "data", task, "--size", size, "--seed", 1, "--export", f"minari:{dataset_id}")
+        assert code == 0
+        assert "in Minari's layout" in shown
+        back = datasets.load(task, f"minari:{dataset_id}", progress=False)
+        for key, array in data.arrays().items():
+            expected = array.copy()
+            if key == "timeouts":
+                expected[-1] |= not data.terminals[-1]
+            np.testing.assert_allclose(back.arrays()[key], expected, atol=1e-3 if "obs" in key else 0)
+        assert back.env_id == data.env_id
+        theirs = minari.load_dataset(dataset_id)
+        assert (theirs.total_steps, theirs.total_episodes) == (len(data), len(data.episode_bounds()))
+        assert theirs.env_spec.id == data.env_id
+
+
+def test_costs_are_infos_of_steps(library, hopper):
+    costs = np.arange(len(hopper), dtype=np.float32) % 3
+    source.save(hopper.with_(costs=costs), "own/costs-v0")
+    np.testing.assert_array_equal(source.load("own/costs-v0").costs, costs)
+    first = next(minari.load_dataset("own/costs-v0").iterate_episodes())
+    assert len(first.infos["cost"]) == len(first.observations)
+
+
+def test_a_dataset_that_is_there_is_not_written_over(library, hopper, monkeypatch):
+    with pytest.raises(RamacError, match=r"^minari 'mujoco/hopper/medium-v0' could not be written: "):
+        source.save(hopper, "mujoco/hopper/medium-v0")
+    assert len(source.load("mujoco/hopper/medium-v0")) == len(library["medium"][0])
+
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(minari, "create_dataset_from_buffers", full)
+    with pytest.raises(RamacError, match=r"^minari 'own/full-v0' could not be written: no space left$"):
+        source.save(hopper, "own/full-v0")
+    assert "own/full-v0" not in minari.list_local_datasets()
+
+
+def test_data_without_costs_are_exported_as_d4rls(tmp_path, capsys):
+    task, path = "navigation-obstacle-mixed", tmp_path / "n.hdf5"
+    code, shown, _ = run(capsys, "data", task, "--size", 300, "--export", path)
+    assert code == 0
+    assert "in D4RL's layout" in shown
+    assert datasets.load(task, str(path)).sha256() == datasets.load(task, size=300).sha256()
+    code, _, error = run(capsys, "data", task, "--size", 300, "--export", tmp_path / "n.csv")
+    assert code == 1
+    assert error.strip().endswith("n.csv: expected a path that ends in .hdf5, or minari:<dataset-id>")
