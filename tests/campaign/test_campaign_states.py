@@ -1,10 +1,15 @@
 """States for other machines: versions that are whole or not there, of which the first of two wins."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
+import time
 import uuid
 
 import pytest
+from campaign_helpers import SMALL, contents, run
 
 from ramac_lib.campaign.backends.states import FILES, StateStore, Superseded, Version
 from ramac_lib.system.errors import RamacError
@@ -125,3 +130,32 @@ def test_a_damaged_version_is_passed_over_for_the_one_before(url, tmp_path):
 def test_an_address_that_fsspec_does_not_know_is_refused():
     with pytest.raises(RamacError, match=r"^--states nowhere://x: .*ramac-lib\[ray\]"):
         StateStore("nowhere://x")
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_campaign_on_ray_keeps_its_states_in_the_store(bucket, tmp_path):
+    """Killed in the middle, it goes on from there with a directory of its own that lacks them, to the same bits."""
+    pytest.importorskip("ray")
+    (states,) = bucket
+    grid = {**SMALL, "steps": 400, "evaluations": 8}
+    run(tmp_path / "whole", grid)
+    store = StateStore(states)
+    options = ["--tasks", *grid["tasks"], "--methods", *grid["rows"], "--seeds", "0", "1"]
+    options += ["--steps", "400", "--evaluations", "8", "--episodes", "2", "--report-episodes", "3", "--size", "400"]
+    command = [sys.executable, "-m", "ramac_lib.cli", "campaign", "--backend", "ray", "--device", "cpu"]
+    command += ["--states", states, "--out", str(tmp_path / "c")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    first = subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 300
+    while not store.fs.glob(f"{states}/*/versions/*.json") and first.poll() is None and time.monotonic() < until:
+        time.sleep(0.2)
+        store.fs.invalidate_cache()
+    assert first.poll() is None, first.communicate()[1]
+    first.kill()
+    first.wait()
+    for file in (tmp_path / "c" / "cells").glob("*/checkpoint.pt"):  # what only its own machine had
+        file.unlink()
+        (file.parent / "evaluations.csv").unlink(missing_ok=True)
+    subprocess.run([*command, "--resume"], env=environment, check=True, timeout=300)
+    assert contents(tmp_path / "c") == contents(tmp_path / "whole")
