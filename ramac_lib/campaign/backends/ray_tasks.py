@@ -39,7 +39,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU sees those that there are, as a process would
     "RAY_worker_niceness": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns a campaign comes as an exception
+    "RAY_enable_open_telemetry": "0",  # without a dashboard nobody collects its metrics
     "RAY_raylet_start_wait_time_s": "180",  # a busy machine takes its time
 }
 
