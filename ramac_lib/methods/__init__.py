@@ -37,6 +37,8 @@ from ramac_lib.methods.cdt import CDT  # isort: split
 
 from ramac_lib.methods.trebi import TREBI  # isort: split
 
+from ramac_lib.methods.radac_cost import RADACCost  # isort: split
+
 from ramac_lib.methods.shared.base import Config, Controller, Method
 from ramac_lib.methods.shared.registry import METHODS, get_method, register
 

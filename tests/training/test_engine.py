@@ -52,6 +52,7 @@ SMALL = {
     "cpq": {"critic_hidden": "32,32", "hidden": "16,16", "model_hidden": "16,16", "n_actions": "2"},
     "coptidice": {"critic_hidden": "32,32", "hidden": "16,16"},
     "cdt": {"width": "16", "heads": "2", "length": "3"},
+    "radac-cost": {"critic_hidden": "32", "embedding": "16", "hidden": "16,16"},
     "trebi": {"critic_hidden": "32,32", "hidden": "16,16", "inverse_hidden": "16,16"},
     "caps": {"critic_hidden": "32,32", "hidden": "16,16"},
     "qdq": {"critic_hidden": "32,32", "hidden": "16,16", "model": "distilled", "model_share": "0.5", "samples": "4"},

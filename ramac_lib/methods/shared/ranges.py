@@ -32,7 +32,7 @@ _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("entropy lagrange_threshold radius short_radius", FROM_0),
     ("rho guidance jitter target_noise noise_clip", FROM_0),
     ("td_clip grad_clip reward_clamp latent_clamp bound kappa threshold", POSITIVE),
-    ("cost_limit cost_share temperature cost_temperature absorbing", FROM_0),
+    ("cost_limit cost_share cost_weight temperature cost_temperature absorbing", FROM_0),
     ("cost_horizon heads", Range(1, 65_536)),
     ("target_return", Range()),
     ("expectile safe_share", INSIDE),
