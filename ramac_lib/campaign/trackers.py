@@ -17,7 +17,7 @@ import pandas as pd
 
 from ramac_lib.campaign.grid import Cell
 from ramac_lib.system.errors import RamacError, unknown
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, read
 from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.results import at_noise
 
@@ -116,10 +116,10 @@ class Tracking:
                 raise unknown("tracker", name, TRACKERS)
             if name in EXTRAS and importlib.util.find_spec(name) is None:
                 raise RamacError(f"--track {name}: is not installed; `pip install 'ramac-lib[{name}]'` brings it")
-        try:
-            self.told: dict[str, dict[str, int]] = json.loads(self._file.read_text())
-        except (OSError, ValueError):
-            self.told = {}
+        self.told: dict[str, dict[str, int]] = {}
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # damaged: all is told anew
+            before = json.loads(read(self._file))
+            self.told = {name: {cell: int(step) for cell, step in own.items()} for name, own in before.items()}
         self._failed: set[str] = set()
 
     @property

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ramac_lib.campaign.directory import CampaignDirectory
+from ramac_lib.system import files
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
 
@@ -51,8 +52,10 @@ def read(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if there is None:
         raise RamacError(f"{out}: holds no campaign (no campaign.json)")
     said: dict[str, Any] = {"time": 0.0, "steps": {}, "failures": {}, "workers": 0, "done": False}
-    with contextlib.suppress(OSError, ValueError):
-        said |= json.loads((out / ".progress.json").read_text())
+    with contextlib.suppress(OSError, ValueError):  # `RamacError`s are such: of a pipe the end would be waited for
+        found = json.loads(files.read(out / ".progress.json"))
+        if isinstance(found, dict) and all(isinstance(found.get(k), type(v)) for k, v in said.items()):
+            said = found
     last: dict[str, float] = {}
     if store.table_file.exists():
         table = pd.read_csv(store.table_file, usecols=["run", "step", "return"])

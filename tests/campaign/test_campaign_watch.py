@@ -1,6 +1,8 @@
 """Who looks on: progress in a terminal, curves in TensorBoard, W&B and MLflow; none of them changes a bit."""
 
 import json
+import os
+import shutil
 import time
 
 import pandas as pd
@@ -166,6 +168,24 @@ def test_a_campaign_under_way_and_one_that_is_silent(whole, tmp_path):
     assert "last heard of 100 s ago" in str(watching.drawn(tmp_path, cells, said).title)
     with pytest.raises(RamacError, match="holds no campaign"):
         watching.read(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", [".tracked.json", ".progress.json"])
+def test_files_of_those_who_look_on_may_be_damaged_or_no_files(whole, tmp_path, name):
+    """What they say is made anew; of a pipe the end is not waited for."""
+    out = tmp_path / "c"
+    shutil.copytree(whole, out)
+    for text in ("[]", "3", '{"tensorboard": 3, "steps": 1}', '{"tensorboard": {"x": null}}', "{", "\0"):
+        (out / name).write_text(text)
+        run(out, {}, resume=True, track=("tensorboard",))
+        (out / name).write_text(text)
+        assert len(watching.read(out)[0]) == 2
+    (out / name).unlink()
+    os.mkfifo(out / name)
+    assert len(watching.read(out)[0]) == 2
+    run(out, {}, resume=True, track=("tensorboard",))
+    assert (out / name).is_file()
+    assert contents(out) == contents(whole)
 
 
 def test_what_is_packed_leaves_out_what_is_made_of_it(whole, tmp_path):

@@ -16,11 +16,13 @@ from matplotlib.figure import Figure
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import TRUTH, style
 from ramac_lib.datasets import load as load_data
 from ramac_lib.datasets.relabel import with_costs
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import get_task
+from ramac_lib.methods import get_method
 from ramac_lib.methods.shared.limits import episode_costs
 from support.navigation import stored, tables
 from support.navigation.stored import Measured
@@ -29,14 +31,21 @@ from support.safety.frontier import Corner, by_limit
 TASK, HAZARD = "navigation-obstacle-mixed", "rare"
 NAME = "navigation_safety"
 SHARE = 0.1  # of the behaviour's mean cost: κ
-ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi")
-UNTOLD = ("iql", "fisor", "r2pac")  # no limit enters them, at their defaults
+ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi", "radac-cost")
+UNTOLD = ("iql", "fisor", "r2pac", "radac-cost")  # no limit enters them, at their defaults
+# What the public code or another reading does: option → the settings as results name them.
+OPTIONS = ("coptidice:threshold=sum", "cpq:ood_gradient=False", "r2pac:penalty=paper", "r2pac:region=limit")
+SWEEP, PRICES = "navigation_safety_sweep", (0.3, 1.0, 3.0, 10.0)  # λ of RADAC on r − λc, on seeds 100 and 101
 BESIDE = ("radac", "radac:risk=neutral", "oraac", "bc-gaussian", "bc-diffusion")
 COMMAND = (
     f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 0 1 2 3 4 \\\n"
     "  --steps 4000 --size 20000 --evaluations 5 --episodes 20 --report-episodes 100 \\\n"
-    f"  --out runs/{NAME} \\\n  --methods {' '.join(ROWS)}\n"
-    f"ramac campaign --out runs/{NAME} --export data/results/{NAME}"
+    f"  --out runs/{NAME} \\\n  --methods {' '.join(ROWS)} \\\n  {' '.join(OPTIONS)}\n"
+    f"ramac campaign --out runs/{NAME} --export data/results/{NAME}\n"
+    f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 100 101 \\\n"
+    "  --steps 2000 --size 20000 --evaluations 5 --episodes 20 --report-episodes 50 \\\n"
+    f"  --out runs/{SWEEP} --methods {' '.join(f'radac-cost:cost_weight={price:g}' for price in PRICES)}\n"
+    f"ramac campaign --out runs/{SWEEP} --export data/results/{SWEEP}"
 )
 
 
@@ -90,6 +99,51 @@ def table(own: Measured, beside: Measured, limit: float) -> pd.DataFrame:
             "arrive": f"{found.at(name, TASK, HAZARD)['reached'].mean():.2f}",
         })  # fmt: skip
     return pd.DataFrame(lines)
+
+
+def options(own: Measured, limit: float) -> pd.DataFrame:
+    """Return `OPTIONS`, each after the method's own row: cost, the limit, mean and CVaR_0.1, arrivals.
+
+    Raises:
+        Missing: none of them is stored.
+    """
+    there = [row for row in OPTIONS if row in own.rows(TASK, HAZARD)]
+    if not there:
+        raise Missing("No rows of the public code's options are stored yet; the command stands at this page's end.")
+    lines = []
+    for row in dict.fromkeys(name for option in there for name in (method_of(option), option)):
+        at, cost = own.at(row, TASK, HAZARD), own.estimate(row, "steps_inside", TASK, HAZARD)
+        told = row not in UNTOLD and row != "r2pac:penalty=paper"
+        lines.append({
+            "": style(row).label, "cost": text(cost), "limit": verdict(cost, limit) if told else "–",
+            "mean": text(own.estimate(row, "mean", TASK, HAZARD)),
+            "CVaR": text(own.estimate(row, "cvar", TASK, HAZARD)), "arrive": f"{at['reached'].mean():.2f}",
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def prices(folder: Path | None = None) -> pd.DataFrame:
+    """Return the sweep of λ: mean cost, mean, CVaR_0.1 and arrivals over its seeds, by λ.
+
+    Raises:
+        Missing: it is not stored.
+    """
+    swept, lines = stored.load(SWEEP, folder), {}
+    for price in PRICES:
+        own = get_method("radac-cost").Config.for_task(TASK)
+        row = "radac-cost" if price == getattr(own, "cost_weight") else f"radac-cost:cost_weight={price}"  # noqa: B009
+        if row in swept.rows(TASK, HAZARD):
+            at = swept.at(row, TASK, HAZARD)
+            lines[price] = {c: float(at[c].mean()) for c in ("steps_inside", "mean", "cvar", "reached")}
+    if not lines:
+        raise Missing("The sweep of λ is not stored yet; the command stands at this page's end.")
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def price_of(swept: pd.DataFrame, limit: float) -> float:
+    """Return the λ that the rule takes: the least whose mean cost keeps the limit; else that of the least cost."""
+    keeps = swept.index[swept["steps_inside"] <= limit]
+    return float(keeps.min() if len(keeps) else swept["steps_inside"].idxmin())
 
 
 def best_tail(own: Measured, beside: Measured, rival: str = "radac") -> tuple[str, Estimate, Estimate]:
