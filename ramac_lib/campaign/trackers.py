@@ -29,7 +29,11 @@ def tensorboard(out: Path, cell: Cell, scalars: Scalars) -> None:
     """Add a cell's scalars to its folder in OUT/tensorboard."""
     from tensorboardX import SummaryWriter
 
-    with contextlib.closing(SummaryWriter(str(out / "tensorboard" / cell.name), write_to_disk=True)) as writer:
+    folder, suffix = (
+        str(out / "tensorboard" / cell.name),
+        f".{max(scalars, default=0)}",
+    )  # files are named by the second
+    with contextlib.closing(SummaryWriter(folder, filename_suffix=suffix)) as writer:
         for step, values in scalars.items():
             for name, value in values.items():
                 writer.add_scalar(name, value, step)

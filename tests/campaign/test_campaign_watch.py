@@ -78,6 +78,14 @@ def test_tensorboard_is_told_each_row_once_also_over_rounds_and_a_resume(whole):
     assert set(json.loads((whole / ".tracked.json").read_text())["tensorboard"].values()) == {60}
 
 
+def test_two_slices_within_a_second_are_both_in_tensorboard(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    cell, _ = _cells(whole)[0]
+    for step in (1, 2):
+        trackers.tensorboard(tmp_path, cell, {step: {"loss": 0.5}})
+    assert _events(tmp_path / "tensorboard" / cell.name) == [(1, "loss"), (2, "loss")]
+
+
 @pytest.mark.slow
 def test_weights_and_biases_offline(whole, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
