@@ -22,7 +22,6 @@ from ramac_lib.datasets import load as load_data
 from ramac_lib.datasets.relabel import with_costs
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import get_task
-from ramac_lib.methods import get_method
 from ramac_lib.methods.shared.limits import episode_costs
 from support.navigation import stored, tables
 from support.navigation.stored import Measured
@@ -31,8 +30,9 @@ from support.safety.frontier import Corner, by_limit
 TASK, HAZARD = "navigation-obstacle-mixed", "rare"
 NAME = "navigation_safety"
 SHARE = 0.1  # of the behaviour's mean cost: κ
-ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi", "radac-cost")
-UNTOLD = ("iql", "fisor", "r2pac", "radac-cost")  # no limit enters them, at their defaults
+PRICED = "radac-cost:cost_weight=3.0"  # what the rule takes of the sweep (`price_of`)
+ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi", PRICED)
+UNTOLD = ("iql", "fisor", "r2pac", PRICED)  # no limit enters them, at their defaults
 # What the public code or another reading does: option → the settings as results name them.
 OPTIONS = ("coptidice:threshold=sum", "cpq:ood_gradient=False", "r2pac:penalty=paper", "r2pac:region=limit")
 SWEEP, PRICES = "navigation_safety_sweep", (0.3, 1.0, 3.0, 10.0)  # λ of RADAC on r − λc, on seeds 100 and 101
@@ -130,8 +130,7 @@ def prices(folder: Path | None = None) -> pd.DataFrame:
     """
     swept, lines = stored.load(SWEEP, folder), {}
     for price in PRICES:
-        own = get_method("radac-cost").Config.for_task(TASK)
-        row = "radac-cost" if price == getattr(own, "cost_weight") else f"radac-cost:cost_weight={price}"  # noqa: B009
+        row = "radac-cost" if price == 1 else f"radac-cost:cost_weight={price}"
         if row in swept.rows(TASK, HAZARD):
             at = swept.at(row, TASK, HAZARD)
             lines[price] = {c: float(at[c].mean()) for c in ("steps_inside", "mean", "cvar", "reached")}

@@ -1,6 +1,7 @@
 """Methods with a limit beside methods of the tail, as stored."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ramac_lib.analysis.evidence import Missing
@@ -28,9 +29,11 @@ def test_the_behaviours_mean_cost_is_the_datas():
 def test_each_stored_row_is_told_with_what_makes_its_verdict(found):
     own, beside = found
     table = rows.table(own, beside, 0.192).set_index("")
-    assert set(own.rows(rows.TASK, rows.HAZARD)) == set(rows.ROWS)
+    assert set(own.rows(rows.TASK, rows.HAZARD)) == {*rows.ROWS, *rows.OPTIONS}
     assert rows.missing(own) == []
-    assert set(table.loc[["IQL", "FISOR", "R2PAC", "RADAC"], "limit"]) == {"–"}  # no limit was asked of them
+    assert set(table.loc[["IQL", "FISOR", "R2PAC", "RADAC", "RADAC, r − 3c"], "limit"]) == {
+        "–"
+    }  # no limit was asked of them
     assert set(table["limit"]) <= {"keeps", "breaks", "inconclusive", "–"}
     cdt = own.at("cdt", rows.TASK, rows.HAZARD)
     assert table.loc["CDT", "cost"].startswith(f"{cdt['steps_inside'].mean():.2f}")
@@ -63,6 +66,26 @@ def test_the_figure_has_the_frontier_and_a_mark_for_each_row(found):
     assert len(labels) == 1 + len(rows.places(own, beside))
 
 
+def test_an_option_stands_below_its_methods_own_row(found):
+    own, _ = found
+    table = rows.options(own, 0.192)
+    names = table[""].tolist()
+    for option in rows.OPTIONS:
+        assert names.index(rows.style(option).label) > names.index(rows.style(option.partition(":")[0]).label)
+    assert table.set_index("").loc["R2PAC, region=limit", "limit"] != "–"
+    assert (table.set_index("").loc[["R2PAC", "R2PAC, penalty=paper"], "limit"] == "–").all()
+
+
+def test_the_price_is_the_least_that_keeps_the_limit_or_the_one_of_least_cost():
+    swept = pd.DataFrame({"steps_inside": [0.5, 0.1, 0.05]}, index=[1.0, 3.0, 10.0])
+    assert rows.price_of(swept, 0.2) == 3.0
+    assert rows.price_of(swept, 0.01) == 10.0
+    stored_price = rows.price_of(rows.prices(), rows.SHARE * rows.behaviour_cost())
+    assert f"radac-cost:cost_weight={stored_price}" == rows.PRICED
+
+
 def test_without_stored_rows_one_sentence_says_so(tmp_path):
     with pytest.raises(Missing, match="No methods with a limit are stored yet"):
         rows.load(tmp_path)
+    with pytest.raises(Missing, match="sweep of λ is not stored yet"):
+        rows.prices(tmp_path)
