@@ -262,7 +262,7 @@
           stroke: i ? RED : INK, "stroke-dasharray": "4 4" })),
         text(420, 30, "mean of the worst tenth"),
         make("line", { x1: 420, x2: 620, y1: y(data.best), y2: y(data.best), stroke: FAINT, "stroke-dasharray": "4 4" }),
-        text(620, y(data.best) + 16, "best possible", { "text-anchor": "end", fill: FAINT, "font-size": 11 }),
+        text(620, y(data.best) - 6, "best possible", { "text-anchor": "end", fill: FAINT, "font-size": 11 }),
         make("polyline", { points: points(tails.slice(0, now + 1).map((v, k) => [x(k), y(v)])), fill: "none", stroke: BLUE,
           "stroke-width": 2 }),
         make("circle", { cx: x(now), cy: y(one.tail), r: 5, fill: BLUE }),
@@ -277,8 +277,89 @@
     if (globalThis.matchMedia && !matchMedia("(prefers-reduced-motion: reduce)").matches) run();
   };
 
+  /* -- a robot under a hazard -------------------------------------------------------------------------------------- */
+
+  const robotFilm = (figure, data) => {
+    const W = 640, LEFT = 56, GROUND = 232, TALL = 205, TOP = 290, DEEP = 110;
+    const { controls, svg, said } = stage(figure, W, TOP + DEEP + 44, "A robot, and the signal that its hazard monitors");
+    const calm = globalThis.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const play = make("button", { type: "button" }, "Play");
+    let which = 0, now = 0, timer = null, hovered = false, poses;
+    const robots = choice("robot", data.robots.map((robot) => robot.name), (i) => { pause(); which = i; now = 0; load(); draw(); });
+    const dial = slider("step ", (value) => { pause(); now = value; draw(); });
+    controls.append(robots.box, play, dial.box);
+    const load = () => {
+      const bytes = Uint8Array.from(atob(data.robots[which].poses), (c) => c.charCodeAt(0));
+      poses = new Int16Array(bytes.buffer);  // millimetres: x and z of both ends of each part, from the robot's middle
+      Object.assign(dial.input, { min: 0, max: data.robots[which].signal.length - 1, step: 1 });
+    };
+    const pause = () => { clearInterval(timer); timer = null; hovered = false; play.textContent = "Play"; };
+    const run = () => {
+      const last = data.robots[which].signal.length - 1, stride = Math.max(1, Math.round(last / 250));
+      if (now === last) now = 0;
+      play.textContent = "Pause";
+      said.textContent = "";  // told where the reader stops
+      timer = setInterval(() => { now = Math.min(last, now + stride); if (now === last) pause(); draw(); }, 40);
+    };
+    play.addEventListener("click", () => { if (timer && !hovered) pause(); else if (timer) hovered = false; else run(); draw(); });
+    svg.addEventListener("pointerenter", (event) => {
+      if (event.pointerType === "mouse" && !calm && !timer) { run(); hovered = true; }
+    });
+    svg.addEventListener("pointerleave", () => { if (hovered) { pause(); draw(); } });
+
+    const draw = () => {
+      const robot = data.robots[which], signal = robot.signal, last = signal.length - 1, scale = TALL / robot.height;
+      const out = robot.out.some(([first, end]) => first <= now && now < end), colour = out ? RED : BLUE;
+      const fell = robot.struck.filter((step) => step <= now), fresh = fell.some((step) => now - step < 15);
+      const x = (k) => LEFT + (W - LEFT - 10) * k / last;
+      const y = (v) => TOP + DEEP * (robot.span[1] - v) / (robot.span[1] - robot.span[0]);
+      const parts = robot.radii.map((radius, k) => {
+        const first = 4 * (now * robot.radii.length + k);
+        const [x1, z1, x2, z2] = Array.from(poses.subarray(first, first + 4), (v) => v / 1000 * scale);
+        return make("line", { x1: W / 2 + x1, y1: GROUND - z1, x2: W / 2 + x2, y2: GROUND - z2, stroke: colour,
+          "stroke-width": (2 * radius * scale).toFixed(1), "stroke-linecap": "round", "stroke-opacity": 0.85 });
+      });
+      const metres = [], middle = robot.way[now] / 100, half = W / 2 / scale;
+      for (let m = Math.ceil(middle - half); m < middle + half; m++) {
+        const place = W / 2 + (m - middle) * scale;
+        metres.push(make("line", { x1: place, x2: place, y1: GROUND, y2: GROUND + 7, stroke: FAINT }));
+        if (Math.abs(place - W / 2) < W / 2 - 30) metres.push(text(place, GROUND + 24, `${say(m, 0)} m`, { "text-anchor": "middle", fill: FAINT }));
+      }
+      const bounds = robot.bounds.filter((v) => v > robot.span[0] && v < robot.span[1]);
+      const [low, high] = robot.bounds.map((v) => Math.min(robot.span[1], Math.max(robot.span[0], v)));
+      const line = (to, stroke, width) => make("polyline", { points: points(signal.slice(0, to).map((v, k) => [x(k), y(v)])),
+        fill: "none", stroke, "stroke-width": width });
+      const told = `${robot.signalName} ${say(signal[now], robot.digits)} ${robot.unit}`;
+      dial.input.value = now;
+      dial.shown.textContent = String(now);
+      dial.input.setAttribute("aria-valuetext", `step ${now}, ${told}${out ? ", out of range" : ""}`);
+      play.setAttribute("aria-label", timer ? "Pause" : "Play the episode");
+      svg.replaceChildren(
+        make("line", { x1: 0, x2: W, y1: GROUND, y2: GROUND, stroke: INK }), ...metres, ...parts,
+        text(4, 18, told, { fill: out ? RED : INK }), ...(out ? [text(4, 40, "out of the safe range", { fill: RED })] : []),
+        ...(fresh ? [text(W - 4, 18, `penalty ${say(robot.penalty, 0)}`, { "text-anchor": "end", fill: RED, "font-weight": 700 })] : []),
+        make("rect", { x: LEFT, width: W - LEFT - 10, y: y(high), height: y(low) - y(high), fill: BLUE, "fill-opacity": 0.14 }),
+        ...bounds.flatMap((v) => [
+          make("line", { x1: LEFT, x2: W - 10, y1: y(v), y2: y(v), stroke: RED, "stroke-dasharray": "5 4" }),
+          text(LEFT - 6, y(v) + 4, say(v, v % 1 ? 2 : 0), { "text-anchor": "end" })]),
+        ...robot.out.map(([first, end]) => make("rect", { x: x(first), y: TOP + DEEP + 4, width: Math.max(1.5, x(end - 1) - x(first)),
+          height: 7, fill: RED })),
+        line(last + 1, FAINT, 1), line(now + 1, INK, 2),
+        ...robot.struck.map((step) => make("circle", { cx: x(step), cy: y(signal[step]), r: 6, stroke: RED, "stroke-width": 2,
+          fill: step <= now ? RED : "none" })),
+        make("line", { x1: x(now), x2: x(now), y1: TOP - 6, y2: TOP + DEEP + 14, stroke: INK }),
+        text(LEFT, TOP + DEEP + 32, "0"), text(W - 10, TOP + DEEP + 32, `step ${last}`, { "text-anchor": "end" }),
+      );
+      if (!timer) said.textContent = `${robot.name}, step ${now} of ${last}: ${told}, ${out ? "out of" : "within"} the safe range. ` +
+        `Penalties so far: ${fell.length} of ${robot.struck.length}.`;
+      figure.dataset.value = signal[now];
+    };
+    load();
+    draw();
+  };
+
   const KINDS = { "risk-weights": riskWeights, "risk-dial": riskDial, "bandit-densities": banditDensities,
-    "training-film": trainingFilm };
+    "training-film": trainingFilm, "robot-film": robotFilm };
   const start = () => document.querySelectorAll("figure[data-figure]").forEach((figure) => {
     KINDS[figure.dataset.figure](figure, JSON.parse(figure.querySelector("script").textContent));
   });

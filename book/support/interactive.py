@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from support.tabs import rendered
 
-KINDS = ("risk-weights", "risk-dial", "bandit-densities", "training-film")
+KINDS = ("risk-weights", "risk-dial", "bandit-densities", "training-film", "robot-film")
 BINS = 200
 
 

@@ -124,3 +124,14 @@ def wrapped(table: pd.DataFrame, name: str, left: Sequence[str] = ()) -> Styler:
     ]
     styler = table.style.format(precision=2).set_table_styles(styles).set_uuid(name)
     return styler.set_properties(subset=list(left), **{"white-space": "normal", "text-align": "left"})
+
+
+def headed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose heads are one row: pandas gives the index's names a second one, empty but for them.
+
+    The name of the last level stands at the head of its column, the others are left out.
+    """
+    bare = table.copy()
+    bare.columns.name = table.index.names[-1]
+    bare.index.names = [None] * table.index.nlevels
+    return bare

@@ -62,25 +62,34 @@ def _model(env_id: str) -> Any:
     return make_env(env_id).unwrapped.model  # type: ignore[attr-defined]
 
 
-def outlines(env_id: str, qpos: Float[np.ndarray, " q"], points: int = 12) -> list[Float[np.ndarray, "P 2"]]:
-    """Return the outline of each body part in the plane (x forward, z up, in metres) for one pose.
+def capsules(env_id: str, qpos: Float[np.ndarray, " q"]) -> tuple[Float[np.ndarray, "K 2 2"], Float[np.ndarray, " K"]]:
+    """Return the body parts of one pose, each a segment with a radius: both ends in the plane, and the radii.
 
-    The robots are made of capsules: segments with a radius, drawn as two half circles and what is between them.
+    Ends are x (forward) and z (up), in metres; the radii too.
     """
     model = _model(env_id)
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
+    parts = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
+    radii, halves = model.geom_size[parts, :2].T
+    axes = data.geom_xmat[parts].reshape(-1, 3, 3)[:, [0, 2], 2]
+    centres = data.geom_xpos[parts][:, [0, 2]]
+    return centres[:, None] + np.array([1, -1])[:, None] * (halves[:, None] * axes)[:, None], radii.copy()
+
+
+def outlines(env_id: str, qpos: Float[np.ndarray, " q"], points: int = 12) -> list[Float[np.ndarray, "P 2"]]:
+    """Return the outline of each body part in the plane (x forward, z up, in metres) for one pose.
+
+    The robots are made of capsules, drawn as two half circles and what is between them.
+    """
     shapes = []
-    for i in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE):
-        radius, half = model.geom_size[i, :2]
-        axis = data.geom_xmat[i].reshape(3, 3)[:, 2][[0, 2]]
-        centre = data.geom_xpos[i][[0, 2]]
-        angle = np.arctan2(axis[1], axis[0])
+    for (first, second), radius in zip(*capsules(env_id, qpos), strict=True):
+        angle = np.arctan2(*(first - second)[::-1])
         turn = np.linspace(-np.pi / 2, np.pi / 2, points)
         ends = [
-            centre + sign * half * axis + radius * np.stack([np.cos(a), np.sin(a)], axis=1)
-            for sign, a in ((1, angle + turn), (-1, angle + turn + np.pi))
+            end + radius * np.stack([np.cos(a), np.sin(a)], axis=1)
+            for end, a in ((first, angle + turn), (second, angle + turn + np.pi))
         ]
         shapes.append(np.concatenate(ends))
     return shapes

@@ -1,12 +1,9 @@
-import io
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from PIL import Image
 
 from support import page as support_page
 from support import panels
@@ -88,20 +85,6 @@ def test_masses_are_means_over_seeds_with_a_standard_error():
     band = axes.collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(1.0)  # .95 ± .05
     assert band[:, 1].min() == pytest.approx(0.0)
-
-
-def test_an_animation_plays_every_moment_and_stays_at_the_last():
-    frames = np.random.default_rng(0).uniform(-1, 1, (10, 30, 2))
-    table = masses((0,))
-    data = toy_plots.animation(frames, table, "#D55E00", milliseconds=200, dpi=40)
-    with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.n_frames, image.info["loop"]) == ("GIF", 10, 0)
-        durations = []
-        for k in range(10):
-            image.seek(k)
-            durations.append(image.info["duration"])
-    assert durations == [200] * 9 + [1000]
-    assert data == toy_plots.animation(frames, table, "#D55E00", milliseconds=200, dpi=40)
 
 
 def test_a_wrapped_table_breaks_its_sentences_and_keeps_its_bytes():

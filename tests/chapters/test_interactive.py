@@ -5,11 +5,11 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from figure_page import PAGE, PLAYED, SCRIPT, touch
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.campaign import bandit
@@ -19,53 +19,7 @@ from support import interactive
 from support.bandit import film
 from support.preliminaries import laws
 
-SCRIPT = Path(__file__).parents[2] / "book/_static/figures.js"
-# As much of a page as the script asks for: elements that keep attributes, children and listeners.
-PAGE = """
-class Element {
-  constructor(name) {
-    Object.assign(this, {name, attributes: {}, children: [], heard: {}, dataset: {}, hidden: false});
-  }
-  setAttribute(key, value) { this.attributes[key] = String(value); }
-  append(...children) { this.children.push(...children); }
-  replaceChildren(...children) { this.children = children; }
-  replaceWith() {}
-  addEventListener(kind, call) { this.heard[kind] = call; }
-}
-const found = [];
-const document = {
-  readyState: "complete",
-  createElement: (name) => { const e = new Element(name); found.push(e); return e; },
-  createElementNS: (_, name) => new Element(name),
-  querySelectorAll: () => [figure],
-};
-const figure = new Element("figure");
-const input = JSON.parse(require("fs").readFileSync(0, "utf8"));
-figure.dataset.figure = input.kind;
-figure.querySelector = (what) => what === "script" ? {textContent: JSON.stringify(input.data)} : new Element("div");
-globalThis.document = document;
-"""
-TOUCH = """
-const controls = found.filter((e) => e.name === "select" || (e.name === "input"));
-const seen = [Number(figure.dataset.value)];
-for (const [which, value] of input.touched) {
-  const control = controls[which];
-  control.value = value;
-  control.heard[control.name === "select" ? "change" : "input"]();
-  seen.push(Number(figure.dataset.value));
-}
-console.log(JSON.stringify({seen, said: found.filter((e) => e.name === "output")[0].textContent}));
-"""
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
-
-
-def touch(kind, data, touched):
-    """Return the value after each touch (a control's number, its value), the first before any, and what is said."""
-    given = json.dumps({"kind": kind, "data": data, "touched": touched})
-    code = PAGE + SCRIPT.read_text() + TOUCH
-    done = subprocess.run(["node", "-e", code], input=given, capture_output=True, text=True, check=True)
-    answer = json.loads(done.stdout)
-    return answer["seen"], answer["said"]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +98,6 @@ def test_a_film_of_nothing_says_so(tmp_path):
         film.film_data(tmp_path)
 
 
-PLAYED = """
-let tick = null;
-globalThis.setInterval = (call) => { tick = call; return 1; };
-globalThis.clearInterval = () => { tick = null; };
-"""
 PRESS = """
 const [play, said] = ["button", "output"].map((name) => found.find((e) => e.name === name)), seen = [];
 play.heard.click();

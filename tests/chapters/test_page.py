@@ -319,3 +319,16 @@ def test_a_committed_chapter_has_no_warnings_of_the_machine_that_ran_it(chapter)
     streams = [(cell.id, output.name) for cell in cells for output in cell.outputs if output.output_type == "stream"]
     assert not [where for where, name in streams if name == "stderr"]
     assert not re.search(r'"[^"\s]*/site-packages/', chapter.path.read_text(encoding="utf-8"))
+
+
+def test_a_headed_table_has_one_row_of_heads_and_its_index():
+    table = pd.DataFrame({"robot": ["a", "a"], "policy": ["x", "y"], "return": [1, 2]})
+    indexed = table.set_index(["robot", "policy"])
+    two = page.headed(indexed)
+    assert indexed.index.names == ["robot", "policy"]
+    head, _, body = two.to_html().partition("<tbody>")
+    assert head.count("<tr") == 1
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", head) == ["", "policy", "return"]
+    assert re.findall(r">(a|x|y)</th>", body) == ["a", "x", "y"]
+    one = page.headed(table[["policy", "return"]].set_index("policy")).to_html().partition("<tbody>")[0]
+    assert (one.count("<tr"), re.findall(r"<th[^>]*>([^<]*)</th>", one)) == (1, ["policy", "return"])

@@ -10,7 +10,7 @@ from ramac_lib.envs.behaviour import load_policy, stages
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import ENVS
 from ramac_lib.system.errors import RamacError
-from support.robots import Recording, crossing, find_crossing, outlines, record, strip
+from support.robots import Recording, capsules, crossing, find_crossing, outlines, record, strip
 
 STANDING = np.array([3.0, 1.25, 0, 0, 0, 0])  # Hopper: root x, root z, pitch, three joints
 
@@ -33,6 +33,14 @@ def test_outlines_are_where_mujocos_model_stands():
     np.testing.assert_allclose([torso[:, 0].min(), torso[:, 0].max()], [2.95, 3.05], atol=1e-3)
     assert thigh[:, 1].min() < 0.6 < leg[:, 1].max()
     assert np.ptp(foot[:, 0]) > 3 * np.ptp(foot[:, 1])
+
+
+def test_capsules_are_the_models_segments():
+    ends, radii = capsules("Hopper-v5", STANDING)
+    np.testing.assert_allclose(ends[:3, :, 0], 3.0, atol=1e-9)
+    np.testing.assert_allclose(np.sort(ends[:3, :, 1]), [[1.05, 1.45], [0.6, 1.05], [0.1, 0.6]], atol=1e-9)
+    np.testing.assert_allclose(np.ptp(ends[3], axis=0), [0.39, 0.0], atol=1e-9)  # the foot
+    np.testing.assert_allclose(radii, [0.05, 0.05, 0.04, 0.06])
 
 
 def test_a_positive_pitch_leans_forward():

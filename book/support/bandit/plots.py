@@ -1,6 +1,5 @@
 """Drawings of the Risky Bandit: its support, policies as points, chains as paths, quantile functions as steps."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from PIL import Image
 
 from ramac_lib.analysis.intervals import mean_and_error
 from ramac_lib.analysis.style import TRUTH
@@ -118,40 +115,6 @@ def draw_masses(axes: Axes, table: pd.DataFrame, x: str = "epoch") -> None:
         axes.plot(wide.index, mean, color=colour, label=region)
         axes.fill_between(wide.index, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel=x, ylabel="mass", ylim=(-0.03, 1.03))
-
-
-def animation(
-    frames: Float[Array, "moments n 2"], table: pd.DataFrame, colour: str, milliseconds: int = 400, dpi: int = 75
-) -> bytes:
-    """Return an animated GIF of a policy over training: its actions, and the regions' masses up to that moment.
-
-    Args:
-        frames: actions at each moment.
-        table: rows of one seed, in the order of the frames, with the columns epoch, seed and the regions.
-        colour: of the actions.
-        milliseconds: that each moment is shown; the last stays five times as long.
-        dpi: dots in an inch of a figure 8 inches wide.
-    """
-    images = []
-    for k, actions in enumerate(frames):
-        figure = Figure(figsize=(8, 3.6), dpi=dpi, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
-        tile(left, actions, colour, size=4)
-        left.set_title(f"epoch {table['epoch'].iloc[k]}", fontsize=11)
-        draw_masses(right, table.iloc[: k + 1])
-        right.set(xlim=(0, 1.02 * table["epoch"].max()))
-        right.legend(loc="center right", ncols=2, frameon=False)  # the curves end above and below it
-        for region, shade in REGION_COLOURS.items():
-            right.plot(table["epoch"].iloc[k], table[region].iloc[k], "o", color=shade, markersize=4)
-        canvas.draw()
-        images.append(
-            Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(128, Image.Quantize.MAXCOVERAGE)
-        )
-    durations = [milliseconds] * (len(images) - 1) + [5 * milliseconds]
-    buffer = io.BytesIO()
-    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
-    return buffer.getvalue()
 
 
 def draw_path(axes: Axes, points: Float[Array, "steps+1 n 2"], colours: Sequence[Any]) -> None:

@@ -119,21 +119,22 @@ def _codac(found: Measured) -> Found:
 
 
 CLAIMS = (
-    Claim("eq. 10", "The CVaR term buys tail.", "RADAC's CVaR is above that of RADAC neutral; and of its clone", _buys),
+    Claim("eq. 10", "The CVaR term improves the tail.",
+          "RADAC's CVaR is above that of RADAC neutral; and of its clone", _buys),
     Claim("eq. 10", "… with a flow, too.", "RAFMAC's CVaR is above that of its clone; of DiffusionQL", _buys_flow),
     Claim("sec. 5", "… at little cost in the mean.",
           f"the mean falls; by less than {PRICE:g} times what the detour costs exactly", _price),
     Claim("sec. 5", "RADAC comes near to the optimum of its criterion.",
           "the distance to the best CVaR is below twice the detour's cost; that of RADAC neutral to the best mean, too",
           _near),
-    Claim("sec. 1", "One Gaussian mixes up what data with several modes show.",
+    Claim("sec. 1", "One Gaussian mixes the modes of the data.",
           "more than .1 above the data's third of BC-Gaussian's episodes goes through the middle; the CVaR of "
           "BC-diffusion; of BC-flow is above its", _middle),
     Claim("sec. 1", "Expressive policies beat unimodal ones.",
           "in CVaR RADAC is above CODAC; RAFMAC above CODAC; DiffusionQL above CQL", _expressive),
-    Claim("O1", "Anchored methods leak.",
+    Claim("O1", "Anchored methods leave the data.",
           "ORAAC's; ORAAC-Diffusion's; ORAAC-Flow's share of actions out of the support is above their clone's", _leak),
-    Claim("O1", "… and more than RADAC.", "the same beside RADAC's", _leak_more),
+    Claim("O1", "… and more than RADAC.", "the same compared with RADAC's", _leak_more),
     Claim("prop. 1", "An actor that clones stays in the data.",
           "RADAC's; RAFMAC's share of such actions is less than .05 above their clone's", _stays),
     Claim("released", "The released quantile axis loses the tail here, too.",

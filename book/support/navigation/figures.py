@@ -63,7 +63,7 @@ def tiles(
     for axis, (name, own), colour in zip(axes.flat, shares.items(), colours, strict=False):
         draw_map(axis, world)
         draw_shares(axis, own, colour)
-        axis.set_title(name, fontsize=8.5)
+        axis.set_title(name.replace(", ", ",\n"), fontsize=8.5)
     for axis in axes.flat[len(shares) :]:
         axis.set_visible(False)
     return figure

@@ -90,7 +90,8 @@ def dial_caption(found: Measured, exact: pd.DataFrame, where: Mapping[str, Array
     text = (
         f"**Figure 3b.7.** Top: where RADAC trained at each level goes, and in blue the exact plan of that level. "
         f"Below: the share of episodes by the middle route; the exact plan turns between α = {risky:g} and {averse:g}. "
-        f"RADAC takes it in {told}; it has a step in the danger in {hit} ({len(found.at('radac', TASK, RARE))} seeds)."
+        f"RADAC takes it in {told}; it has a step in the danger in {hit} ({len(found.at('radac', TASK, RARE))} seeds, "
+        "95 % intervals by Student's t)."
     )
     return text + (f" Not stored yet: {listed(lacking)}." if lacking else "")
 
@@ -114,7 +115,7 @@ def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -
             agreed, total = agreed + int((first == (through < HALF)).sum()), total + len(first)
     mean, cvar = probes.straight(MAPS["obstacle"])
     return (
-        "**Figure 3b.8.** One mark a seed. Along x: by how much the critic puts the CVaR of the better way round above "
+        "**Figure 3b.9.** One mark a seed. Along x: by how much the critic puts the CVaR of the better way round above "
         "that of going straight on, a step before the danger; along y: the share of episodes by the middle route. "
         f"Exactly, going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
         f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} take in most episodes the "
@@ -156,8 +157,8 @@ def findings(found: Measured, rows: Sequence[str]) -> str:
         clone = found.minus(NEUTRAL, "bc-diffusion", "mean", TASK, RARE)
         lines.append(f"""
         **Tail against mean.** The CVaR term changes the CVaR by {gain.text(2, signed=True)} and the mean by
-        {cost.text(2, signed=True)}, beside the same actor with the mean as its goal; exactly the detour costs
-        {best["mean"] - best["cvar"]:.2f}. The neutral actor's mean is {clone.text(2, signed=True)} beside its clone's.
+        {cost.text(2, signed=True)}, compared with the same actor that maximises the mean; exactly the detour costs
+        {best["mean"] - best["cvar"]:.2f}. The neutral actor's mean less its clone's is {clone.text(2, signed=True)}.
         """)
     clones = [row for row in rows if row.startswith("bc-")]
     if clones:
@@ -166,8 +167,8 @@ def findings(found: Measured, rows: Sequence[str]) -> str:
             f"{style(row).label} {found.estimate(row, 'off_support', TASK, RARE).value:.2f}" for row in clones
         )
         lines.append(f"""
-        **Clones.** Through the middle go a third of the data's episodes, and {told}. A clone is not in the support by
-        being a clone: actions out of it are {off}.
+        **Clones.** A third of the data's episodes go through the middle, of the clones' {told}. Clones, too, act
+        outside the data's support. The share of such actions: {off}.
         """)
     averse = sorted(rows, key=lambda row: -found.estimate(row, "cvar", TASK, RARE).value)
     first = ", ".join(f"{style(row).label} {found.estimate(row, 'cvar', TASK, RARE).text(2)}" for row in averse[:3])
@@ -183,7 +184,7 @@ def findings(found: Measured, rows: Sequence[str]) -> str:
     still = settled(found, rows, TASK, RARE)["settled"]
     if not still.all():
         moving = listed([style(str(row)).label for row in still.index[~still]])
-        lines.append(f"**Not settled.** By the rule these rows still move at the end: {moving}.")
+        lines.append(f"**Not settled.** By the rule these rows have a trend at the end: {moving}.")
     return "\n".join(f"- {paragraph(line)}" for line in lines)
 
 
@@ -197,7 +198,7 @@ def in_short(found: Measured, rows: Sequence[str]) -> str:
     cvar, mean = (found.estimate("radac", column, TASK, RARE) for column in ("cvar", "mean"))
     neutral = found.estimate(NEUTRAL, "cvar", TASK, RARE)
     return (
-        f"- RADAC's CVaR is {cvar.text(2)} with a mean of {mean.text(2)}, against {neutral.text(2)} of the same "
-        f"actor with the mean as its goal and {best['cvar']:.2f} of the best plan "
+        f"- RADAC's CVaR is {cvar.text(2)} with a mean of {mean.text(2)}, compared with {neutral.text(2)} of the same "
+        f"actor that maximises the mean and {best['cvar']:.2f} of the best plan "
         f"({len(found.at('radac', TASK, RARE))} seeds)."
     )

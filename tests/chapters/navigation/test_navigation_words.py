@@ -103,7 +103,7 @@ def test_findings_are_the_rows_own_numbers():
     assert "changes the CVaR by +16.50" in told
     assert "the mean by -1.00" in told
     assert "exactly the detour costs 0.59" in told
-    assert "these rows still move at the end: RADAC, neutral" in told
+    assert "these rows have a trend at the end: RADAC, neutral" in told
     assert words.in_short(found, list(rows)).startswith("- RADAC's CVaR is -9.50 [")
 
 
