@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.campaign.grid import Cell
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
+from ramac_lib.system.files import atomic, read, writing
 from ramac_lib.training.results import PART, read_part
+
+LOCK = ".export.lock"
 
 
 def export(folder: Path, out: Path) -> list[Path]:
@@ -37,8 +40,14 @@ def export(folder: Path, out: Path) -> list[Path]:
     facts: dict[str, Any] = {}
     table = pd.DataFrame(columns=["run", "purpose", "step"])
     if store.table_file.exists():
-        facts = json.loads(store.facts_file.read_text())  # first: a table that is newer has at most more rows
-        table = pd.read_csv(store.table_file, dtype=str, keep_default_na=False)  # as text: numbers stay as written
+        try:
+            facts = json.loads(read(store.facts_file))  # first: a table that is newer has at most more rows
+            table = pd.read_csv(store.table_file, dtype=str, keep_default_na=False)  # as text: numbers stay as written
+        except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError, RecursionError, pd.errors.ParserError):
+            raise RamacError(
+                f"{folder}: {store.table_file.name} or {store.facts_file.name} is damaged; `ramac campaign --resume` "
+                "makes both anew from the runs"
+            ) from None
     cells: dict[str, list[Cell]] = {}
     for cell in there[0].cells():
         cells.setdefault(f"{cell.config.task}.{cell.config.hazard.name}", []).append(cell)
@@ -47,22 +56,26 @@ def export(folder: Path, out: Path) -> list[Path]:
         name: [c for c in own if c.config.hash in facts and str(c.config.steps) in reported.get(c.config.hash, ())]
         for name, own in cells.items()
     }
+    if not any(len(whole[name]) == len(own) for name, own in cells.items()):
+        behind = ", ".join(f"{name} has {len(whole[name])} of {len(own)} runs" for name, own in cells.items())
+        raise RamacError(f"{folder}: no task is whole yet; {behind}")
     files = []
-    for name, own in cells.items():
-        if len(whole[name]) == len(own):
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with writing(out), FileLock(out / LOCK):  # others may add their runs to the same files
+        for name, own in cells.items():
+            if len(whole[name]) < len(own):
+                continue
             runs = [cell.config.hash for cell in own]
             before, others = _others(out / f"{name}{PART}", runs)
+            known = others | {run: facts[run] for run in runs}
+            with atomic(out / f"{name}.json") as temporary:  # first: a kill leaves facts of more runs than there are
+                temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
             with atomic(out / f"{name}{PART}") as temporary, temporary.open("wb") as file:
                 text = pd.concat([before, table[table["run"].isin(runs)]]).to_csv(index=False, na_rep="")
                 with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=9, mtime=0, filename="") as packed:
                     packed.write(text.encode())
-            known = others | {run: facts[run] for run in runs}
-            with atomic(out / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
             files += [out / f"{name}{PART}", out / f"{name}.json"]
-    if not files:
-        behind = ", ".join(f"{name} has {len(whole[name])} of {len(own)} runs" for name, own in cells.items())
-        raise RamacError(f"{folder}: no task is whole yet; {behind}")
     return files
 
 

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import multiprocessing
+import os
 
 import pandas as pd
 import pytest
@@ -76,6 +78,64 @@ def test_rows_made_elsewhere_come_to_those_that_are_stored(tmp_path):
         campaign.export(tmp_path / "c1", tmp_path / "apart" / "x")
 
 
+def test_two_exports_at_once_lose_no_run(tmp_path):
+    """Sixteen processes, two campaigns, one folder."""
+    rows = (FLOW, "bc-cvae:hidden=8")
+    for i, row in enumerate(rows):
+        run(tmp_path / f"c{i}", {**SMALL, "rows": (row,)})
+    for k in range(4):
+        out = tmp_path / f"x{k}"
+        context = multiprocessing.get_context("fork")
+        both = [context.Process(target=campaign.export, args=(tmp_path / f"c{i}", out)) for i in (0, 1, 0, 1)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+        assert [process.exitcode for process in both] == [0] * 4
+        assert results.read_part(out / "risky-bandit.none.csv.gz")[0]["run"].nunique() == 2
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_an_export_that_is_killed_is_made_again(tmp_path, monkeypatch, moves):
+    """Before its first file is in its place, and between its two; beside another campaign's runs that are there."""
+    for i, row in enumerate((FLOW, "bc-cvae:hidden=8")):
+        run(tmp_path / f"c{i}", {**SMALL, "rows": (row,)})
+    campaign.export(tmp_path / "c0", tmp_path / "x")
+    left, replace = [moves], os.replace
+
+    def killed(*paths):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            campaign.export(tmp_path / "c1", tmp_path / "x")
+    assert results.read_part(tmp_path / "x" / "risky-bandit.none.csv.gz")[0]["run"].nunique() == 1
+    campaign.export(tmp_path / "c1", tmp_path / "x")
+    table, facts = results.read_part(tmp_path / "x" / "risky-bandit.none.csv.gz")
+    assert set(facts) == set(table["run"])
+    assert len(facts) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("results.json", "{"), ("results.csv", "," * 200), ("results.json", "[" * 10**5)]
+)
+def test_a_damaged_table_is_said_and_how_to_mend_it(tmp_path, name, text):
+    run(tmp_path / "c", {**SMALL, "rows": (FLOW,)})
+    before = (tmp_path / "c" / name).read_text() if name == "results.csv" else ""
+    (tmp_path / "c" / name).write_text(before + text)
+    with pytest.raises(RamacError, match=r"is damaged; `ramac campaign --resume` makes both anew from the runs$"):
+        campaign.export(tmp_path / "c", tmp_path / "x")
+    run(tmp_path / "c", {}, resume=True)
+    assert len(campaign.export(tmp_path / "c", tmp_path / "x")) == 2
+    (tmp_path / "file").touch()
+    with pytest.raises(RamacError, match=r"file/x: cannot be written"):
+        campaign.export(tmp_path / "c", tmp_path / "file" / "x")
+
+
 def test_only_what_is_whole_is_written(tmp_path, capsys):
     out = tmp_path / "c"
     run(out, {**SMALL, "rows": (FLOW,)})
@@ -90,7 +150,8 @@ def test_only_what_is_whole_is_written(tmp_path, capsys):
     exit_code, shown, _ = command(capsys, "campaign", "--out", out, "--export", tmp_path / "x")
     assert exit_code == 0
     assert "1 tasks and hazards are whole" in shown
-    assert sorted(f.name for f in (tmp_path / "x").iterdir()) == ["risky-bandit.none.csv.gz", "risky-bandit.none.json"]
+    names = sorted(f.name for f in (tmp_path / "x").glob("[!.]*"))
+    assert names == ["risky-bandit.none.csv.gz", "risky-bandit.none.json"]
 
 
 def test_what_is_no_campaign_or_no_table_is_refused_in_a_sentence(made, tmp_path):
