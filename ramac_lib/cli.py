@@ -363,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without our letters
-    if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < NARROW:
+    if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns) < NARROW:
         os.environ["COLUMNS"] = str(NARROW)  # narrower, help cannot be laid out
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     front = argparse.ArgumentParser("ramac", "ramac [--plugin FILE]… COMMAND …", add_help=False, allow_abbrev=False)

@@ -125,7 +125,7 @@ class CampaignDirectory:
             return None
         except RamacError as error:
             raise RamacError(f"{self.grid_file}: {str(error).removeprefix(f'{self.grid_file}: ')}") from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise RamacError(f"{self.grid_file}: is damaged; expected the JSON of a campaign's grid") from None
 
     def write(self, grid: Grid, code: str) -> None:

@@ -121,7 +121,7 @@ class Tracking:
             if name in EXTRAS and importlib.util.find_spec(name) is None:
                 raise RamacError(f"--track {name}: is not installed; `pip install 'ramac-lib[{name}]'` brings it")
         self.told: dict[str, dict[str, int]] = {}
-        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # damaged: all is told anew
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):  # damaged: told anew
             before = json.loads(read(self._file))
             self.told = {name: {cell: int(step) for cell, step in own.items()} for name, own in before.items()}
         self._failed: set[str] = set()

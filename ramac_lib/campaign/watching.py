@@ -52,10 +52,10 @@ def read(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if there is None:
         raise RamacError(f"{out}: holds no campaign (no campaign.json)")
     said: dict[str, Any] = {"time": 0.0, "steps": {}, "failures": {}, "workers": 0, "done": False}
-    with contextlib.suppress(OSError, ValueError):  # `RamacError`s are such: of a pipe the end would be waited for
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged, or a pipe
         found = json.loads(files.read(out / ".progress.json"))
-        if isinstance(found, dict) and all(isinstance(found.get(k), type(v)) for k, v in said.items()):
-            said = found
+        if all(isinstance(found[key], type(value)) for key, value in said.items()):
+            said = found | {"steps": {cell: step for cell, step in found["steps"].items() if isinstance(step, int)}}
     last: dict[str, float] = {}
     if store.table_file.exists():
         table = pd.read_csv(store.table_file, usecols=["run", "step", "return"])

@@ -21,6 +21,10 @@ from ramac_lib.system.files import atomic, is_left, is_sealed, read, sealed
 from ramac_lib.training.config import RunConfig, config_from_json
 
 HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
+KEYS = {  # columns without which a table says nothing
+    "metrics.csv": ("seed", "step"),
+    "evaluations.csv": ("seed", "step", "purpose", "horizon", "hazard", "episode", "return"),
+}  # fmt: skip
 
 TRAINING, TABLES = ".training.lock", ".tables.lock"  # held by the kernel for a process, whose death gives them back
 SOON, LONG = 1.0, 60.0  # seconds: for a trainer that is just ending; for a table to be written
@@ -175,7 +179,7 @@ class RunDirectory:
             raise RamacError(f"{self.path}: holds no run (no config.json)") from None
         except RamacError:
             raise
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RamacError(f"{self.config_file}: is damaged; expected the JSON of a run's config") from None
 
     def read_config(self) -> RunConfig:
@@ -306,6 +310,7 @@ class RunDirectory:
         path = self.path / name
         try:
             table = pd.read_csv(io.BytesIO(read(path)), keep_default_na=False, na_values=[""], dtype=HASHES)
+            table[list(KEYS.get(name, ()))]  # KeyError where one is missing
             return table if up_to_step is None else table[table["step"] <= up_to_step].reset_index(drop=True)
         except (FileNotFoundError, pd.errors.EmptyDataError):  # a run without evaluations writes an empty table
             return pd.DataFrame()

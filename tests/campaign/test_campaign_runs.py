@@ -327,7 +327,7 @@ def test_a_campaign_of_before_the_later_columns_is_gone_on_with(tmp_path):
     assert after.loc[after["purpose"] == "report", "ood_action"].notna().all()
 
 
-@pytest.mark.parametrize("text", ["not json", "{}", '{"format": 99}'])
+@pytest.mark.parametrize("text", ["not json", "{}", '{"format": 99}', "[" * 100_000])
 def test_a_damaged_campaign_is_refused(tmp_path, text):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "campaign.json").write_text(text)

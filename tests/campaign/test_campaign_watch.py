@@ -183,7 +183,17 @@ def test_files_of_those_who_look_on_may_be_damaged_or_no_files(whole, tmp_path, 
     """What they say is made anew; of a pipe the end is not waited for."""
     out = tmp_path / "c"
     shutil.copytree(whole, out)
-    for text in ("[]", "3", '{"tensorboard": 3, "steps": 1}', '{"tensorboard": {"x": null}}', "{", "\0"):
+    said = '{"time": 1.0, "steps": {"risky-bandit.none.x": "y"}, "failures": {}, "workers": 1, "done": true}'
+    for text in (
+        "[]",
+        "3",
+        said,
+        "[" * 100_000,
+        '{"tensorboard": 3, "steps": 1}',
+        '{"tensorboard": {"x": null}}',
+        "{",
+        "\0",
+    ):
         (out / name).write_text(text)
         run(out, {}, resume=True, track=("tensorboard",))
         (out / name).write_text(text)

@@ -116,6 +116,23 @@ def test_an_edited_config_is_refused_in_a_sentence_that_names_the_file(run, chan
         run.read_config()
 
 
+def test_a_config_nested_without_end_is_damaged(run):
+    run.config_file.write_text("[" * 100_000)
+    with pytest.raises(RamacError, match="is damaged"):
+        run.read_config()
+
+
+@pytest.mark.parametrize("column", ["purpose", "horizon", "step", "return"])
+def test_a_table_that_lacks_a_column_is_damaged(run, column):
+    (run.path / "evaluations.csv").write_text("run,seed,step,purpose,horizon,hazard,episode,return\n")
+    assert run.read_table("evaluations.csv").empty
+    (run.path / "evaluations.csv").write_text(
+        "run,seed,step,purpose,horizon,hazard,episode,return\n".replace(column, column[:-1] + "x")
+    )
+    with pytest.raises(RamacError, match=r"evaluations\.csv: is damaged; expected the table that a run writes"):
+        run.read_table("evaluations.csv")
+
+
 def test_a_pipe_in_the_place_of_a_state_is_not_waited_for(run):
     run.checkpoint_file.unlink()
     os.mkfifo(run.checkpoint_file)

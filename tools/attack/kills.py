@@ -88,7 +88,7 @@ def attack(world: World, record: Record, total: int, start: int, over: Callable[
             raise RuntimeError(f"{kind} does not work undisturbed")
         expected[kind] = results(whole)
     for i, kind in enumerate(expected):
-        every = max(1, 160 // total)
+        every = max(1, 160 // max(1, total))
         for moment in range(1, 10_000, every):
             out = world.fresh()
             code = in_child(*command_of(kind, out), before=kill_at(moment, after=False))
