@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis import style
@@ -135,3 +135,46 @@ def headed(table: pd.DataFrame) -> pd.DataFrame:
     bare.columns.name = table.index.names[-1]
     bare.index.names = [None] * table.index.nlevels
     return bare
+
+
+def stacked(table: pd.DataFrame, name: str, title: str, strong: str = "", inline: Sequence[str] = ()) -> HTML:
+    """Return a table of text that a phone can show: there a row is a block, each cell in a line under its heading.
+
+    The title comes first, after a column without a heading, which numbers the rows; an empty cell is left out.
+
+    Args:
+        table: of text, without an index of its own.
+        name: unique on its page.
+        title: the column that names a row; bold on a phone.
+        strong: a column that is bold everywhere.
+        inline: neighbouring columns that share a line on a phone.
+
+    Raises:
+        RamacError: there is no such column.
+    """
+    for column in (title, *filter(None, [strong]), *inline):
+        if column not in table.columns:
+            raise unknown("column", column, list(table.columns))
+    first = [column for column in table.columns if not column] + [title]
+    table = table[first + [column for column in table.columns if column not in first]]
+    styler = wrapped(table, name, list(table.columns)).hide(axis="index")
+    if strong:
+        styler = styler.set_properties(subset=[strong], **{"font-weight": "600"})
+    here = f"#T_{name}"
+    rules = [
+        f"{here} thead {{ display: none; }}",
+        f"{here}, {here} tbody, {here} tr, {here} td {{ display: block; width: auto; }}",
+        f"{here} tr {{ padding: .5rem 0; }}",
+        f"{here} td {{ padding: .05rem .4rem; }}",
+        f"{here} td:empty {{ display: none; }}",
+    ]
+    for k, column in enumerate(table.columns):
+        cell = f"{here} td.col{k}"
+        if column in first:
+            rules.append(f"{cell} {{ font-weight: 600;{'' if column else ' float: left;'} }}")
+            continue
+        if column in inline:
+            rules.append(f"{cell} {{ display: inline; }}")
+        rules.append(f'{cell}::before {{ content: "{column}: "; opacity: .75; font-weight: 400; }}')
+    narrow = "\n".join(rules)
+    return HTML(f"<style>\n@media (max-width: 600px) {{\n{narrow}\n}}\n</style>\n{styler.to_html()}")

@@ -1,4 +1,4 @@
-"""Several things in one place of a page, one at a time: a tab for each, in HTML alone (sphinx-design's classes)."""
+"""Several things in one place of a page: a tab for each (sphinx-design's classes), or a fold; in HTML alone."""
 
 import base64
 import html
@@ -38,6 +38,17 @@ def tabs(name: str, panels: Sequence[tuple[str, Sequence[Any]]]) -> HTML:
             f'<div class="sd-tab-content">{inside}</div>'
         )
     return HTML(f'<div class="sd-tab-set book-tabs">{"".join(parts)}</div>')
+
+
+def fold(summary: str, things: Sequence[Any]) -> HTML:
+    """Return things under a line that opens them.
+
+    Args:
+        summary: the line.
+        things: as in `tabs`.
+    """
+    inside = "\n".join(rendered(thing, summary) for thing in things)
+    return HTML(f'<details class="numbers"><summary>{html.escape(summary)}</summary>\n{inside}\n</details>')
 
 
 def rendered(thing: Any, alt: str) -> str:

@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import pandas as pd
+from IPython.display import HTML
 
 from ramac_lib.analysis.evidence import Missing
+from support.page import stacked
+from support.tabs import fold
 
 HOLDS, PARTLY, NOT = "holds", "holds in part", "does not hold"
 UNDECIDED, UNSAID = "inconclusive", "cannot be said at this scale"
@@ -161,6 +164,23 @@ def counted(judged: pd.DataFrame) -> str:
     """Return how many sentences of `judge`'s table got which verdict."""
     counts = judged["verdict"].value_counts()
     return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in ORDER)
+
+
+def show(judged: pd.DataFrame, name: str) -> HTML:
+    """Return `judge`'s table for the page: first what has a verdict, then folds of what is inconclusive or unsaid.
+
+    Args:
+        name: unique on its page.
+    """
+    brief = [column for column in ("where", "tasks") if column in judged]
+    open_ = judged["verdict"].isin([UNDECIDED, UNSAID])
+    parts = [] if open_.all() else [stacked(judged[~open_], name, "sentence", "verdict", brief)]
+    for k, kind in enumerate((UNDECIDED, UNSAID)):
+        rows = judged[judged["verdict"] == kind]
+        if len(rows):
+            some = f"{len(rows)} {'sentence' if len(rows) == 1 else 'sentences'}"
+            parts.append(fold(f"{kind}: {some}", [stacked(rows, f"{name}-{k}", "sentence", inline=brief)]))
+    return HTML("\n".join(part.data for part in parts))
 
 
 def rules(claims: Sequence[Claim]) -> pd.DataFrame:

@@ -211,14 +211,30 @@ def _static(package: str) -> Path:
     return Path(spec.origin).parent / "theme" / package / "static" / "styles"
 
 
+def test_a_stacked_table_names_every_cell_on_a_phone_but_its_title():
+    table = pd.DataFrame({"": ["1"], "where": ["5"], "finding": ["a"], "size": ["-1 [-2, 0]"]})
+    html = page.stacked(table, "one", "finding", "size", ["where"]).data
+    narrow, _, whole = html.partition("</style>")
+    assert narrow.startswith("<style>\n@media (max-width: 600px) {")
+    named = re.findall(r'(\.col\d)::before \{ content: "(.*?): "', narrow)
+    assert named == [(".col2", "where"), (".col3", "size")]
+    assert re.findall(r"(\.col\d) \{ font-weight: 600; float", narrow) == [".col0"]
+    assert re.findall(r"(\.col\d) \{ display: inline", narrow) == [".col2"]
+    assert set(re.findall(r"^(\S+)", narrow.split("{", 1)[1], re.MULTILINE)) == {"#T_one", "#T_one,", "}"}
+    assert re.findall(r"<td.*?>(.*?)</td>", whole) == ["1", "a", "5", "-1 [-2, 0]"]  # the title comes first
+    with pytest.raises(RamacError, match="unknown column 'name'"):
+        page.stacked(table, "two", "name")
+
+
 @pytest.mark.skipif(browser.find() is None, reason="needs a Chromium")
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_every_row_of_every_table_can_be_read(mode, tmp_path):
-    """WCAG's 4.5:1, for the three ways in which chapters make tables; rows are striped, so odd and even ones differ."""
+    """WCAG's 4.5:1, for the four ways in which chapters make tables; rows are striped, so odd and even ones differ."""
     numbers = pd.DataFrame({"a": [1.0, 2.0, 3.0], "words": ["x", "y", "z"]}, index=["one", "two", "three"])
     tables = {
         "styled": page.wrapped(numbers, "numbers", ["words"]).to_html(),
         "plain": numbers.to_html(),
+        "stacked": page.stacked(numbers.astype(str), "stacked", "words", "a").data,
         "listing": beside([(f"sentence {k}", f"if x < {k}:  # why\n    return 'text'") for k in range(3)]),
     }
     sections = "".join(

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from ramac_lib.system.errors import RamacError
-from support.tabs import tabs
+from support.tabs import fold, tabs
 
 
 def test_each_label_opens_its_own_panel():
@@ -38,3 +38,11 @@ def test_each_label_opens_its_own_panel():
 def test_labels_that_tell_nothing_apart_are_refused(panels):
     with pytest.raises(RamacError, match="expected at least one, each once"):
         tabs("x", panels)
+
+
+def test_a_fold_is_closed_and_holds_everything():
+    table = pd.DataFrame({"mean": [1.25]}).style.format(precision=1)
+    details = BeautifulSoup(fold("a < b", ["*one*", table]).data, "html.parser").details
+    assert not details.has_attr("open")
+    assert details.summary.text == "a < b"
+    assert (details.em.text, details.td.text) == ("one", "1.2")

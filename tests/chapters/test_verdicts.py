@@ -1,6 +1,7 @@
 """Verdicts on made-up parts: what holds, over which cases, and what cannot be said."""
 
 import pytest
+from bs4 import BeautifulSoup
 
 from ramac_lib.analysis.evidence import Missing
 from support.verdicts import (
@@ -19,6 +20,7 @@ from support.verdicts import (
     over_tasks,
     rules,
     said,
+    show,
 )
 
 
@@ -102,3 +104,16 @@ def test_rules_name_their_tasks():
     table = rules([CLAIM, Claim("w", "s", "r", read, ("a", "b"), MOST)])
     assert table["on"].to_list() == ["all tasks", "most of a, b"]
     assert table["it holds where"].to_list() == ["a rule", "r"]
+
+
+def test_a_page_shows_first_what_has_a_verdict_and_folds_the_rest():
+    cases = {"open": [0], "true": [1], "none": [], "false": [-1]}
+    claims = [Claim("w", name, "r", read, (name,)) for name in cases]
+    soup = BeautifulSoup(show(judge(claims, cases), "one").data, "html.parser")
+    shown, folded = soup.find_all("table", recursive=False), soup.find_all("details")
+    assert [[cell.text for cell in row.find_all("td")][1] for row in shown[0].find_all("tr")[1:]] == ["true", "false"]
+    assert [part.summary.text for part in folded] == [f"{UNDECIDED}: 1 sentence", f"{UNSAID}: 1 sentence"]
+    assert [part.find_all("td")[1].text for part in folded] == ["open", "none"]
+    assert len({table["id"] for table in soup.find_all("table")}) == 3
+    none = BeautifulSoup(show(judge(claims[:1], cases), "two").data, "html.parser")
+    assert (len(none.find_all("table")), len(none.find_all("details"))) == (1, 1)

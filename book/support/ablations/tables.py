@@ -94,7 +94,7 @@ def tried(table: pd.DataFrame, facts: Mapping[str, Any], method: str = "radac") 
     lines = []
     for knob, values in KNOBS[method].items():
         words = [v.replace(",grid_rule=floor", " with eq. 15's weights") for v in values]
-        line = {"": name_of(knob), "its own value": str(stored[knob]).lower(), "tried beside it": ", ".join(words)}
+        line = {"": name_of(knob), "its own value": str(stored[knob]).lower(), "values tried": ", ".join(words)}
         lines.append(line)
     return pd.DataFrame(lines)
 

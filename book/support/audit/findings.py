@@ -95,26 +95,29 @@ class Finding(NamedTuple):
     Args:
         name, where, advice: what was found, in which section or file, and what to do.
         effect: its size, from what was measured; raises `Missing` where that is not stored.
+        section: the number of the finding whose section it shares (default: its own), 0 for none on this page.
     """
 
     name: str
     where: str
     effect: Callable[[Measured], str]
     advice: str
+    section: int | None = None
 
 
 def _axis(m: Measured) -> str:
     toy = m.toy
     ends = [number(toy.cvar[f"RADAC, loss as {word}"].value, 2) for word in ("written (eq. 7)", "released")]
     data = number(toy.cvar["the data"].value, 2)
-    return f"toy: CVaR₀.₁ {ends[0]} → {ends[1]}, {sized(toy.difference, 2)}; the data's is {data}"
+    change = sized(toy.difference, 2)
+    return f"CVaR₀.₁ on the bandit {ends[0]} as written, {ends[1]} as released ({change}); the data's is {data}"
 
 
 def _dead(m: Measured) -> str:
     released, written = m.reach["released"], m.reach["written"]
     return (
-        f"share of the field's gradient: {released.gradient:g} (as written: {written.gradient:.3f}); field moved by "
-        f"η = 1000: {released.moved:g}"
+        f"norm of its gradient over the cloning loss's: {released.gradient:g} (as written {written.gradient:.3f}); "
+        f"largest change of a parameter by η = 1000: {released.moved:g}"
     )
 
 
@@ -122,30 +125,31 @@ def _clip(m: Measured) -> str:
     worst, least = m.bounds.sort_values("share").iloc[-1], m.bounds["share"].min()
     found = Estimate(*(100 * float(worst[name]) for name in ("share", "low", "high")))
     task = short(str(worst["task"]))
-    return f"{sized(found, 0, False)} % of values beyond it on {task}, {100 * least:.0f} % on the least"
+    return f"{sized(found, 0, False)} % of values lie beyond them on {task}, {100 * least:.0f} % where it is least"
 
 
 def _best(m: Measured) -> str:
     means = m.flattery[1]
     return (
-        f"mean {sized(means['best_mean'])} ({number(means['best_mean/sd'].value, 2)} s.d. of an episode), "
-        f"CVaR₀.₁ {sized(means['best_cvar'])}, from a policy that did not change"
+        f"mean {sized(means['best_mean'])} ({number(means['best_mean/sd'].value, 2)} s.d. of an episode) and "
+        f"CVaR₀.₁ {sized(means['best_cvar'])}, for policies that do not change"
     )
 
 
 def _ten(m: Measured) -> str:
     means = m.flattery[1]
-    return f"{sized(means['ten'])} above the policy's own; pooled fifty: {sized(means['fifty'])}"
+    return f"{sized(means['ten'])} above the policy's own CVaR₀.₁; of fifty pooled {sized(means['fifty'])}"
 
 
 def _coin(m: Measured) -> str:
-    return f"the same ten episodes: mean ± {m.coin['mean']:.0f}, CVaR₀.₁ ± {m.coin['cvar']:.0f} (s.d. over coins)"
+    return f"the same ten episodes drawn again: s.d. {m.coin['mean']:.0f} of the mean, {m.coin['cvar']:.0f} of CVaR₀.₁"
 
 
 def _hazards(m: Measured) -> str:
     shares = list(dict.fromkeys(m.hazards["data"]))
     gap = worlds.hazard_gap(m.played["expert"])
-    return f"steps in violation {100 * shares[1]:.0f} → {100 * shares[0]:.0f} %; the expert's CVaR₀.₁ {sized(gap)}"
+    steps = f"{100 * shares[1]:.0f} → {100 * shares[0]:.0f} %"
+    return f"figure 4's → released: {steps} of the data's steps in violation, the expert's CVaR₀.₁ {sized(gap)}"
 
 
 def _impossible(m: Measured) -> str:
@@ -166,25 +170,26 @@ def _untrained(m: Measured) -> str:
 def _drawn(m: Measured) -> str:
     found = others.fractions(16)
     return (
-        f"CVaR₀.₁ of N(0, 1), 16 fractions: drawn ± {found['drawn']['sd']:.2f}, the grid off by "
+        f"error in CVaR₀.₁ of N(0, 1) by 16 fractions: drawn ± {found['drawn']['sd']:.2f}, grid "
         f"{number(found['grid']['bias'], 2, True)}"
     )
 
 
 def _alphas(m: Measured) -> str:
     found = others.effective_alphas()
-    return f"α of {', '.join(f'{a:.3f}'.lstrip('0') for a in found.values())} at N = {', '.join(map(str, found))}"
+    levels = ", ".join(f"{level:.4f}".strip("0") for level in found.values())
+    return f"α = {levels} instead of .1 at N = {', '.join(map(str, found))}"
 
 
 def _anchor(m: Measured) -> str:
     gaps = (anchor.gap(m.residuals, "oraac", name) for name in ("mean", "cvar"))
     mean, tail = (sized(gap) for gap in gaps)
-    return f"no hazard: mean {mean}, CVaR₀.₁ {tail}"
+    return f"Hopper without a hazard: mean {mean}, CVaR₀.₁ {tail}"
 
 
 def _state(m: Measured) -> str:
     greedy, best = others.time_consistency()
-    return f"smallest example: reported CVaR₀.₁ {number(greedy, 2)}, possible {number(best, 2)} (exact)"
+    return f"smallest example: the episode's CVaR₀.₁ {number(greedy, 2)}, possible {number(best, 2)} (exact)"
 
 
 def _penalties(m: Measured) -> str:
@@ -195,7 +200,7 @@ def _penalties(m: Measured) -> str:
 FINDINGS = (
     Finding(
         "RADAC's released critic learns the median at every fraction", "`agents/radac.py`, quantile loss; eq. 7", _axis,
-        "weigh by the prediction's fraction; train again",
+        "weight by the prediction's fraction; train again",
     ),
     Finding(
         "RAFMAC's released risk term never reaches the policy that acts", "`agents/rafmac.py`; eq. 11", _dead,
@@ -206,53 +211,57 @@ FINDINGS = (
         "no bound, or one beyond every value; log the clipped share",
     ),
     Finding(
-        "The best of 40 evaluations is kept, by the episodes that it reports", "`main.py`, an option; D.2", _best,
-        "report the last one, or fresh episodes",
+        "The best of 40 evaluations is kept, and reported by its own episodes", "`main.py`, an option; D.2", _best,
+        "report the last checkpoint, or fresh episodes",
     ),
     Finding(
         "CVaR₀.₁ of ten episodes is the worst episode", "`main.py`, lower_tail_mean; 5, Evaluation", _ten,
         "pool seeds and say so; give an interval",
     ),
     Finding(
-        "The hazard's coin is not seeded", "`environment/risky_wrappers.py`", _coin, "seed it with the environment",
+        "The hazard's random draws are not seeded", "`environment/risky_wrappers.py`", _coin,
+        "seed them with the environment",
     ),
     Finding(
         "Hopper medium-expert's hazard has two versions", "`configs/radac.yaml`; figure 4; project page", _hazards,
-        "print the hazard beside each number",
+        "print the hazard with each number",
     ),
     Finding(
         "Penalties are frequent, so that mean and tail move together", "5, Tasks; [chapter 4](4_stochastic_d4rl.html)",
-        _penalties, "a hazard that strikes few episodes, hard",
+        _penalties, "test on a hazard that is rare and heavy",
     ),
     Finding(
         "A published baseline is at the level of an untrained policy", "table 1", _untrained,
         "first show that each baseline learns on clean data",
     ),
-    Finding("A published CVaR lies above its mean", "table 1, CODAC", _impossible, "check the row"),
+    Finding("A published CVaR lies above its mean", "table 1, CODAC", _impossible, "check the row", 9),
     Finding(
         "Fractions are drawn; the text has a grid", "`agents/radac.py`; C, eq. 14", _drawn, "either will do; say which",
     ),
     Finding(
-        "The grid's rule changes the level", "C, eq. 15; [chapter 1](1_preliminaries.html)", _alphas,
-        "weigh each fraction by its bin",
+        "The grid's rule changes the level α", "C, eq. 15; [chapter 1](1_preliminaries.html)", _alphas,
+        "weight each fraction by its bin", 11,
     ),
     Finding(
-        "A careful agent in each state is not a careful episode", "eq. 10; [chapter 1](1_preliminaries.html)", _state,
-        "report what is optimised beside what is reported",
+        "ORAAC's bounded step lowers the return of its own prior", "eq. 12; official code too", _anchor,
+        "report the prior alone, too",
     ),
     Finding(
-        "ORAAC's bounded step undoes its own prior", "eq. 12; official code too", _anchor, "report the prior alone",
+        "A CVaR optimised state by state is not the episode's CVaR", "eq. 10; [chapter 1](1_preliminaries.html)",
+        _state, "report both", 0,
     ),
 )  # fmt: skip
 
 
 def table(measured: Measured) -> pd.DataFrame:
-    """Return the findings; columns ``finding where size`` and ``what to do``."""
+    """Return the findings; columns ``""`` (numbers, links to sections) and ``finding size what to do where``."""
     rows = []
-    for finding in FINDINGS:
+    for k, finding in enumerate(FINDINGS, start=1):
         try:
             effect = finding.effect(measured)
         except Missing as reason:
             effect = f"not stored: {reason}"
-        rows.append({"finding": finding.name, "where": finding.where, "size": effect, "what to do": finding.advice})
+        section = k if finding.section is None else finding.section
+        row = {"": f"[{k}](#finding-{section})" if section else str(k), "finding": finding.name, "size": effect}
+        rows.append(row | {"what to do": finding.advice, "where": finding.where})
     return pd.DataFrame(rows)

@@ -4,10 +4,11 @@ import re
 from html import escape
 
 import pandas as pd
+from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis.intervals import Estimate
-from support.page import wrapped
+from support.page import stacked, wrapped
 
 
 def number(value: float, digits: int = 0, signed: bool = False) -> str:
@@ -51,11 +52,9 @@ def rich(text: str) -> str:
     return re.sub(r"\[([^\]]*)\]\(([^)]*)\)", r'<a href="\2">\1</a>', text)
 
 
-def numbered(found: pd.DataFrame, name: str) -> Styler:
-    """Return a table of text for the page, its rows numbered, with code and links in its cells (`rich`)."""
-    text = found.map(lambda cell: rich(str(cell)))
-    text.insert(0, "", [str(k) for k in range(1, len(text) + 1)])
-    return show(text, name)
+def rich_stacked(found: pd.DataFrame, name: str, title: str) -> HTML:
+    """Return a table of text, with code and links in its cells, that a phone shows row by row (`page.stacked`)."""
+    return stacked(found.map(lambda cell: rich(str(cell))), name, title)
 
 
 def show(found: pd.DataFrame, name: str) -> Styler:

@@ -160,7 +160,7 @@ def judged(auc: Estimate, gain: Estimate) -> str:
     """Return what a detector can tell of one alteration, by a rule that was written before its numbers were seen.
 
     - ``cannot tell``: the 95 % interval of the AUC contains .5, or lies below it;
-    - ``not at κ = 3``: it lies above, but the share flagged at κ = 3 less the false alarms is not told to be above
+    - ``not at κ = 3``: it lies above, but the share flagged at κ = 3 less the false alarms is not shown to be above
       `BARELY` (five in a hundred rows): the order is right, the threshold is not;
     - ``tells``: neither. How well, the numbers say.
     """

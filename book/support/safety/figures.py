@@ -41,7 +41,7 @@ def draw_chunks() -> Figure:
         axis.plot([float(s) for s in shares], [float(getattr(f, name)) for f in found], line, color=colour,
                   label=words[name])  # fmt: skip
     axis.set(xlabel="share of actions that fit their state", ylabel="value", ylim=(0, 5.2))
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=9)
     return figure
 
 
@@ -49,14 +49,14 @@ def draw_stationary() -> Figure:
     """Return what COptiDICE's solution is worth over α: by its own account and played, with all next states and one."""
     world, limit = stationary.Tabular(), 0.3
     strengths = np.geomspace(0.1, 10, 25)
-    figure, axis = plt.subplots(figsize=(5, 3))
+    figure, axis = plt.subplots(figsize=(5, 3.6))
     for sampled, colour, words in ((False, SAFE, "mean over s'"), (True, VIOLATION, "one s' at a time")):
         found = [stationary.regularised(world, limit, a, sampled) for a in strengths]
-        axis.plot(strengths, [f.reward for f in found], "--", color=colour, label=f"{words}: believed")
+        axis.plot(strengths, [f.reward for f in found], "--", color=colour, label=f"{words}: estimate")
         played = [stationary.played(world, f.distribution)[0] for f in found]
         axis.plot(strengths, played, "-", color=colour, label=f"{words}: played")
     best = stationary.linear_programme(world, limit).reward
     axis.axhline(best, color=TRUTH, lw=1, ls=":", label="linear programme")
-    axis.set(xscale="log", xlabel="weight α of the divergence", ylabel="reward a step")
-    axis.legend(fontsize=7)
+    axis.set(xscale="log", xlabel="weight α of the divergence", ylabel="reward a step", ylim=(0.2, None))
+    axis.legend(fontsize=9)
     return figure

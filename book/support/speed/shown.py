@@ -108,7 +108,7 @@ def _cell(part: pd.DataFrame, method: str) -> str:
     if method not in part.index:
         return "–"
     rate, share = (float(part[column][method]) for column in ("seed_updates_per_s", "share"))
-    return f"{rate:.3g} · {percent(share)}"
+    return f"{number(rate)} · {percent(share)}"
 
 
 def far_from_floor(rows: pd.DataFrame, goes: Mapping[str, Mapping[str, float]], bound: float = 0.4) -> list[str]:

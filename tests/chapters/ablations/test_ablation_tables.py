@@ -98,7 +98,7 @@ def test_settings_are_read_from_the_stored_cells_and_the_rule_is_shown_in_its_or
     made = sweeps(row("", [0.9, 0.8], seeds=(0, 1), settings={k: 7 for k in KNOBS["radac"]}))
     shown = tables.tried(*made).set_index("")
     assert set(shown["its own value"]) == {"7"}
-    assert shown.loc["N", "tried beside it"] == "8, 16, 16 with eq. 15's weights, 32"
+    assert shown.loc["N", "values tried"] == "8, 16, 16 with eq. 15's weights, 32"
     with pytest.raises(Missing, match="no rafmac in knobs"):
         tables.tried(*made, method="rafmac")
     order = [choice.Ranked(k, True, f"{k}={v[0]}", -1.0, 0.1) for k, v in choice.VALUES.items()]

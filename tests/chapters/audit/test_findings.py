@@ -1,6 +1,8 @@
 """The table of findings: every size is computed, and what is not stored says so."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ from campaign_tables import episodes, gathered
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from support.audit import anchor, deadpath, findings, others
-from support.audit.shown import number, numbered, ranges, rich, sized
+from support.audit.shown import number, ranges, rich, rich_stacked, sized
+
+BOOK = Path(__file__).parents[3] / "book"
 
 
 def test_numbers_have_a_true_minus_and_an_interval():
@@ -23,9 +27,8 @@ def test_numbers_have_a_true_minus_and_an_interval():
 
 def test_cells_have_code_and_links_and_no_html_of_their_own():
     assert rich("`a<b`, [chapter 1](1.html) < 2") == '<code>a&lt;b</code>, <a href="1.html">chapter 1</a> &lt; 2'
-    page = numbered(pd.DataFrame({"a": ["x", "`y`"]}), "name").to_html()
-    assert re.findall(r">(\d)</td>", page) == ["1", "2"]
-    assert "<code>y</code>" in page
+    page = rich_stacked(pd.DataFrame({"a": ["x", "`y`"]}), "name", "a").data
+    assert re.findall(r"<td.*?>(.*?)</td>", page) == ["x", "<code>y</code>"]
 
 
 def test_what_is_not_stored_is_said_in_its_place(monkeypatch):
@@ -46,10 +49,25 @@ def test_sizes_follow_what_was_measured(monkeypatch):
     measured = findings.Measured(gathered(episodes("radac", np.zeros((1, 1)))), {}, {})
     measured.made["reach"] = {"released": deadpath.Reach(0.25, 0.5), "written": deadpath.Reach(0.75, 1.0)}
     assert findings._dead(measured) == (
-        "share of the field's gradient: 0.25 (as written: 0.750); field moved by η = 1000: 0.5"
+        "norm of its gradient over the cloning loss's: 0.25 (as written 0.750); "
+        "largest change of a parameter by η = 1000: 0.5"
     )
     measured.made["coin"] = {"mean": 12.4, "cvar": 99.6}
-    assert "mean ± 12, CVaR₀.₁ ± 100" in findings._coin(measured)
+    assert findings._coin(measured).endswith("s.d. 12 of the mean, 100 of CVaR₀.₁")
+    assert findings._alphas(measured) == "α = .125, .0625, .0938 instead of .1 at N = 8, 16, 32"
+
+
+def test_every_number_leads_to_a_section_of_the_page():
+    cells = json.loads((BOOK / "9_audit.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    headings = dict(re.findall(r"^\(finding-(\d+)\)=\n## (.*)$", text, re.MULTILINE))
+    for k, finding in enumerate(findings.FINDINGS, start=1):
+        section = k if finding.section is None else finding.section
+        if section:
+            numbers = re.findall(r"\d+", headings[str(section)].partition(". ")[0])
+            assert str(k) in numbers, finding.name
+        else:
+            assert re.search(r"\]\(\w+\.html\)", finding.where), finding.name
 
 
 def test_no_size_is_typed():

@@ -37,8 +37,8 @@ def test_chunks_look_as_good_as_the_best_policy_if_the_data_react():
 def test_one_next_state_at_a_time_promises_more_and_gives_less():
     figure = figures.draw_stationary()
     drawn = lines(figure.axes[0])
-    assert (drawn["one s' at a time: believed"][:, 1] > drawn["mean over s': believed"][:, 1] - 1e-6).all()
-    assert (drawn["one s' at a time: played"][:, 1] < drawn["one s' at a time: believed"][:, 1]).all()
-    assert np.allclose(drawn["mean over s': played"][:, 1], drawn["mean over s': believed"][:, 1], atol=1e-5)
-    assert drawn["one s' at a time: believed"][0, 1] > drawn["linear programme"][0][1]
+    assert (drawn["one s' at a time: estimate"][:, 1] > drawn["mean over s': estimate"][:, 1] - 1e-6).all()
+    assert (drawn["one s' at a time: played"][:, 1] < drawn["one s' at a time: estimate"][:, 1]).all()
+    assert np.allclose(drawn["mean over s': played"][:, 1], drawn["mean over s': estimate"][:, 1], atol=1e-5)
+    assert drawn["one s' at a time: estimate"][0, 1] > drawn["linear programme"][0][1]
     plt.close(figure)
