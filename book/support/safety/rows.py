@@ -122,6 +122,15 @@ def options(own: Measured, limit: float) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def effect(own: Measured, option: str, column: str) -> Estimate:
+    """Return by how much a column's mean over seeds is larger with an option than in the method's own row.
+
+    Raises:
+        Missing: one of the two is not stored.
+    """
+    return own.minus(option, method_of(option), column, TASK, HAZARD)
+
+
 def prices(folder: Path | None = None) -> pd.DataFrame:
     """Return the sweep of λ: mean cost, mean, CVaR_0.1 and arrivals over its seeds, by λ.
 
@@ -142,7 +151,7 @@ def prices(folder: Path | None = None) -> pd.DataFrame:
 def price_of(swept: pd.DataFrame, limit: float) -> float:
     """Return the λ that the rule takes: the least whose mean cost keeps the limit; else that of the least cost."""
     keeps = swept.index[swept["steps_inside"] <= limit]
-    return float(keeps.min() if len(keeps) else swept["steps_inside"].idxmin())
+    return float(str(keeps.min() if len(keeps) else swept["steps_inside"].idxmin()))
 
 
 def best_tail(own: Measured, beside: Measured, rival: str = "radac") -> tuple[str, Estimate, Estimate]:

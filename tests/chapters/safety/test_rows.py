@@ -76,6 +76,16 @@ def test_an_option_stands_below_its_methods_own_row(found):
     assert (table.set_index("").loc[["R2PAC", "R2PAC, penalty=paper"], "limit"] == "–").all()
 
 
+def test_the_papers_absorbing_value_leads_into_the_danger(found):
+    """As the theory has it where rewards lie below the value that stands for leaving the region."""
+    own, _ = found
+    more = rows.effect(own, "r2pac:penalty=paper", "steps_inside")
+    inside = own.at("r2pac:penalty=paper", rows.TASK, rows.HAZARD)["steps_inside"]
+    assert more.value == pytest.approx(inside.mean() - own.at("r2pac", rows.TASK, rows.HAZARD)["steps_inside"].mean())
+    assert more.low > 0
+    assert inside.min() > 4
+
+
 def test_the_price_is_the_least_that_keeps_the_limit_or_the_one_of_least_cost():
     swept = pd.DataFrame({"steps_inside": [0.5, 0.1, 0.05]}, index=[1.0, 3.0, 10.0])
     assert rows.price_of(swept, 0.2) == 3.0
