@@ -101,13 +101,17 @@ def _map(task: str) -> str:
     return task.split("-")[1]
 
 
-def load(name: str = NAME, folder: Path | None = None) -> Measured:
-    """Return what is stored; nothing of a grid that is not there yet."""
+def load(name: str = NAME, folder: Path | None = None, level: int = 1) -> Measured:
+    """Return what is stored; nothing of a grid that is not there yet.
+
+    Args:
+        level: of the policies' sampler noise in the reports; curves have 1 only.
+    """
     folder = data_folder() / "results" if folder is None else folder
     optimum = optima.load()[0]
     if not results.is_there(name, folder):
         return Measured(_empty(), _empty(), optimum, {})
-    table, facts = results.load(name, folder)
+    table, facts = results.load(name, folder, level)
     reports = table[table["purpose"] == "report"]
     curves = table[table["purpose"] == "training"]
     return Measured(measured.beside(reports, optimum), measured.beside(curves, optimum), optimum, facts)

@@ -43,16 +43,19 @@ COMMAND = (
 )
 
 
-def load(folder: Path | None = None) -> tuple[Measured, Measured]:
+def load(folder: Path | None = None, level: int = 1) -> tuple[Measured, Measured]:
     """Return the stored neighbours, and the rows of chapter 3b.
+
+    Args:
+        level: of sampler noise: 1 as deployed; at 0 a policy has one action in each state, and chooses among none.
 
     Raises:
         Missing: there are none of the former.
     """
-    own = stored.load(NAME, folder)
+    own = stored.load(NAME, folder, level)
     if own.reports.empty:
         raise Missing(f"No neighbours are stored yet for {TASK}; the command stands at this page's end.")
-    return own, stored.load(folder=folder)
+    return own, stored.load(folder=folder, level=level)
 
 
 def places(own: Measured, beside: Measured) -> dict[str, Measured]:
@@ -72,15 +75,22 @@ def text(one: Estimate, digits: int = 2) -> str:
     return tables.text(one, digits).replace("-", "\N{MINUS SIGN}")
 
 
-def table(own: Measured, beside: Measured) -> pd.DataFrame:
-    """Return each row's exact mean and CVaR_0.1, its routes, arrivals, and actions out of the data's support (OOD)."""
+def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | None = None) -> pd.DataFrame:
+    """Return each row's exact mean and CVaR_0.1, its routes, arrivals, and actions out of the data's support (OOD).
+
+    Args:
+        silent: of `load` at level 0, whose CVaR is a further column.
+    """
     lines = []
+    without = places(*silent) if silent else {}
     for row, found in places(own, beside).items():
         at = found.at(row, TASK, RARE)
         line: dict[str, Any] = {"": style(row).label, "seeds": len(at)}
         line |= {name: text(found.estimate(row, c, TASK, RARE)) for name, c in (("mean", "mean"), ("CVaR", "cvar"))}
         line["left / through / right"] = " / ".join(f"{at[route].mean():.2f}" for route in tables.ROUTES)
         line |= {"arrive": f"{at['reached'].mean():.2f}", "OOD": f"{at['off_support'].mean():.2f}"}
+        if row in without:
+            line["CVaR, noise 0"] = text(without[row].estimate(row, "cvar", TASK, RARE))
         lines.append(line)
     return pd.DataFrame(lines)
 

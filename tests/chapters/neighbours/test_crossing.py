@@ -1,5 +1,6 @@
 """The neighbours on risky navigation: tables and the dial from made-up results, and what is stored."""
 
+import pandas as pd
 import pytest
 from navigation_helpers import measured
 
@@ -23,6 +24,9 @@ def test_rows_stand_beside_those_of_chapter_3b_and_what_is_missing_is_named():
     assert list(table.index) == [style(row).label for row in (*ROWS, *BESIDE)]
     assert table.loc["RADAC", "CVaR"].startswith("−12.00 [−12.")
     assert table.loc["DAC", "seeds"] == 5
+    quiet = crossing.table(own, beside, (measured({"dac": {**ROWS["dac"], "cvar": -19.0}}), beside)).set_index("")
+    assert quiet.loc["DAC", "CVaR, noise 0"].startswith("−19.00 [")
+    assert pd.isna(quiet.loc["RS-Diffuser", "CVaR, noise 0"])
     assert crossing.missing(own, beside) == [
         style(row).label for row in (*crossing.ROWS, *crossing.BESIDE) if row not in {*ROWS, *BESIDE}
     ]
