@@ -4,6 +4,7 @@ Its authors publish neither sizes nor hashes of the files. `hdf5.check_layout` a
 to, and a run's config keeps the hash of the data that it was trained on.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -69,7 +70,8 @@ def locate(where: str, progress: bool = True) -> Path:
         raise RamacError(
             f"{download.without_secrets(where)} names no HDF5 file; expected an address that ends in .hdf5"
         )
-    path = folder() / name
+    # Apart from DSRL's own files, and from others of that name elsewhere.
+    path = folder() / "addresses" / hashlib.sha256(where.encode()).hexdigest()[:16] / name
     return path if path.exists() else download.fetch(where, path, check=_check, progress=progress)
 
 

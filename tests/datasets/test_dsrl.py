@@ -140,12 +140,30 @@ def test_by_task_by_name_and_by_address_from_a_mirror(arrays, tmp_path, write, s
     assert datasets.load(TASK, "dsrl", progress=False).sha256() == first.sha256()  # from the folder
     assert len(asked) == 1
     assert dsrl.load(TASK, f"{url}/elsewhere/mine.hdf5?key=secret", progress=False).sha256() == first.sha256()
-    assert (tmp_path / "kept" / "mine.hdf5").is_file()
+    assert [p.name for p in (tmp_path / "kept" / "addresses").glob("*/*.hdf5")] == ["mine.hdf5"]
     assert dsrl.locate("PointGoal1", progress=False).name == "SafetyPointGoal1Gymnasium-v0-100-2022.hdf5"
     with pytest.raises(RamacError, match=r"404.*\(RAMAC_DSRL_URL may name a mirror\)"):
         datasets.load("halfcheetah-velocity", "dsrl", progress=False)
     with pytest.raises(RamacError, match=r"names no HDF5 file; expected an address that ends in .hdf5"):
         dsrl.load(TASK, f"{url}/page")
+
+
+def test_files_of_one_name_at_two_addresses_are_two_and_none_stands_for_dsrls(
+    arrays, tmp_path, write, server, monkeypatch
+):
+    url, files, _ = server
+    monkeypatch.setenv("RAMAC_DSRL_URL", f"{url}/mirror")
+    name = "SafetyHopperVelocityGymnasium-v1-250-2240.hdf5"
+    found = []
+    for place in ("a", "b"):
+        arrays["rewards"] = arrays["rewards"] + 1
+        files[name] = write(tmp_path / f"{place}.hdf5", arrays).read_bytes()
+        found.append(dsrl.load(TASK, f"{url}/{place}/{name}", progress=False).sha256())
+    arrays["rewards"] = arrays["rewards"] + 1
+    files[name] = write(tmp_path / "own.hdf5", arrays).read_bytes()
+    found.append(datasets.load(TASK, "dsrl", progress=False).sha256())
+    assert len(set(found)) == 3
+    assert dsrl.load(TASK, f"{url}/a/{name}", progress=False).sha256() == found[0]  # kept
 
 
 def test_a_download_without_costs_is_refused_and_not_kept(arrays, tmp_path, write, server):
@@ -154,7 +172,7 @@ def test_a_download_without_costs_is_refused_and_not_kept(arrays, tmp_path, writ
     files["less.hdf5"] = write(tmp_path / "less.hdf5", arrays).read_bytes()
     with pytest.raises(RamacError, match=r"did not deliver the file expected: .* lacks the key 'costs'"):
         dsrl.load(TASK, f"{url}/less.hdf5", progress=False)
-    assert list((tmp_path / "kept").glob("*.hdf5")) == []
+    assert list((tmp_path / "kept").rglob("*.hdf5")) == []
 
 
 def test_tasks_that_dsrl_does_not_have_and_empty_names_are_refused():
