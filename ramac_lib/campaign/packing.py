@@ -22,6 +22,7 @@ from typing import Any
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic, read, writing
+from ramac_lib.training.directory import RunDirectory
 
 FORMAT = 1  # of the manifest
 PART = 15_000_000  # bytes; what carries them may stop at 16 MB
@@ -66,7 +67,7 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
             unfinished ones cannot be gone on with.
 
     Raises:
-        RamacError: no campaign there, one that is running, an `out` that is not empty.
+        RamacError: no campaign there, one that is running, a damaged state, an `out` that is not empty.
     """
     store, out = CampaignDirectory(Path(folder)), Path(out)
     if not store.grid_file.exists():
@@ -79,13 +80,17 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
         # What trackers were told, and Ray's copies of the states, are made of these.
         found = [*store.path.glob("*"), *(store.path / "cells").rglob("*")]
         files = sorted(p for p in found if p.is_file() and not p.name.startswith("."))
+        for run in (store.path / "cells").glob("*"):
+            RunDirectory(run).verify()  # what is damaged does not travel under a good hash
         chosen = {
             "results": [p for p in files if p.name != STATE],
             "states": [p for p in files if p.name == STATE] if states else [],
         }
         parts = [part for stem in STREAMS if chosen[stem] for part in _write(store.path, chosen[stem], out, stem)]
+        unpacked = {stem: sum(p.stat().st_size for p in files) for stem, files in chosen.items()}
+        manifest = {"format": FORMAT, "parts": parts, "unpacked": unpacked}
         with atomic(out / "manifest.json") as temporary:
-            temporary.write_text(json.dumps({"format": FORMAT, "parts": parts}, indent=1) + "\n")
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
     finally:
         store.unlock()
     return [out / "manifest.json", *(out / part["name"] for part in parts)]
@@ -110,41 +115,62 @@ def unpack(folder: Path, out: Path, states: bool = True) -> None:
         states: the full states too; without them their parts need not be there.
 
     Raises:
-        RamacError: no manifest, a missing or damaged part (named), an `out` that is not empty.
+        RamacError: no manifest, a missing or damaged part (named), parts that hold more than the manifest says or than
+            the disk has room for, an `out` that is not empty.
     """
     folder, out = Path(folder), Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RamacError(f"{out}: is not an empty folder; expected a new one")
-    parts = [p for p in _manifest(folder) if states or not p["name"].startswith("states.")]
+    every, unpacked = _manifest(folder)
+    parts = [p for p in every if states or not p["name"].startswith("states.")]
     for part in parts:
         _check(folder / part["name"], part)
     with _made_whole(out) as fresh:
+        needed = sum(size for stem, size in unpacked.items() if states or stem != "states")
+        free = shutil.disk_usage(fresh).free
+        if needed > free:
+            raise RamacError(
+                f"{folder}: needs {needed:,} bytes unpacked; {out.parent} has {free:,}; nothing was unpacked"
+            )
         for stem in STREAMS:
             names = [folder / p["name"] for p in parts if p["name"].startswith(f"{stem}.")]
             if names:
                 reader: Any = _Joined(names)
                 try:
                     with gzip.GzipFile(fileobj=reader) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
-                        tar.extractall(fresh, filter="data")
+                        for member in _within(tar, unpacked.get(stem), names[0]):
+                            tar.extract(member, fresh, filter="data")
                 except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
                     raise RamacError(f"{names[0]}: is no packed campaign ({error}); nothing was unpacked") from error
 
 
-def _manifest(folder: Path) -> list[dict[str, Any]]:
+def _within(tar: tarfile.TarFile, most: int | None, first: Path) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of an archive, as long as they are together no larger than its manifest says."""
+    total = 0
+    for member in tar:
+        total += member.size
+        if most is not None and total > most:
+            raise RamacError(f"{first}: holds more than the {most:,} bytes of its manifest; nothing was unpacked")
+        yield member
+
+
+def _manifest(folder: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the parts, and how large what each stream holds is; nothing of the latter in packs of earlier versions."""
     path = folder / "manifest.json"
     try:
         data = json.loads(read(path))
         if data["format"] > FORMAT:
             raise RamacError(f"{path}: written by a newer version (format {data['format']}; this reads {FORMAT})")
         parts = [{"name": p["name"], "bytes": p["bytes"], "sha256": p["sha256"]} for p in data["parts"]]
+        unpacked = {stem: int(data["unpacked"][stem]) for stem in STREAMS} if "unpacked" in data else {}
         if all(re.fullmatch(rf"({'|'.join(STREAMS)})\.\d+", p["name"]) for p in parts):
-            return parts
+            return parts, unpacked
         raise KeyError("name")
     except FileNotFoundError:
         raise RamacError(f"{folder}: holds no packed campaign (no manifest.json)") from None
     except RamacError:
         raise
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RamacError(f"{path}: is damaged; expected the list of a packed campaign's parts") from None
 
 

@@ -287,6 +287,16 @@ class RunDirectory:
         checkpoint.setdefault("engine", f"{checkpoint.get('device', 'cpu')} eager float32")  # before there were engines
         return checkpoint
 
+    def verify(self) -> None:
+        """Check the checksums of the states that there are.
+
+        Raises:
+            RamacError: a damaged state or config.
+        """
+        for path in filter(Path.exists, (self.checkpoint_file, self.policy_file)):
+            damaged = RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew")
+            self._checked(path, self.read_facts(), damaged)
+
     def _checked(self, path: Path, facts: Mapping[str, Any], damaged: RamacError) -> io.BytesIO:
         """Return a state whose checksum is right; of runs that began before there were any, one without passes."""
         content = read(path)

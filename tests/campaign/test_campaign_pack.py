@@ -87,6 +87,39 @@ def test_what_is_missing_or_damaged_is_named_and_nothing_is_written(half, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["packed"]
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pt", "policy.pt"])
+def test_a_damaged_state_is_not_packed(whole, tmp_path, name):
+    """Of a finished campaign, whose states nobody else reads; one flipped bit."""
+    out = tmp_path / "c"
+    shutil.copytree(whole, out)
+    victim = sorted(out.glob(f"cells/*/{name}"))[-1]
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(bytes(content))
+    with pytest.raises(RamacError, match=rf"{name}: the checkpoint is damaged"):
+        campaign.pack(out, tmp_path / "packed")
+    assert not list(tmp_path.glob("packed/*"))
+
+
+def test_a_pack_that_holds_more_than_it_says_or_than_there_is_room_for_is_refused(half, tmp_path, monkeypatch):
+    campaign.pack(half, tmp_path / "p")
+    manifest = tmp_path / "p" / "manifest.json"
+    said = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(said | {"unpacked": {"results": 10, "states": 10}}))
+    with pytest.raises(
+        RamacError, match=r"results\.000: holds more than the 10 bytes of its manifest; nothing was unpacked"
+    ):
+        campaign.unpack(tmp_path / "p", tmp_path / "there")
+    manifest.write_text(json.dumps(said | {"unpacked": {"results": 10, "states": 10**18}}))
+    with pytest.raises(RamacError, match=r"needs 1,000,000,000,000,000,010 bytes unpacked; .* has [\d,]+; nothing was"):
+        campaign.unpack(tmp_path / "p", tmp_path / "there")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p"]
+    del said["unpacked"]  # of an earlier version
+    manifest.write_text(json.dumps(said))
+    campaign.unpack(tmp_path / "p", tmp_path / "there")
+    assert contents(tmp_path / "there") == contents(half)
+
+
 def test_results_alone_can_be_read_and_evaluated_but_not_gone_on_with(half, whole, tmp_path):
     campaign.pack(half, tmp_path / "packed", states=False)
     assert sorted(p.name for p in (tmp_path / "packed").iterdir()) == ["manifest.json", "results.000"]
