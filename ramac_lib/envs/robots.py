@@ -23,14 +23,14 @@ def make_env(env_id: str, **options: Any) -> gymnasium.Env:
 
     Raises:
         RamacError: Gymnasium does not know the id, or it names a module that no task of one's own was registered with,
-            or Bullet-Safety-Gym is missing.
+            or what it needs is missing.
     """
     _register(env_id)
     mujoco.set_mju_user_warning(_pass_on)
     try:
         with np.errstate(over="ignore"):  # Gymnasium compares Bullet-Safety-Gym's bounds with float32's
             env = gymnasium.make(env_id, disable_env_checker=True, **options)
-    except gymnasium.error.Error as error:
+    except (gymnasium.error.Error, ImportError, TypeError) as error:  # some need what is not installed, or arguments
         raise RamacError(f"the environment {env_id!r} cannot be made: {' '.join(str(error).split())}") from error
     if env_id in BULLET_IDS:
         from ramac_lib.envs.bullet import Reported

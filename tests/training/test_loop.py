@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ramac_lib.datasets.hdf5 import save_file
 from ramac_lib.methods import get_method
 from ramac_lib.system import machine
 from ramac_lib.system.errors import RamacError
@@ -306,3 +307,19 @@ def test_cuda_without_a_gpu():
         return
     with pytest.raises(RamacError, match="no usable GPU"):
         machine.get_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "words"),
+    [
+        ("Walker2d-v5", r"shapes \(11,\) and \(3,\); expected those of Walker2d-v5, \(17,\) and \(6,\)"),
+        ("CartPole-v1", r"expected those of CartPole-v1, \(4,\) and \(\)"),
+        ("Reacher-v2", r"the environment 'Reacher-v2' cannot be made: "),
+    ],
+)
+def test_an_environment_that_has_not_the_datas_columns_is_refused_before_training(hopper, tmp_path, env_id, words):
+    path = save_file(hopper.with_(env_id=env_id), tmp_path / "own.hdf5")
+    config = make_config("bc-flow", "hopper-medium-expert", (0,), 10, source=str(path), env_id=env_id)
+    with pytest.raises(RamacError, match=words):
+        loop.train(config, tmp_path / "run", device="cpu", progress=False)
+    assert not (tmp_path / "run" / "config.json").exists()
