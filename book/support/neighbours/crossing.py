@@ -96,13 +96,17 @@ def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | N
 
 
 def draw(own: Measured, beside: Measured, lowest: float = -45.0) -> Figure:
-    """Draw every row's mean and CVaR_0.1 with their intervals beside the exact plans; what lies lower is not shown."""
+    """Draw every row's mean and CVaR_0.1 with their intervals beside the exact plans, without rows that lie lower."""
     there = places(own, beside)
     points = {row: tuple(f.estimate(row, c, TASK, RARE) for c in ("mean", "cvar")) for row, f in there.items()}
-    figure = figures.frontier(own.optimum, MAPS[MAP], RARE, points)  # type: ignore[arg-type]
-    axes = figure.axes[0]
-    axes.set(ylim=(lowest, axes.get_ylim()[1]))
-    return figure
+    shown: Any = {row: both for row, both in points.items() if both[1].value >= lowest}
+    return figures.frontier(own.optimum, MAPS[MAP], RARE, shown)
+
+
+def lower(own: Measured, beside: Measured, lowest: float = -45.0) -> list[str]:
+    """Return the labels of rows that `draw` leaves out."""
+    there = places(own, beside)
+    return [style(row).label for row, f in there.items() if f.estimate(row, "cvar", TASK, RARE).value < lowest]
 
 
 def compared(own: Measured, beside: Measured, column: str = "cvar", rival: str = "radac") -> dict[str, Estimate]:
@@ -182,6 +186,8 @@ def draw_dial(found: pd.DataFrame) -> Figure:
         tails, up = _spans(own["cvar"])
         right.errorbar(means, tails, xerr=across, yerr=up, label=label, **how)
         for level, x, y in zip(own["level"], means, tails, strict=True):
+            if level in (0.9, 1.5):  # their names would lie on their neighbours'
+                continue
             right.annotate(f"{level:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
     left.axvline(1, color="0.6", linewidth=0.8, linestyle=":")
     left.set(xlabel="level of the dial: averse < 1 < seeking", ylabel="by the middle", ylim=(-0.05, 1.05))

@@ -35,6 +35,10 @@ def test_rows_stand_beside_those_of_chapter_3b_and_what_is_missing_is_named():
     assert above["dac"].high < 0 < above["rs-diffuser"].low
     labels = crossing.draw(own, beside).axes[0].get_legend_handles_labels()[1]
     assert labels == ["exact plans", *table.index]
+    assert crossing.lower(own, beside) == []
+    low = measured({**BESIDE, "diffusion-ql": {"mean": -68.0, "cvar": -68.4}})
+    assert crossing.lower(own, low) == ["DiffusionQL"]
+    assert crossing.draw(own, low).axes[0].get_xlim()[0] > -20
 
 
 def test_the_dial_has_the_planner_the_radac_of_each_level_and_the_exact_plans():
