@@ -30,6 +30,7 @@ from ramac_lib.system.ranges import POSITIVE, Range, check_value
 
 log = logging.getLogger(__name__)
 BACKENDS = ("processes", "ray")
+LEAST = 1e-4  # of a core or GPU, what Ray counts in
 STATES = "states"  # in a campaign's directory, where no other place was given
 
 
@@ -44,7 +45,8 @@ class Backend:
         cpus, gpus: of Ray, what a cell asks for; fractions let cells share.
 
     Raises:
-        RamacError: an unknown name, an option that is Ray's alone, resources that are no positive numbers.
+        RamacError: an unknown name, an option that is Ray's alone, less than Ray counts (0.0001 of a core or GPU; no
+            GPU is 0), more than one GPU and a part of another.
     """
 
     name: str = "processes"
@@ -60,8 +62,10 @@ class Backend:
         given = [f"--{name}" for name, value in own.items() if value is not None]
         if self.name != "ray" and given:
             raise RamacError(f"{' and '.join(given)}: of --backend ray alone")
-        check_value("cpus-per-cell", self.cpus, float | None, Range(0, 1024))
-        check_value("gpus-per-cell", self.gpus, float | None, Range(0, 64))
+        check_value("cpus-per-cell", self.cpus, float | None, Range(LEAST, 1024))
+        check_value("gpus-per-cell", self.gpus, float | None, Range(LEAST if self.gpus else 0, 64))
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise RamacError(f"gpus-per-cell is {self.gpus!r}; expected a share of one GPU or a whole number of them")
 
 
 def run(
@@ -186,6 +190,7 @@ def _pool(backend: Backend, path: Path, device: str, workers: int | None, claim:
     """Return what does the slices of the campaign in a directory."""
     if backend.name == "ray":
         states = backend.states or str((path / STATES).resolve())
+        states = states if "://" in states else str(Path(states).expanduser().absolute())  # workers start elsewhere
         return RayTasks(states, backend.address, device, backend.cpus, backend.gpus)
     cuda = get_device(device).type == "cuda"
     if workers is None:

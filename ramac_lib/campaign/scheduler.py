@@ -154,7 +154,7 @@ class Campaign:
         Raises:
             Interrupted: Ctrl-C, after every slice was stopped and saved.
         """
-        pool.recover({name: self.store.run_directory(cell).path for name, cell in self.cells.items()})
+        pool.recover([(cell, self.store.run_directory(cell).path) for cell in self.cells.values()])
         self.states = {name: self._state(cell) for name, cell in self.cells.items()}
         if cost is not None:
             self.states = {name: replace(state, cost=cost) for name, state in self.states.items()}

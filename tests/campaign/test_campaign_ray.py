@@ -47,6 +47,40 @@ def test_options_of_the_other_backend_are_refused(tmp_path):
         run(tmp_path / "c", backend=campaign.Backend("ray"), workers=2)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"cpus": 0}, r"^cpus-per-cell is 0; expected a number in \[0.0001, 1,024\]$"),
+        ({"cpus": 0.00001}, r"^cpus-per-cell is 1e-05; expected a number in"),
+        ({"cpus": -1.0}, r"^cpus-per-cell is -1.0; "),
+        ({"gpus": 0.00001}, r"^gpus-per-cell is 1e-05; expected a number in \[0.0001, 64\]$"),
+        ({"gpus": 1.5}, r"^gpus-per-cell is 1.5; expected a share of one GPU or a whole number of them$"),
+    ],
+)
+def test_less_than_ray_counts_is_refused(given, said):
+    """Of 0 cores Ray would do every cell at a time; what it rounds to 0 too."""
+    with pytest.raises(RamacError, match=said):
+        campaign.Backend("ray", **given)
+    assert campaign.Backend("ray", cpus=1e-4, gpus=0.0).gpus == 0.0
+    assert campaign.Backend("ray", cpus=2.5, gpus=2.0).cpus == 2.5
+
+
+def test_states_are_named_by_where_they_are(tmp_path, monkeypatch):
+    """Workers of Ray may be in another folder; a name with two colons is no chain of fsspec's."""
+    from ramac_lib.campaign import launch
+
+    given = []
+    monkeypatch.setattr(launch, "RayTasks", lambda states, *_: given.append(states))
+    monkeypatch.chdir(tmp_path)
+    for backend, out in (
+        (campaign.Backend("ray"), "c::d"),
+        (campaign.Backend("ray", states="s"), "c"),
+        (campaign.Backend("ray", states="s3://b/f"), "c"),
+    ):
+        launch._pool(backend, Path(out), "cpu", None, 0)
+    assert given == [str(tmp_path / "c::d" / "states"), str(tmp_path / "s"), "s3://b/f"]
+
+
 def _job(tmp_path, **moments):
     cell = choose(None, SMALL, None).cells()[0]
     schedule = Schedule(10, 20, 2)

@@ -127,6 +127,105 @@ def test_a_damaged_version_is_passed_over_for_the_one_before(url, tmp_path):
     assert store.newest("a", tmp_path / "to") == first
 
 
+def test_who_goes_on_after_a_damaged_version_counts_on_from_it(url, tmp_path):
+    """Else nobody could ever save again; a number is no one's twice."""
+    store = StateStore(url)
+    first = store.publish("a", _folder(tmp_path / "a", config="c", checkpoint="1"), Version())
+    second = store.publish("a", _folder(tmp_path / "a", checkpoint="2"), first)
+    store.fs.pipe_file(f"{store.root}/a/files/{second.files['checkpoint.pt']}", b"3")
+    at = store.newest("a", tmp_path / "to")
+    assert (at.number, at.last) == (1, 2)
+    third = store.publish("a", _folder(tmp_path / "to", checkpoint="2b"), at)
+    assert (third.number, store.numbers("a")) == (3, [3, 1])
+    with pytest.raises(Superseded):
+        store.publish("a", _folder(tmp_path / "b", checkpoint="late"), at)
+    assert store.newest("a", tmp_path / "again") == third
+    assert _texts(tmp_path / "again") == {"config.json": "c", "checkpoint.pt": "2b"}
+    store.fs.pipe_file(f"{store.root}/a/versions/00000003.json", b"7")
+    store.fs.pipe_file(f"{store.root}/a/versions/00000001.json", b"[]")
+    at = store.newest("a", tmp_path / "none")
+    assert (at, at.last, _texts(tmp_path / "none")) == (Version(), 3, {})
+    assert store.publish("a", tmp_path / "again", at).number == 4
+
+
+def test_what_may_not_be_read_is_not_taken_for_damaged(url, tmp_path, monkeypatch):
+    """Else a cell would begin anew, or from an older state, because of an endpoint that was away for a moment."""
+    store = StateStore(url)
+    store.publish("a", _folder(tmp_path / "a", checkpoint="1"), Version())
+
+    def denied(*_, **__):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(store.fs, "cat_file", denied, raising=False)
+    with pytest.raises(RamacError, match=r"^--states .*: Access Denied$"):
+        store.newest("a", tmp_path / "to")
+
+
+def test_a_full_disk_here_is_not_taken_for_a_damaged_version_there(url, tmp_path):
+    store = StateStore(url)
+    store.publish("a", _folder(tmp_path / "a", checkpoint="1"), Version())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RamacError, match=r"checkpoint.pt: cannot be written"):
+        store.newest("a", tmp_path / "file")
+
+
+def _refusals(url, folder):
+    """Return what each use of a store is refused with."""
+    store = StateStore(url)
+    for use in (store.check, lambda: store.publish("a", folder, Version()), lambda: store.newest("a", folder)):
+        with pytest.raises(RamacError) as refusal:
+            use()
+        yield str(refusal.value)
+
+
+def test_an_object_store_that_cannot_be_used_is_one_sentence(bucket, tmp_path, monkeypatch):
+    import s3fs
+
+    folder, (good,) = _folder(tmp_path / "a", config="c"), bucket
+    StateStore(good).check()
+    assert StateStore(good).fs.find(good, refresh=True) == []
+    for use in (StateStore("s3://nobucket-xyz/f").check, lambda: StateStore("s3://no").publish("a", folder, Version())):
+        with pytest.raises(RamacError, match=r"^--states s3://no[a-z-]*(/f)?: .*(bucket|Bucket)"):
+            use()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    for said in _refusals("s3://b-away/f", folder):
+        assert said.startswith("--states s3://b-away/f: ")
+        assert "127.0.0.1:9" in said
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    s3fs.S3FileSystem.clear_instance_cache()
+    for said in _refusals("s3://b-closed/f", folder):
+        assert said == "--states s3://b-closed/f: Unable to locate credentials"
+
+
+@pytest.mark.parametrize("name", ["c::d", "memory:x", "a[1]", "e#f", "i%20j", "data:,x"])
+def test_a_folder_of_any_name_is_a_folder(name, tmp_path, monkeypatch):
+    """Not what fsspec would make of it; and the same one from wherever it is named."""
+    monkeypatch.chdir(tmp_path)
+    store, elsewhere = StateStore(f"{name}/states"), tmp_path / "elsewhere"
+    assert store.url == store.name == str(tmp_path / name / "states")
+    store.publish("a", _folder(tmp_path / "a", config="c"), Version())
+    assert (tmp_path / name / "states" / "a" / "versions" / "00000001.json").exists()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert StateStore(store.url).newest("a", tmp_path / "to").number == 1
+    store.remove("a")
+    assert store.numbers("a") == []
+
+
+def test_one_place_has_one_name_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "states")
+    given = ("states", "./states/", "x/../states", "link", f"{tmp_path}/states", f"file://{tmp_path}/states")
+    assert {StateStore(url).name for url in given} == {str(tmp_path / "states")}
+    assert StateStore("memory://b/f/").name == StateStore("memory://b/f").name
+
+
 def test_an_address_that_fsspec_does_not_know_is_refused():
     with pytest.raises(RamacError, match=r"^--states nowhere://x: .*ramac-lib\[ray\]"):
         StateStore("nowhere://x")

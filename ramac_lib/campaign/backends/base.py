@@ -1,9 +1,10 @@
 """What a backend of a campaign is: something that does slices."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.slices import Job, SliceResult
 from ramac_lib.system.machine import get_device
 from ramac_lib.training.engine import Engine, get_engine
@@ -29,8 +30,8 @@ class Pool(Protocol):
         """Return how many GPUs a cell has, 0 on a CPU."""
         return float(get_device(device).type == "cuda")
 
-    def recover(self, folders: Mapping[str, Path]) -> None:
-        """Bring what was saved elsewhere into the cells' run directories, by name."""
+    def recover(self, cells: Sequence[tuple[Cell, Path]]) -> None:
+        """Bring what was saved elsewhere into the cells' run directories."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs, the first one first; yield their outcomes as they come."""

@@ -1,9 +1,10 @@
 """No processes: slices are done one after another in this one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
+from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.slices import Job, SliceResult, attempt
 
 
@@ -17,7 +18,7 @@ class InProcess(Pool):
         """Return one."""
         return 1
 
-    def recover(self, folders: Mapping[str, Path]) -> None:
+    def recover(self, cells: Sequence[tuple[Cell, Path]]) -> None:
         """Nothing is saved elsewhere."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:

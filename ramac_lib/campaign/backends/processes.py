@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
+from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.slices import Job, SliceResult, serve
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.plugins import loaded
@@ -79,7 +80,7 @@ class Processes(Pool):
         """Return the number of processes."""
         return self.count
 
-    def recover(self, folders: Mapping[str, Path]) -> None:
+    def recover(self, cells: Sequence[tuple[Cell, Path]]) -> None:
         """Nothing is saved elsewhere."""
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:

@@ -13,21 +13,21 @@ import os
 import pickle
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ramac_lib.campaign.backends.base import OnStep, Pool, Prepare
 from ramac_lib.campaign.backends.processes import ALONE
-from ramac_lib.campaign.backends.states import FILES, Published, StateStore, Superseded, Version
+from ramac_lib.campaign.backends.settling import TRIES, place, settle
+from ramac_lib.campaign.backends.states import Published, StateStore, Superseded
 from ramac_lib.campaign.directory import PATIENCE
+from ramac_lib.campaign.grid import Cell
 from ramac_lib.campaign.slices import TOLD_EVERY, Job, SliceResult, attempt
 from ramac_lib.system import plugins
 from ramac_lib.system.errors import RamacError, unknown
-from ramac_lib.system.files import atomic
 from ramac_lib.system.machine import DEVICES
 from ramac_lib.system.version import code_version
-from ramac_lib.training.directory import RunDirectory
 from ramac_lib.training.engine import Engine, get_engine
 
 RETRIES = 3  # of a slice whose process or machine was lost
@@ -142,17 +142,25 @@ def do_slice(
     line(None)
     if job.folder is None:
         return attempt(job, line)
-    while True:
+    stood: list[int] = []  # versions that tries went on from
+    while len(stood) < TRIES:
         with tempfile.TemporaryDirectory(prefix="ramac-") as scratch, contextlib.suppress(Superseded):
             entered = time.monotonic()
-            directory = Published.of(StateStore(states), name, Path(scratch))
-            began = time.monotonic()
-            result = attempt(job, line, directory)
-            ended = time.monotonic()
-            if result.failure is None:
-                directory.publish()  # a report comes after the last state
+            try:
+                directory = Published.of(StateStore(states), place(job.cell), Path(scratch))
+                if stood and directory.at[0].last > stood[-1]:
+                    stood.clear()  # another goes on, and so do we from there
+                stood.append(directory.at[0].last)
+                began = time.monotonic()
+                result = attempt(job, line, directory)
+                ended = time.monotonic()
+                if result.failure is None:
+                    directory.publish()  # a report comes after the last state
+            except RamacError as error:
+                return SliceResult(name, failure=str(error))
             carried = time.monotonic() - ended + began - entered  # the budget's plan has to know of it
             return dataclasses.replace(result, setup=None if result.setup is None else result.setup + carried)
+    return SliceResult(name, failure=f"--states {states}: no state could be saved after version {stood[-1]}")
 
 
 class RayTasks(Pool):
@@ -179,8 +187,8 @@ class RayTasks(Pool):
         if device not in DEVICES:
             raise unknown("device", device, DEVICES)
         self.store = StateStore(states)
+        self.store.check()
         self.ray = ray = connected(address)
-        self.known: dict[str, Version] = {}
         self._stopped, self._asked = False, 0.0
         if device == "auto":
             device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"
@@ -195,9 +203,9 @@ class RayTasks(Pool):
                 raise RamacError(f"a cell asks for {asked}, which this machine has not; use fewer or --address")
             log.warning(f"no machine of the cluster has {asked} yet: cells wait until one comes")
         self._task = ray.remote(do_slice).options(**self.resources, max_retries=RETRIES, retry_exceptions=False)
-        self.desk = self._claim(states)
+        self.desk = self._claim()
 
-    def _claim(self, states: str) -> Any:
+    def _claim(self) -> Any:
         """Return the desk, on this machine; its name says that the states are taken as long as this process lives."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -206,7 +214,7 @@ class RayTasks(Pool):
         while True:
             try:
                 made = self.ray.remote(Desk).options(
-                    name=f"ramac {states}",
+                    name=f"ramac {self.store.name}",
                     namespace=NAMESPACE,
                     num_cpus=0,
                     scheduling_strategy=here,
@@ -217,7 +225,9 @@ class RayTasks(Pool):
             except ValueError:  # of an actor whose driver was killed, Ray takes a moment to know it
                 if time.monotonic() > until:
                     self._leave()
-                    raise RamacError(f"{states}: another campaign of this cluster keeps its states there") from None
+                    raise RamacError(
+                        f"{self.store.url}: another campaign of this cluster keeps its states there"
+                    ) from None
                 time.sleep(0.2)
 
     def _leave(self) -> None:
@@ -257,22 +267,10 @@ class RayTasks(Pool):
         """Return what a cell was given of the cluster's; one where it has no share of its own."""
         return (self.resources["num_gpus"] or 1.0) if self.device == "cuda" else 0.0
 
-    def recover(self, folders: Mapping[str, Path]) -> None:
+    def recover(self, cells: Sequence[tuple[Cell, Path]]) -> None:
         """Take in states that a killed process left in the store; put there what began without it."""
-        for name, folder in folders.items():
-            self._settle(name, folder)
-
-    def _settle(self, name: str, folder: Path) -> None:
-        """Let the campaign's directory and the store hold the same state, the one that is further."""
-        run = RunDirectory(folder)
-        with tempfile.TemporaryDirectory(prefix="ramac-") as scratch:
-            there = RunDirectory(Path(scratch))
-            version = self.store.newest(name, there.path)
-            if version.number and _reached(there) > _reached(run):
-                _copy(there, run)
-        self.known[name] = version
-        if run.config_file.exists() and run.checkpoint_file.exists():
-            self.known[name] = self.store.publish(name, run.path, version)
+        for cell, folder in cells:
+            settle(self.store, cell, folder)
 
     def run(self, jobs: Sequence[Job], prepare: Prepare, on_step: OnStep) -> Iterator[SliceResult]:
         """Do the jobs; Ray chooses when and where, and does those again whose process or machine was lost."""
@@ -325,12 +323,13 @@ class RayTasks(Pool):
             raise RamacError(f"{LOST} ({type(error).__name__})") from error
         except errors.RayTaskError as error:
             reason = (str(error.cause or error).splitlines() or [""])[0]
-            outcome = SliceResult(job.cell.name, failure=f"{type(error.cause).__name__}: {reason}")
+            kind = "" if isinstance(error.cause, RamacError) else f"{type(error.cause).__name__}: "
+            outcome = SliceResult(job.cell.name, failure=f"{kind}{reason}")
         except errors.RayError as error:
             lost = "its machine was lost" if isinstance(error, errors.NodeDiedError) else "its process died"
             outcome = SliceResult(job.cell.name, failure=f"{lost} {RETRIES + 1} times ({type(error).__name__})")
         if job.folder is not None:
-            self._settle(job.cell.name, job.folder)
+            settle(self.store, job.cell, job.folder)
         return outcome
 
     def stop(self) -> None:
@@ -364,7 +363,7 @@ def connected(address: str | None) -> Any:
     if ray.is_initialized():
         return ray
     try:
-        ray.init(address=where, **how) if where else ray.init(include_dashboard=False, **how)
+        ray.init(address=where, **how) if where else ray.init(address="local", include_dashboard=False, **how)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise RamacError(f"--address {where or 'of this machine'}: no cluster of Ray ({reason})") from error
@@ -379,19 +378,3 @@ def _choose(
         return get_engine(device, mode, precision, pickle.loads(method), begun)
     except RamacError as error:
         return error
-
-
-def _reached(run: RunDirectory) -> tuple[int, int]:
-    """Return a run's step and the rows of its evaluations, (−1, 0) where there is none."""
-    if not (run.config_file.exists() and run.checkpoint_file.exists()):
-        return -1, 0
-    return run.read_head()[0], len(run.read_table("evaluations.csv"))
-
-
-def _copy(source: RunDirectory, to: RunDirectory) -> None:
-    """Copy a run's files, each whole, so that a reader finds a state of one moment or the one before it."""
-    with to.training(), to.tables():
-        for name in FILES:
-            if (source.path / name).exists():
-                with atomic(to.path / name) as temporary:
-                    temporary.write_bytes((source.path / name).read_bytes())
