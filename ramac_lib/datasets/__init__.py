@@ -53,7 +53,8 @@ def load(
         progress: show a bar while something takes long.
 
     Raises:
-        RamacError: an unknown task or source, or what the source itself refuses.
+        RamacError: an unknown task or source, an environment of one's choice whose observations or actions are not of
+            the data's shape, or what the source itself refuses.
     """
     chosen = get_task(task)
     if size is not None and size < 1:
@@ -67,18 +68,18 @@ def load(
     if kind == "file":
         from ramac_lib.datasets import hdf5
 
-        return subsample(hdf5.load_file(source, env_id, chosen), size, seed)
+        return subsample(_fits(hdf5.load_file(source, env_id, chosen), env_id), size, seed)
     if kind == "d4rl":
         from ramac_lib.datasets import d4rl
 
-        return subsample(d4rl.load(chosen, env_id=env_id, progress=progress), size, seed)
+        return subsample(_fits(d4rl.load(chosen, env_id=env_id, progress=progress), env_id), size, seed)
     if kind in ("dsrl", "dsrl:"):
         from ramac_lib.datasets import dsrl
 
         which = source.removeprefix("dsrl").removeprefix(":")
         if kind == "dsrl:" and not which:
             raise unknown("source", source, SOURCES)
-        return subsample(dsrl.load(chosen, which, env_id=env_id, progress=progress), size, seed)
+        return subsample(_fits(dsrl.load(chosen, which, env_id=env_id, progress=progress), env_id), size, seed)
     if kind == "minari":
         from ramac_lib.datasets import minari
 
@@ -103,6 +104,15 @@ def load(
     from ramac_lib.datasets import bundled
 
     return bundled.load(chosen, seed=seed, progress=progress, **wanted)
+
+
+def _fits(data: Dataset, env_id: str | None) -> Dataset:
+    """Return data that an environment of one's choice fits."""
+    if env_id is not None:
+        from ramac_lib.envs.robots import check_columns
+
+        check_columns(env_id, data.name, data.observations.shape[1:], data.actions.shape[1:])
+    return data
 
 
 def export(data: Dataset, out: str) -> tuple[str, Path]:

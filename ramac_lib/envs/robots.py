@@ -1,5 +1,6 @@
 """Gymnasium's environments, the robots and our own, without checkers and notices; their time limits."""
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -70,3 +71,21 @@ def time_limit(env_id: str) -> int:
     """Return the number of steps after which Gymnasium truncates an episode of `env_id`."""
     _register(env_id)
     return int(gymnasium.spec(env_id).max_episode_steps or 1000)
+
+
+def check_columns(env_id: str, name: str, observations: tuple[int, ...], actions: tuple[int, ...]) -> None:
+    """Check that an environment has observations and actions of these shapes.
+
+    Args:
+        name: of the data that have them.
+
+    Raises:
+        RamacError: it has others, or cannot be made.
+    """
+    with contextlib.closing(make_env(env_id)) as env:
+        live = env.observation_space.shape, env.action_space.shape
+    if live != (observations, actions):
+        raise RamacError(
+            f"{name}: observations and actions of shapes {observations} and {actions}; expected those of {env_id}, "
+            f"{live[0]} and {live[1]}"
+        )

@@ -16,7 +16,6 @@ from ramac_lib import datasets
 from ramac_lib.datasets import bandit, relabel
 from ramac_lib.datasets.batches import Replay
 from ramac_lib.datasets.contract import Dataset
-from ramac_lib.envs.robots import make_env
 from ramac_lib.methods import Method
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.interrupts import Interrupted, interruptible
@@ -58,32 +57,15 @@ class Schedule:
 
 
 def data_of(config: RunConfig, progress: bool = True) -> Dataset:
-    """Return the run's data, rewards relabelled with the run's hazard, with costs if the method needs them.
-
-    Raises:
-        RamacError: as `datasets.load`, or an environment of one's choice that has not the data's columns.
-    """
+    """Return the run's data, rewards relabelled with the run's hazard, with costs if the method needs them."""
     data = datasets.load(
         config.task, config.source, size=config.size, seed=config.data_seed, env_id=config.env_id, progress=progress
     )
-    if config.env_id is not None:
-        _check_columns(config.env_id, data)
     if not config.task.is_bandit:
         data = relabel.relabel(data, config.hazard, seed=config.data_seed)
     if "costs" not in config.method.needs:
         return data
     return bandit.with_costs(data) if config.task.is_bandit else relabel.with_costs(data, config.hazard)
-
-
-def _check_columns(env_id: str, data: Dataset) -> None:
-    with contextlib.closing(make_env(env_id)) as env:
-        live = env.observation_space.shape, env.action_space.shape
-    stored = data.observations.shape[1:], data.actions.shape[1:]
-    if live != stored:
-        raise RamacError(
-            f"{data.name}: observations and actions of shapes {stored[0]} and {stored[1]}; expected those of {env_id}, "
-            f"{live[0]} and {live[1]}"
-        )
 
 
 def build(config: RunConfig, data: Dataset, device: torch.device, seeds: Sequence[int]) -> Method:

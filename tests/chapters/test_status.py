@@ -29,7 +29,7 @@ def test_results_are_told_by_the_machine_that_made_them(tmp_path):
 def test_the_books_own_results_are_told_with_few_exceptions():
     table = status.machines().set_index("machine")
     assert len(table.drop(index="not stored")) >= 1
-    assert table.loc["not stored", "results"] == "flowql_official, navigation_critics, oraac_official, push"
+    assert table.loc["not stored", "results"] == "flowql_official, oraac_official, push"
 
 
 def test_what_is_stored_of_the_campaign_is_counted():
