@@ -34,7 +34,10 @@ RETRIES = 3  # of a slice whose process or machine was lost
 LOOK = 0.5  # seconds between two looks at how far slices are
 NAMESPACE = "ramac"
 LOST = "this machine's part of Ray has ended; the cells are saved as of their last evaluation, go on with --resume"
-PASSED_ON = ("RAMAC_CACHE", "RAMAC_DATA")  # variables of the environment that the cluster's processes get too
+PASSED_ON = (  # variables of the environment that the cluster's processes get too: where files come from
+    "RAMAC_CACHE", "RAMAC_DATA", "RAMAC_D4RL_URL", "RAMAC_DSRL_URL", "D4RL_DATASET_DIR", "DSRL_DATASET_DIR",
+    "MINARI_DATASETS_PATH",
+)  # fmt: skip
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a task without a GPU sees those that there are, as a process would
