@@ -1,9 +1,11 @@
-"""RADAC on r − λc: the tail of a return that has the cost in it, beside methods with a limit (a control; no paper).
+"""RADAC on r − λc: RAMAC's tail of a return that has the cost in it, a control for methods with a limit (no paper).
 
-Objective. RADAC's (`ramac_lib.methods.radac`), with r − λc in the place of r: a step of cost c takes λc from the return
-whose CVaR is maximised. No limit enters it; λ decides how much cost is left, and is swept beforehand.
+Objective. RADAC's (`ramac_lib.methods.radac`, eq. 11), with r − λc in the place of r: a step of cost c takes λc from
+the return whose CVaR is maximised. No limit enters it; λ decides how much cost is left, and is swept beforehand.
 
-Differences from RADAC: the rewards, nothing else. Reported returns and costs are the environment's.
+Differences from RADAC:
+
+1. rewards are r − λc in its losses. Reported returns and costs are the environment's.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ class RADACCostConfig(RADACConfig):
     cost_weight: float = 1.0  # λ, in units of reward
 
 
-@register("radac-cost", label="RADAC, r − λc", colour="#8C510A", line="--", marker="o", group=SAFETY, needs=("costs",))
+@register(
+    "radac-cost", label="RADAC, r − λc", colour="#8C510A", line="--", marker="$P$", group=SAFETY, needs=("costs",)
+)
 class RADACCost(RADAC):
     """RADAC, its rewards less a price of each cost."""
 

@@ -162,7 +162,16 @@ SERVED = [method for method in METHODS if has_native(get_method(method))]
 
 
 def test_which_methods_the_kernel_serves():
-    assert set(SERVED) == {"oraac", "oraac-diffusion", "oraac-flow", "rafmac", "radac", "rs-diffuser", "dac-cvar"}
+    assert set(SERVED) == {
+        "oraac",
+        "oraac-diffusion",
+        "oraac-flow",
+        "rafmac",
+        "radac",
+        "radac-cost",
+        "rs-diffuser",
+        "dac-cvar",
+    }
 
 
 @needs_kernel
