@@ -11,7 +11,7 @@ VARIANTS = {
     "radac:risk=neutral": Style("RADAC, neutral", "#F0A070", ":", ">"),
     "radac:td_clip=None": Style("RADAC, no TD clip", "#8C3A00", "--", "8"),
     "radac:quantile_axis=target,td_clip=None": Style("RADAC, released axis, no TD clip", "#4D2000", "-.", "*"),
-    "radac-cost:cost_weight=3.0": Style("RADAC, r − 3c", "#8C510A", "--", "$P$"),
+    "radac-cost:cost_weight=3.0": Style("RADAC, r − 3c", "#A63603", "--", "$P$"),
     "diffusion-ql:candidates=1": Style("DiffusionQL, one candidate", "#00395E", ":", "<"),
     "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
     "behaviour:stage=medium": Style("behaviour, medium", "#000000", "--", "."),

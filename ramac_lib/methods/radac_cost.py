@@ -27,7 +27,7 @@ class RADACCostConfig(RADACConfig):
 
 
 @register(
-    "radac-cost", label="RADAC, r − λc", colour="#8C510A", line="--", marker="$P$", group=SAFETY, needs=("costs",)
+    "radac-cost", label="RADAC, r − λc", colour="#A63603", line="--", marker="$P$", group=SAFETY, needs=("costs",)
 )
 class RADACCost(RADAC):
     """RADAC, its rewards less a price of each cost."""
