@@ -21,8 +21,9 @@ RANKED = ("obstacle", "bridge", "gates")
 
 
 def text(one: Estimate, digits: int = 2) -> str:
-    """Return a number with its interval; alone where there is a single seed."""
-    return one.text(digits) if np.isfinite(one.low) else f"{one.value:z.{digits}f}"
+    """Return a number with its interval, with minus signs; alone where there is a single seed."""
+    whole = one.text(digits) if np.isfinite(one.low) else f"{one.value:z.{digits}f}"
+    return whole.replace("-", "\N{MINUS SIGN}")
 
 
 def summary(found: Measured, rows: Sequence[str], task: str, hazard: str) -> pd.DataFrame:

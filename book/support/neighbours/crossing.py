@@ -70,11 +70,6 @@ def missing(own: Measured, beside: Measured) -> list[str]:
     return [style(row).label for row in (*ROWS, *BESIDE) if row not in there]
 
 
-def text(one: Estimate, digits: int = 2) -> str:
-    """Return a number with its interval, with minus signs."""
-    return tables.text(one, digits).replace("-", "\N{MINUS SIGN}")
-
-
 def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | None = None) -> pd.DataFrame:
     """Return each row's exact mean and CVaR_0.1, its routes, arrivals, and actions out of the data's support (OOD).
 
@@ -86,11 +81,13 @@ def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | N
     for row, found in places(own, beside).items():
         at = found.at(row, TASK, RARE)
         line: dict[str, Any] = {"": style(row).label, "seeds": len(at)}
-        line |= {name: text(found.estimate(row, c, TASK, RARE)) for name, c in (("mean", "mean"), ("CVaR", "cvar"))}
+        line |= {
+            name: tables.text(found.estimate(row, c, TASK, RARE)) for name, c in (("mean", "mean"), ("CVaR", "cvar"))
+        }
         line["left / through / right"] = " / ".join(f"{at[route].mean():.2f}" for route in tables.ROUTES)
         line |= {"arrive": f"{at['reached'].mean():.2f}", "OOD": f"{at['off_support'].mean():.2f}"}
         if row in without:
-            line["CVaR, noise 0"] = text(without[row].estimate(row, "cvar", TASK, RARE))
+            line["CVaR, noise 0"] = tables.text(without[row].estimate(row, "cvar", TASK, RARE))
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -121,6 +118,16 @@ def compared(own: Measured, beside: Measured, column: str = "cvar", rival: str =
         for row in ROWS
         if row in own.rows(TASK, RARE)
     }
+
+
+def round_it(found: Measured, row: str) -> tuple[int, int]:
+    """Return of how many seeds most episodes take a way round the danger, and of how many there are.
+
+    Raises:
+        Missing: the row is not stored.
+    """
+    at = found.at(row, TASK, RARE)
+    return int((at["left"] + at["right"] > 0.5).sum()), len(at)
 
 
 def turned(folder: Path | None = None) -> dict[float, pd.DataFrame]:

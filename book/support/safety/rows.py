@@ -68,11 +68,6 @@ def load(folder: Path | None = None) -> tuple[Measured, Measured]:
     return own, stored.load(folder=folder)
 
 
-def text(one: Estimate) -> str:
-    """Return a number with its interval, with minus signs."""
-    return tables.text(one).replace("-", "\N{MINUS SIGN}")
-
-
 def verdict(cost: Estimate, limit: float) -> str:
     """Return whether a row keeps the limit."""
     if not np.isfinite(cost.low):
@@ -92,10 +87,10 @@ def table(own: Measured, beside: Measured, limit: float) -> pd.DataFrame:
     for row, (found, name) in places(own, beside).items():
         cost = found.estimate(name, "steps_inside", TASK, HAZARD)
         lines.append({
-            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": text(cost),
+            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": tables.text(cost),
             "limit": verdict(cost, limit) if row in ROWS and row not in UNTOLD else "–",
-            "mean": text(found.estimate(name, "mean", TASK, HAZARD)),
-            "CVaR": text(found.estimate(name, "cvar", TASK, HAZARD)),
+            "mean": tables.text(found.estimate(name, "mean", TASK, HAZARD)),
+            "CVaR": tables.text(found.estimate(name, "cvar", TASK, HAZARD)),
             "arrive": f"{found.at(name, TASK, HAZARD)['reached'].mean():.2f}",
         })  # fmt: skip
     return pd.DataFrame(lines)
@@ -115,9 +110,9 @@ def options(own: Measured, limit: float) -> pd.DataFrame:
         at, cost = own.at(row, TASK, HAZARD), own.estimate(row, "steps_inside", TASK, HAZARD)
         told = row not in UNTOLD and row != "r2pac:penalty=paper"
         lines.append({
-            "": style(row).label, "cost": text(cost), "limit": verdict(cost, limit) if told else "–",
-            "mean": text(own.estimate(row, "mean", TASK, HAZARD)),
-            "CVaR": text(own.estimate(row, "cvar", TASK, HAZARD)), "arrive": f"{at['reached'].mean():.2f}",
+            "": style(row).label, "cost": tables.text(cost), "limit": verdict(cost, limit) if told else "–",
+            "mean": tables.text(own.estimate(row, "mean", TASK, HAZARD)),
+            "CVaR": tables.text(own.estimate(row, "cvar", TASK, HAZARD)), "arrive": f"{at['reached'].mean():.2f}",
         })  # fmt: skip
     return pd.DataFrame(lines)
 

@@ -36,6 +36,8 @@ def test_rows_stand_beside_those_of_chapter_3b_and_what_is_missing_is_named():
     labels = crossing.draw(own, beside).axes[0].get_legend_handles_labels()[1]
     assert labels == ["exact plans", *table.index]
     assert crossing.lower(own, beside) == []
+    ways = measured({"dac": {"mean": -8.0, "cvar": -8.0, "left": 0.3, "right": 0.199, "spread": 0.002}})
+    assert crossing.round_it(ways, "dac") == (2, 5)  # shares from .495 to .503
     low = measured({**BESIDE, "diffusion-ql": {"mean": -68.0, "cvar": -68.4}})
     assert crossing.lower(own, low) == ["DiffusionQL"]
     assert crossing.draw(own, low).axes[0].get_xlim()[0] > -20
