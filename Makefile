@@ -36,7 +36,7 @@ links: $(VENV)/.book
 
 test: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations 10 \
-		--nbval-lax tests book
+		--nbval-lax --nbval-kernel-startup-timeout 300 tests book
 
 fast: $(VENV)/.test
 	@$(THREADS) $(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not slow" tests

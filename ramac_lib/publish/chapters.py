@@ -25,6 +25,8 @@ from ramac_lib.system.processes import end_with_parent
 PARAMETERS = ("profile", "source", "device", "seeds")
 PROFILES = ("quick", "laptop", "gpu", "paper")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_START_SECONDS = (60, 180)  # what a kernel has to answer, at the first try and at the second
+_UNANSWERED = ("Kernel didn't respond", "Kernel died before")
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,26 @@ def defaults(chapter: Chapter) -> dict[str, Any]:
     return values
 
 
+def _run(source: Path, target: Path, parameters: dict[str, Any]) -> Any:
+    """Execute a notebook into `target` and return it; a kernel that does not answer is started once more."""
+    import papermill
+
+    for seconds in _START_SECONDS:
+        try:
+            return papermill.execute_notebook(
+                str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
+                cwd=str(source.parent), start_timeout=seconds,
+            )  # fmt: skip
+        except RuntimeError as error:  # of Jupyter, before the first cell: e.g. another kernel took one of its ports
+            if not str(error).startswith(_UNANSWERED) or seconds == _START_SECONDS[-1]:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
 def _execute(chapter: Chapter, parameters: dict[str, Any], target: Path, key: str, threads: int) -> str | None:
     """Execute one chapter, keep it in `target`; return None, or the reason why it failed. Runs in its own process."""
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
     import nbformat
-    import papermill
     from papermill.exceptions import PapermillExecutionError
 
     failed = target.parent / "failed" / target.name
@@ -150,10 +167,7 @@ def _execute(chapter: Chapter, parameters: dict[str, Any], target: Path, key: st
     shown = {name: value for name, value in parameters.items() if defaults(chapter)[name] != value}
     began = time.monotonic()
     try:
-        notebook = papermill.execute_notebook(
-            str(chapter.path), str(failed), parameters, kernel_name="python3", progress_bar=False,
-            cwd=str(chapter.path.parent),
-        )  # fmt: skip
+        notebook = _run(chapter.path, failed, parameters)
     except PapermillExecutionError as error:
         # The injected cell stands before any that can fail, so the index counts one too many and starts from 0.
         code = (line.strip() for line in error.source.splitlines())

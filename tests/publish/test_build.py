@@ -278,6 +278,35 @@ def test_a_killed_worker_is_one_sentence_that_names_what_is_missing(root: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("answers", "tries"), [(["respond"], 2), (["respond", "died"], 2), (["cell"], 1)])
+def test_a_kernel_that_does_not_answer_is_started_once_more(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], tries: int
+) -> None:
+    import papermill
+
+    said = {
+        "respond": "Kernel didn't respond in 60 seconds",
+        "died": "Kernel died before replying to kernel_info",
+        "cell": "Kernel died",
+    }
+    left, seen = list(answers), []
+
+    def execute(source: str, target: str, parameters: dict, **options: object) -> nbformat.NotebookNode:
+        seen.append(options["start_timeout"])
+        if left:
+            raise RuntimeError(said[left.pop(0)])
+        return nbformat.read(source, 4)
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    source = chapters.chapters(root)[0].path
+    if len(answers) < tries:
+        assert chapters._run(source, tmp_path / "out.ipynb", {}).cells
+    else:
+        with pytest.raises(RuntimeError, match=said[answers[-1]]):
+            chapters._run(source, tmp_path / "out.ipynb", {})
+    assert seen == [60, 180][:tries]
+
+
 def test_a_kernel_ends_with_the_build_that_is_killed(root: Path) -> None:
     _write(root, "first", f"import os, time\nopen({str(root / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
     program = (
