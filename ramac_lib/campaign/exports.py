@@ -67,6 +67,8 @@ def export(folder: Path, out: Path) -> list[Path]:
             if len(whole[name]) < len(own):
                 continue
             runs = [cell.config.hash for cell in own]
+            for left in (*out.glob(f".{name}.json.*"), *out.glob(f".{name}{PART}.*")):
+                left.unlink()  # of one that was killed
             before, others = _others(out / f"{name}{PART}", runs)
             known = others | {run: facts[run] for run in runs}
             with atomic(out / f"{name}.json") as temporary:  # first: a kill leaves facts of more runs than there are

@@ -5,7 +5,6 @@ float16 policies) and ``states.000 …`` (each run's full state). ``manifest.jso
 library, ``cat results.* | tar -xz`` reads them.
 """
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -13,7 +12,6 @@ import json
 import re
 import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 from ramac_lib.campaign.directory import CampaignDirectory
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic, read, writing
+from ramac_lib.system.files import new_folder, read
 from ramac_lib.training.directory import RunDirectory
 
 FORMAT = 1  # of the manifest
@@ -53,8 +51,7 @@ class _Parts(io.RawIOBase):
 
     def _emit(self, size: int) -> None:
         block, name = bytes(self._buffer[:size]), f"{self.stem}.{len(self.parts):03d}"
-        with atomic(self.folder / name) as temporary:
-            temporary.write_bytes(block)
+        (self.folder / name).write_bytes(block)
         self.parts.append({"name": name, "bytes": size, "sha256": hashlib.sha256(block).hexdigest()})
         del self._buffer[:size]
 
@@ -72,8 +69,6 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
     store, out = CampaignDirectory(Path(folder)), Path(out)
     if not store.grid_file.exists():
         raise RamacError(f"{folder}: holds no campaign (no campaign.json)")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RamacError(f"{out}: is not an empty folder; expected a new one")
     store.lock()
     try:
         store.read()
@@ -86,11 +81,11 @@ def pack(folder: Path, out: Path, states: bool = True) -> list[Path]:
             "results": [p for p in files if p.name != STATE],
             "states": [p for p in files if p.name == STATE] if states else [],
         }
-        parts = [part for stem in STREAMS if chosen[stem] for part in _write(store.path, chosen[stem], out, stem)]
-        unpacked = {stem: sum(p.stat().st_size for p in files) for stem, files in chosen.items()}
-        manifest = {"format": FORMAT, "parts": parts, "unpacked": unpacked}
-        with atomic(out / "manifest.json") as temporary:
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        with new_folder(out) as fresh:
+            parts = [part for stem in STREAMS if chosen[stem] for part in _write(store.path, chosen[stem], fresh, stem)]
+            unpacked = {stem: sum(p.stat().st_size for p in files) for stem, files in chosen.items()}
+            manifest = {"format": FORMAT, "parts": parts, "unpacked": unpacked}
+            (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     finally:
         store.unlock()
     return [out / "manifest.json", *(out / part["name"] for part in parts)]
@@ -119,13 +114,11 @@ def unpack(folder: Path, out: Path, states: bool = True) -> None:
             the disk has room for, an `out` that is not empty.
     """
     folder, out = Path(folder), Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RamacError(f"{out}: is not an empty folder; expected a new one")
     every, unpacked = _manifest(folder)
     parts = [p for p in every if states or not p["name"].startswith("states.")]
     for part in parts:
         _check(folder / part["name"], part)
-    with _made_whole(out) as fresh:
+    with new_folder(out) as fresh:
         needed = sum(size for stem, size in unpacked.items() if states or stem != "states")
         free = shutil.disk_usage(fresh).free
         if needed > free:
@@ -203,21 +196,3 @@ class _Joined(io.RawIOBase):
                 return count
             self._file.close()
             self._file = None
-
-
-@contextlib.contextmanager
-def _made_whole(out: Path) -> Iterator[Path]:
-    """Yield a new folder beside `out` that becomes `out` when the block ends well."""
-    fresh: Path | None = None
-    try:
-        with writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-            yield fresh
-            fresh.chmod(0o755)
-            if out.exists():
-                out.rmdir()
-            fresh.rename(out)
-    finally:
-        if fresh is not None:
-            shutil.rmtree(fresh, ignore_errors=True)

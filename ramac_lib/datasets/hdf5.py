@@ -21,7 +21,8 @@ DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}
 DIMENSIONS |= {"ball-run": (7, 2), "ball-circle": (8, 2), "car-run": (7, 2), "car-circle": (8, 2), "drone-run": (17, 4)}
 # More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
 LARGEST_SHARE_OF_BREAKS = 0.01
-LARGEST_RATIO = 1_032  # of the arrays to their file: what deflate can do at best
+LARGEST_RATIO = 1_032  # of an array to its bytes in the file: what deflate can do at best
+UNWRITTEN = 1 << 20  # bytes of an array that was never written: HDF5 keeps none, all of it is its fill value
 
 
 def load_file(
@@ -136,9 +137,16 @@ def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{key} {shape}" for key, shape in rows.items())
         raise RamacError(f"{path}: expected as many rows in each array, found {counts}")
-    declared, size = sum(array.size * array.dtype.itemsize for array in arrays.values()), path.stat().st_size
-    if declared > LARGEST_RATIO * size:
-        raise RamacError(f"{path}: declares {declared:,} bytes of data; expected no more than its {size:,} can hold")
+    size = path.stat().st_size
+    declared = {key: array.size * array.dtype.itemsize for key, array in arrays.items()}
+    held = {key: min(size, array.id.get_storage_size()) for key, array in arrays.items()}
+    for key in keys:
+        if declared[key] > LARGEST_RATIO * held[key] + UNWRITTEN:
+            raise RamacError(
+                f"{path}: {key} declares {declared[key]:,} bytes; expected no more than its {held[key]:,} can hold"
+            )
+    if (total := sum(declared.values())) > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+        raise RamacError(f"{path}: its arrays have {total:,} bytes; this machine's memory {memory:,}")
 
 
 def _open(path: Path) -> h5py.File:

@@ -1,7 +1,12 @@
 """The one exception that the command line turns into a single sentence."""
 
+import os
 import re
 from concurrent.futures import BrokenExecutor
+
+
+# Of other packages, which refuse what they do not know as they are imported; and what that refusal says.
+_VARIABLES = {"MUJOCO_GL": "MUJOCO_GL", "MPLBACKEND": "Key backend"}
 
 
 class RamacError(ValueError):
@@ -21,8 +26,13 @@ def told(error: BaseException) -> tuple[str, int]:
         return (f"{error.filename}: {error.strerror}" if error.filename else error.strerror), 1
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return "no memory is left; smaller networks, batches or data, or fewer workers, need less", 1
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in text:  # as Python reads an argument's other bytes
+        return f"{ascii(error.object)[:200]} is no text in UTF-8; expected a name or a path that is", 1
     if isinstance(error, BrokenExecutor):
         return str(killed("worked for this command", "run it again")), 1
+    for name, word in _VARIABLES.items():
+        if name in os.environ and word in text:
+            return f"the environment variable {name} is {os.environ[name]!r}: {text[:200]}", 1
     return f"unexpected {type(error).__name__}: {text[:300]}; `ramac --debug …` shows where, please report it", 70
 
 

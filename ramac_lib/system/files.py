@@ -4,10 +4,13 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ramac_lib.system.errors import RamacError
 
@@ -86,8 +89,7 @@ def atomic(path: Path) -> Iterator[Path]:
             os.close(handle)
             temporary = Path(name)
             yield temporary
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
+            _to_disk(temporary)
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)
@@ -95,6 +97,46 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` that becomes `path` when the block ends well, and is removed when not.
+
+    What a killed one left is removed by the next that writes the same `path`.
+
+    Raises:
+        RamacError: `path` is there and not an empty folder, or another process writes it; else as `writing`.
+    """
+    path = Path(path)
+    fresh = path.with_name(f".{path.name}{PART}")
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RamacError(f"{path}: another process is writing it") from None
+    try:
+        with writing(path):
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise RamacError(f"{path}: is not an empty folder; expected a new one")
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            yield fresh
+            for written in (*fresh.rglob("*"), fresh):
+                if written.is_file():
+                    _to_disk(written)
+            os.replace(fresh, path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)  # whoever took it meanwhile finds the folder written
+        lock.release()
+
+
+def _to_disk(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def is_left(path: Path) -> bool:

@@ -260,13 +260,12 @@ class RunDirectory:
         return self.read_head()[1] if self.checkpoint_file.exists() else None
 
     def _load(self, path: Path, mmap: bool = False) -> dict[str, Any]:
-        damaged = RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew")
         facts = self.read_facts()
         steps, seeds = facts["config"].get("steps"), facts["config"].get("seeds")
         if path.exists() and not path.is_file():  # of a pipe the end would be waited for
-            raise damaged
+            raise _damaged(path)
         try:
-            source: Any = path if mmap else self._checked(path, facts, damaged)
+            source: Any = path if mmap else self._checked(path, facts)
             checkpoint = torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
             written, same = int(checkpoint["format"]), checkpoint["hash"] == facts["hash"]
             whole = 0 <= checkpoint["step"] <= steps and set(checkpoint["seeds"]) >= set(seeds)
@@ -276,16 +275,30 @@ class RunDirectory:
             raise
         except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError,
                 OSError, zipfile.BadZipFile):  # fmt: skip
-            raise damaged from None
+            raise _damaged(path) from None
         if written != FORMAT:
             age = "a newer" if written > FORMAT else "an older"
             raise RamacError(f"{path}: written by {age} version (format {written}; this reads {FORMAT})")
         if not same:
             raise RamacError(f"{path}: the checkpoint is of another run")
         if not whole:
-            raise damaged
+            raise _damaged(path)
         checkpoint.setdefault("engine", f"{checkpoint.get('device', 'cpu')} eager float32")  # before there were engines
         return checkpoint
+
+    @contextlib.contextmanager
+    def taking(self, path: Path) -> Iterator[None]:
+        """Take over what a state holds; of one without a checksum, what does not fit is damage.
+
+        Raises:
+            RamacError: such a state is damaged.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+            if isinstance(error, RamacError) or self.read_facts().get("sealed"):
+                raise
+            raise _damaged(path) from error
 
     def verify(self) -> None:
         """Check the checksums of the states that there are.
@@ -294,15 +307,14 @@ class RunDirectory:
             RamacError: a damaged state or config.
         """
         for path in filter(Path.exists, (self.checkpoint_file, self.policy_file)):
-            damaged = RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew")
-            self._checked(path, self.read_facts(), damaged)
+            self._checked(path, self.read_facts())
 
-    def _checked(self, path: Path, facts: Mapping[str, Any], damaged: RamacError) -> io.BytesIO:
+    def _checked(self, path: Path, facts: Mapping[str, Any]) -> io.BytesIO:
         """Return a state whose checksum is right; of runs that began before there were any, one without passes."""
         content = read(path)
         state = is_sealed(content)
         if state is False or (state is None and facts.get("sealed")):
-            raise damaged
+            raise _damaged(path)
         if state is None and self.path not in _warned:
             _warned.add(self.path)
             logging.getLogger(__name__).warning(
@@ -335,3 +347,7 @@ def _difference(there: RunConfig, here: RunConfig) -> str:
     a, b = ({**c.to_json(), **c.to_json()["settings"]} for c in (there, here))
     names = [n for n in a | b if n != "settings" and a.get(n) != b.get(n)]
     return f"{names[0]} is {a.get(names[0])!r} there and {b.get(names[0])!r} here"
+
+
+def _damaged(path: Path) -> RamacError:
+    return RamacError(f"{path}: the checkpoint is damaged; delete it to begin the run anew")

@@ -170,12 +170,12 @@ class Trainer:
                 f"resume it with --device {device} --engine {mode} --precision {precision}"
             )
         self.step = self._saved_step = checkpoint["step"]
-        for stack in self.stacks:
-            stack.load_seed_states([checkpoint["seeds"][seed] for seed in stack.seeds], self.step)
-        self._tallies = [
-            Tally.from_seed_states([checkpoint["seeds"][seed].get("tally", []) for seed in stack.seeds], self.device)
-            for stack in self.stacks
-        ]
+        with self.directory.taking(self.directory.checkpoint_file):
+            states = [[checkpoint["seeds"][seed] for seed in stack.seeds] for stack in self.stacks]
+            for stack, own in zip(self.stacks, states, strict=True):
+                stack.load_seed_states(own, self.step)
+            tallies = [[state.get("tally", []) for state in own] for own in states]
+            self._tallies = [Tally.from_seed_states(own, self.device) for own in tallies]
         self.codes = list(dict.fromkeys([*checkpoint.get("codes", []), *self.codes]))
         self.metrics = self.directory.read_table("metrics.csv", self.step)
         self.evaluations = self.directory.read_table("evaluations.csv", self.step)

@@ -39,10 +39,8 @@ def load_run(
     stacks = []
     for seed in config.seeds:
         stack = config.method(config.settings, observation_dim, action_dim, (seed,), config.steps, target)
-        if copies:
-            stack.load_acting([checkpoint["seeds"][seed]])
-        else:
-            stack.load_networks([checkpoint["seeds"][seed]])
+        with directory.taking(directory.policy_file if copies else directory.checkpoint_file):
+            (stack.load_acting if copies else stack.load_networks)([checkpoint["seeds"][seed]])
         stacks.append(stack)
     return config, stacks, facts, checkpoint["step"]
 

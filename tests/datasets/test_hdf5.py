@@ -256,8 +256,32 @@ def test_rows_that_no_file_of_that_size_holds_are_refused_before_memory_is_asked
     with h5py.File(path, "w") as file:
         for key, columns in zip(KEYS, ((11,), (3,), (), (11,), (), ()), strict=True):
             file.create_dataset(key, (10**12, *columns), np.float32, chunks=(1024, *columns), compression="gzip")
-    with pytest.raises(RamacError, match=r"declares [\d,]+ bytes of data; expected no more than its [\d,]+ can hold"):
+    with pytest.raises(RamacError, match=r"declares [\d,]+ bytes; expected no more than its 0 can hold"):
         hdf5.load_file(path, "Hopper-v4")
+
+
+def test_bytes_of_one_array_do_not_vouch_for_another(hopper_arrays, tmp_path, write):
+    path = write(tmp_path / "f.hdf5", {key: value for key, value in hopper_arrays.items() if key != "observations"})
+    rows = len(hopper_arrays["rewards"])
+    with h5py.File(path, "a") as file:
+        file["ballast"] = np.zeros(3_000_000, np.uint8)
+        file.create_dataset("observations", (rows, 10**9 // rows), np.float32, chunks=(1, 1024))
+    with pytest.raises(RamacError, match=r"observations declares [\d,]+ bytes; expected no more than its 0 can hold"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def test_more_than_the_memory_there_is_is_refused_before_it_is_asked_for(hopper_arrays, tmp_path, write, monkeypatch):
+    path = write(tmp_path / "f.hdf5", hopper_arrays)
+    monkeypatch.setattr(hdf5.os, "sysconf", lambda _: 10)
+    with pytest.raises(RamacError, match=r"its arrays have [\d,]+ bytes; this machine's memory 100$"):
+        hdf5.load_file(path, "Hopper-v4")
+
+
+def test_a_small_array_that_was_never_written_is_read_as_its_fill_value(hopper_arrays, tmp_path, write):
+    path = write(tmp_path / "f.hdf5", {key: value for key, value in hopper_arrays.items() if key != "rewards"})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("rewards", (len(hopper_arrays["terminals"]),), np.float32, fillvalue=0.5)
+    assert set(hdf5.load_file(path, "Hopper-v4").rewards) == {0.5}
 
 
 def test_numbers_of_rows_are_compared_before_any_is_read(hopper_arrays, tmp_path, write, monkeypatch):

@@ -1,13 +1,15 @@
 """Names of files made of a name that a user gave; who is blamed where one cannot be written."""
 
 import errno
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic, beside, writing
+from ramac_lib.system.files import atomic, beside, new_folder, writing
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,44 @@ def test_an_error_of_another_file_stays_what_it_is(tmp_path, name):
     with pytest.raises(PermissionError) as caught, writing(tmp_path / "out"):
         raise OSError(errno.EACCES, "Permission denied", str(tmp_path / name))
     assert caught.value.filename == str(tmp_path / name)
+
+
+def _die_while_writing(path: Path) -> None:
+    with new_folder(path) as fresh:
+        (fresh / "half").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_folder_is_whole_or_not_there_and_what_a_killed_one_left_goes(tmp_path):
+    out = tmp_path / "out"
+    died = multiprocessing.get_context("spawn").Process(target=_die_while_writing, args=(out,))
+    died.start()
+    died.join()
+    assert died.exitcode == -signal.SIGKILL
+    assert not out.exists()
+    with new_folder(out) as fresh:
+        assert list(fresh.iterdir()) == []
+        (fresh / "inside").mkdir()
+        (fresh / "inside" / "file").write_text("whole")
+    assert os.listdir(tmp_path) == ["out"]
+    assert (out / "inside" / "file").read_text() == "whole"
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(tmp_path):
+    with new_folder(tmp_path / "out") as fresh:
+        (fresh / "mine").write_text("mine")
+        with pytest.raises(RamacError, match="another process is writing it"), new_folder(tmp_path / "out"):
+            pass
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "mine"]
+
+
+def test_a_folder_whose_writing_fails_is_not_there_and_one_with_content_is_refused(tmp_path):
+    with pytest.raises(RamacError, match="out: no space is left"), new_folder(tmp_path / "out") as fresh:
+        (fresh / "half").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(fresh / "half"))
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(RamacError, match="out: is not an empty folder"), new_folder(tmp_path / "out"):
+        pass
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "mine"]

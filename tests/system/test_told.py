@@ -19,6 +19,7 @@ from ramac_lib.system.errors import RamacError, told
         (MemoryError(), "no memory is left; ", 1),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "no memory is left; ", 1),
         (BrokenProcessPool("x"), "a process that worked for this command was killed", 1),
+        (UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"), "'a\\udcff' is no text in UTF-8; ", 1),
         (KeyError("x"), "unexpected KeyError: 'x'; `ramac --debug …` shows where", 70),
     ],
 )
@@ -27,6 +28,23 @@ def test_an_error_is_one_sentence_and_a_code(error, sentence, code):
     assert text.startswith(sentence)
     assert found == code
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", ["MUJOCO_GL", "MPLBACKEND"])
+def test_a_variable_that_another_package_does_not_understand_is_named(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, "bogus")
+    words = ["train", "--method", "bc-flow", "--task", "risky-bandit", "--size", "100", "--steps", "1", "--episodes"]
+    words += ["1", "--device", "cpu", "--engine", "eager", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-m", "ramac_lib.cli", *words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"ramac: the environment variable {name} is 'bogus': ")
+
+
+def test_an_argument_of_other_bytes_than_utf_8_is_named():
+    words = [sys.executable, "-m", "ramac_lib.cli", "data", "hopper-medium-expert", "--source"]
+    done = subprocess.run([*words, b"dsrl:http://x/\xff.hdf5"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "ramac: 'http://x/\\udcff.hdf5' is no text in UTF-8; expected a name or a path that is\n"
 
 
 def test_a_traceback_is_shown_when_it_is_asked_for(capsys, monkeypatch):

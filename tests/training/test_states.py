@@ -3,14 +3,15 @@
 import json
 import logging
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import sealed
-from ramac_lib.training import loop
+from ramac_lib.system.files import MARK, sealed
+from ramac_lib.training import loop, stored
 from ramac_lib.training.config import make_config
 from ramac_lib.training.directory import RunDirectory
 
@@ -75,6 +76,22 @@ def test_states_of_an_earlier_version_are_taken_with_one_warning(run, caplog):
         assert run.load_checkpoint()["step"] == run.load_policies()["step"] == 10
     (record,) = caplog.records
     assert "begun by an earlier version" in record.message
+
+
+@pytest.mark.parametrize("word", [b"networks", b"batches", b"optimizers", b"noise", b"velocity"])
+def test_a_state_of_an_earlier_version_that_is_damaged_inside_is_one_sentence(config, tmp_path, word):
+    how = {"schedule": loop.Schedule(episodes=0), "device": "cpu", "engine": "eager", "progress": False}
+    config = replace(config, steps=2)
+    run = loop.train(config, tmp_path / "run", **how).directory
+    facts, content = json.loads(run.config_file.read_text()), run.checkpoint_file.read_bytes()
+    run.config_file.write_text(json.dumps({key: value for key, value in facts.items() if key != "sealed"}))
+    assert word in content
+    run.checkpoint_file.write_bytes(content.replace(word, word[:-1] + b"?").replace(MARK, b"?" * len(MARK)))
+    with pytest.raises(RamacError, match=r"checkpoint\.pt: the checkpoint is damaged"):
+        loop.train(config, run.path, resume=True, **how)
+    if word in (b"networks", b"velocity"):  # of the rest an evaluation has no need
+        with pytest.raises(RamacError, match=r"checkpoint\.pt: the checkpoint is damaged"):
+            stored.load_run(run.path, "cpu")
 
 
 def test_a_state_without_a_checksum_is_refused_where_the_run_has_them(run):

@@ -4,7 +4,9 @@ import os
 import resource
 import shutil
 import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,12 @@ import numpy as np
 import torch
 from world import CAMPAIGN, TINY, Record, World, in_child
 
-WATCHED = ("replace", "fsync", "rename", "unlink")  # of `os`: the moments around which a kill comes
+from ramac_lib.campaign import bandit
+
+WATCHED = ("replace", "fsync", "rename", "unlink", "mkdir", "rmdir")  # of `os`: the moments around which a kill comes
+COMPARED = (".csv", ".gz", ".000", ".npz")  # tables, packs and data, byte by byte; in `.json` there are durations
+KINDS = ("unpack", "pack", "export", "gather", "bandit", "train", "campaign")
+ONCE = ("pack", "unpack")  # refuse to write where something is
 
 
 def _leaves(value: Any) -> Any:
@@ -24,11 +31,11 @@ def _leaves(value: Any) -> Any:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Return all that runs in a folder computed: tables to the byte, states to the bit."""
+    """Return all that was computed into a folder, or under that name: tables to the byte, states to the bit."""
     found: dict[str, Any] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.suffix == ".csv":
+    for path in sorted({*folder.rglob("*"), *folder.parent.glob(f"{folder.name}.*")}):
+        name = path.relative_to(folder.parent).as_posix().removeprefix(folder.name)
+        if path.suffix in COMPARED:
             found[name] = path.read_bytes()
         elif path.suffix == ".pt":
             found[name] = _leaves(torch.load(path, weights_only=True))
@@ -59,68 +66,100 @@ def kill_at(moment: int, after: bool) -> Callable[[], None]:
     return prepare
 
 
+def kill_after(seconds: float) -> Callable[[], None]:
+    """Return what makes a process kill itself so long after its start, wherever it is then."""
+
+    def prepare() -> None:
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
+
+    return prepare
+
+
 def full_disk(size: int) -> Callable[[], None]:
     """Return what lets a process write no file larger than so many bytes."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def command_of(kind: str, out: Path) -> tuple[object, ...]:
-    """Return a run's or a campaign's command; both go on with what is there."""
-    if kind == "campaign":
-        return ("campaign", *CAMPAIGN, "--resume", "--out", out)
-    return (
-        "train", "--method", "radac", "--task", "risky-bandit", "--size", 200, "--steps", 12, "--episodes", 2,
-        "--eval-every", 3, "--device", "cpu", "--engine", "eager", "--resume", "--out", out, *TINY,
-    )  # fmt: skip
+def command_of(world: World, kind: str, out: Path) -> tuple[object, ...]:
+    """Return a command that writes `out`; given again, it goes on with what is there."""
+    return {
+        "train": (
+            "train", "--method", "radac", "--task", "risky-bandit", "--size", 200, "--steps", 12, "--episodes", 2,
+            "--eval-every", 3, "--device", "cpu", "--engine", "eager", "--resume", "--out", out, *TINY,
+        ),
+        "campaign": ("campaign", *CAMPAIGN, "--resume", "--out", out),
+        "pack": ("campaign", "--out", world.campaign, "--pack", out),
+        "unpack": ("campaign", "--unpack", world.pack, "--out", out),
+        "export": ("campaign", "--out", world.campaign, "--export", out),
+        "gather": ("gather", world.run, "--out", out),
+        "bandit": (
+            "bandit", "--methods", "bc-cvae", "--seeds", 0, "--steps", 20, "--suites", "axis",
+            "--cells", out.with_name(f"cells-{out.name}"), "--out", out, "--workers", 1,
+        ),
+    }[kind]  # fmt: skip
 
 
 def attack(world: World, record: Record, total: int, start: int, over: Callable[[], bool]) -> None:
-    """Kill runs and campaigns about so often; after every death go on, and compare the end with an undisturbed one.
+    """Kill commands about so often; after every death go on, and compare the end with an undisturbed one.
 
-    First comes a sweep of a run's and of a campaign's moments, one kill at each, or evenly spread where there are more
-    than a third of all; then chains of kills and full disks at random moments.
+    First comes a sweep of each command's moments, one kill at each, or evenly spread where there are more than half of
+    all; then chains of kills, at random changes and at random times, and full disks.
     """
-    rng, expected = np.random.default_rng(start), {}
-    for kind in ("train", "campaign"):
-        whole = world.folder / f"whole-{kind}"
-        shutil.rmtree(whole, ignore_errors=True)
-        if in_child(*command_of(kind, whole)):
-            raise RuntimeError(f"{kind} does not work undisturbed")
-        expected[kind] = results(whole)
-    for i, kind in enumerate(expected):
+    rng, expected, spawn = np.random.default_rng(start), {}, bandit.spawn
+    bandit.spawn = lambda _: ThreadPoolExecutor(1)  # so that a killed command has no one who goes on
+    try:
+        for kind in KINDS:
+            whole = world.folder / "whole" / kind
+            shutil.rmtree(whole, ignore_errors=True)
+            if in_child(*command_of(world, kind, whole)):
+                raise RuntimeError(f"{kind} does not work undisturbed")
+            expected[kind] = results(whole)
         every = max(1, 160 // max(1, total))
-        for moment in range(1, 10_000, every):
-            out = world.fresh()
-            code = in_child(*command_of(kind, out), before=kill_at(moment, after=False))
-            if code == 0 or over() or record.tried["sweep"] >= (i + 1) * total / 3:
-                break
-            record.take("sweep", (kind, moment), None if code == -signal.SIGKILL else f"ended with {code}")
-            _end(world, record, kind, out, [f"killed before change {moment}"], expected[kind])
-    while record.tried["kills"] + record.tried["full disks"] + record.tried["sweep"] < total and not over():
-        kind = str(rng.choice(["train", "campaign"]))
-        out, history, code = world.fresh(), [], 1
-        while code and len(history) < 8 and not over():
-            if full := rng.random() < 0.1:
-                how = f"full disk at {(size := int(rng.integers(0, 60_000)))} bytes"
-                code = in_child(*command_of(kind, out), before=full_disk(size))
-            else:
-                moment, after = int(rng.integers(1, 40)), bool(rng.random() < 0.5)
-                how = f"killed {'after' if after else 'before'} change {moment}"
-                code = in_child(*command_of(kind, out), before=kill_at(moment, after))
-            history.append(how)
-            if code:
-                fault = None if code == (1 if full else -signal.SIGKILL) else f"ended with {code}"
-                record.take("full disks" if full else "kills", (kind, history), fault)
-        _end(world, record, kind, out, history, expected[kind])
+        for kind in KINDS:
+            for moment in range(1, 10_000, every):
+                out = world.fresh()
+                code = in_child(*command_of(world, kind, out), before=kill_at(moment, after=False))
+                if code == 0 or over() or record.tried["sweep"] >= total * 2 / 3:
+                    break
+                record.take("sweep", (kind, moment), None if code == -signal.SIGKILL else f"ended with {code}")
+                _end(world, record, kind, out, [f"killed before change {moment}"], expected[kind])
+        while record.tried["kills"] + record.tried["full disks"] + record.tried["sweep"] < total and not over():
+            _chain(world, record, str(rng.choice(KINDS)), rng, expected, over)
+    finally:
+        bandit.spawn = spawn
+
+
+def _chain(world: World, record: Record, kind: str, rng: Any, expected: dict[str, Any], over: Any) -> None:
+    """Kill a command, and what goes on with it, until one of them comes through; compare."""
+    out, history, code = world.fresh(), [], 1
+    while code and len(history) < 8 and not over():
+        way, after = rng.choice(["change", "time", "full"], p=[0.5, 0.4, 0.1]), bool(rng.random() < 0.5)
+        if way == "full":
+            how, before = f"full disk at {(size := int(rng.integers(0, 60_000)))} bytes", full_disk(size)
+        elif way == "time":
+            how, before = f"killed after {(seconds := rng.uniform(0, 0.4)):.3f} s", kill_after(seconds)
+        else:
+            moment = int(rng.integers(1, 40))
+            how, before = f"killed {'after' if after else 'before'} change {moment}", kill_at(moment, after)
+        code = in_child(*command_of(world, kind, out), before=before)
+        history.append(how)
+        if code:
+            fault = None if code == (1 if way == "full" else -signal.SIGKILL) else f"ended with {code}"
+            record.take("full disks" if way == "full" else "kills", (kind, history), fault)
+    _end(world, record, kind, out, history, expected[kind])
 
 
 def _end(world: World, record: Record, kind: str, out: Path, history: list[str], expected: dict[str, Any]) -> None:
     """Go on to the end and compare it with the undisturbed one."""
-    code = in_child(*command_of(kind, out))
-    fault = f"going on ended with {code}" if code else None
+    code = in_child(*command_of(world, kind, out))
+    refused = code == 1 and kind in ONCE  # a kill after the last change; what is there must be whole
+    fault = f"going on ended with {code}" if code and not refused else None
     if fault is None and results(out) != expected:
         fault = "other results than undisturbed"
-    if fault is None and (left := [p.name for p in out.rglob(".*.part")]):
+    own = kind not in ("gather", "bandit")  # they write beside others' files, and leave a hidden one
+    if fault is None and own and (left := [p.name for p in out.parent.rglob(".*.part")]):
         fault = f"left behind: {left}"
     record.take("ends", (kind, history), fault)
     world.clear()
