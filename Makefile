@@ -23,7 +23,7 @@ WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4
 BULLET = $(PIP) install -q -c constraints.txt --only-binary pybullet pybullet \
 	&& $(PIP) install -q -c constraints.txt --no-deps bullet-safety-gym
 
-.PHONY: book links test fast cluster lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
+.PHONY: book links test fast cluster trackers lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -47,6 +47,11 @@ cluster: $(VENV)/.test
 	@$(PIP) install -q -c constraints.txt -e '.[s3]' 'moto[s3]' flask flask-cors
 	@$(THREADS) $(BIN)/pytest -p no:xdist -m "cluster or not slow" tests/campaign/test_campaign_states.py \
 		tests/campaign/test_campaign_ray.py
+
+# Weights & Biases and MLflow, offline; 40 packages more, so apart.
+trackers: $(VENV)/.test
+	@$(PIP) install -q -c constraints.txt -e '.[wandb,mlflow]'
+	@$(THREADS) $(BIN)/pytest -p no:xdist tests/campaign/test_campaign_watch.py
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo \

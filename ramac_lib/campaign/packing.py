@@ -163,7 +163,7 @@ def _manifest(folder: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
         raise RamacError(f"{folder}: holds no packed campaign (no manifest.json)") from None
     except RamacError:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise RamacError(f"{path}: is damaged; expected the list of a packed campaign's parts") from None
 
 

@@ -1,8 +1,13 @@
 """One file in D4RL's HDF5 layout: read with every fault named, written atomically."""
 
+import contextlib
+import faulthandler
 import io
 import json
 import os
+import signal
+import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,7 @@ DIMENSIONS |= {"ball-run": (7, 2), "ball-circle": (8, 2), "car-run": (7, 2), "ca
 # More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
 LARGEST_SHARE_OF_BREAKS = 0.01
 LARGEST_RATIO = 1_032  # of an array to its bytes in the file: what deflate can do at best
+PATIENCE = 30.0  # seconds in which HDF5 lists a file's arrays and reads its attributes, or never
 UNWRITTEN = 1 << 20  # bytes of an array that was never written: HDF5 keeps none, all of it is its fill value
 
 
@@ -52,12 +58,11 @@ def load_file(
             [-1, 1], no transitions, an unknown environment: one sentence naming file, key and expectation.
     """
     path = Path(path)
+    _survive(path, required)
     with _open(path) as file:
         try:
-            keys = tuple(dict.fromkeys((*KEYS, *required, *(["costs"] if "costs" in file else []))))
-            _inspect(file, path, keys)
+            keys, stored = _look(file, path, required)
             arrays: dict[str, Any] = {key: _read(file, path, key) for key in keys}
-            stored = {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
         except (OSError, RuntimeError, KeyError, TypeError) as error:  # whichever h5py makes of HDF5's own
             raise RamacError(f"{path} is damaged: expected readable HDF5 data ({_reason(error)})") from error
         except MemoryError:
@@ -122,8 +127,46 @@ def check_layout(path: Path, required: Sequence[str] = KEYS) -> None:
     Raises:
         RamacError: it does not.
     """
+    _survive(path, required)
     with _open(path) as file:
         _inspect(file, path, required)
+
+
+def _look(file: h5py.File, path: Path, required: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the arrays to read, all of them inspected, and the attributes."""
+    keys = tuple(dict.fromkeys((*KEYS, *required, *(["costs"] if "costs" in file else []))))
+    _inspect(file, path, keys)
+    return keys, {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
+
+
+def _survive(path: Path, required: Sequence[str]) -> None:
+    """Let a copy of this process look at a file first: HDF5 itself crashes on some damage, or never comes to an end.
+
+    Raises:
+        RamacError: the copy did.
+    """
+    if not hasattr(os, "fork") or not path.is_file():
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's, of threads, none of which the copy needs
+        copy = os.fork()
+    if copy == 0:
+        with contextlib.suppress(BaseException):
+            faulthandler.disable()  # what is said of a crash is below
+            with _open(path) as file:
+                _look(file, path, required)
+        os._exit(0)
+    end, status = time.monotonic() + PATIENCE, None
+    while status is None:
+        ended, code = os.waitpid(copy, os.WNOHANG)
+        if ended:
+            status = code
+        elif time.monotonic() > end:
+            os.kill(copy, signal.SIGKILL)
+        else:
+            time.sleep(0.001)
+    if os.WIFSIGNALED(status):
+        raise RamacError(f"{path} is damaged: expected a whole HDF5 file (HDF5 itself fails on this one)")
 
 
 def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ import os
 import re
 from concurrent.futures import BrokenExecutor
 
-
 # Of other packages, which refuse what they do not know as they are imported; and what that refusal says.
 _VARIABLES = {"MUJOCO_GL": "MUJOCO_GL", "MPLBACKEND": "Key backend"}
 

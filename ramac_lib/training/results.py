@@ -61,6 +61,9 @@ def label(
     )[[*COLUMNS, *(name for name in episodes if name not in COLUMNS)]]
 
 
+_UNREAD = (pd.errors.ParserError, pd.errors.EmptyDataError)
+
+
 def read_part(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a compressed table as text, and its runs' facts by hash.
 
@@ -70,13 +73,14 @@ def read_part(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     beside_it = path.with_name(f"{path.name.removesuffix(PART)}.json")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, compression="gzip")
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
+        table["run"]  # KeyError where it is missing
+    except (KeyError, EOFError, OSError, zlib.error, UnicodeDecodeError, *_UNREAD):
         raise RamacError(f"{path}: is damaged; expected a compressed table of results") from None
     try:
-        facts = json.loads(beside_it.read_text())
+        facts = dict(json.loads(beside_it.read_text()))
     except FileNotFoundError:
         raise RamacError(f"{beside_it}: not there; it belongs to {path.name}") from None
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         raise RamacError(f"{beside_it}: is damaged; expected the facts of the runs in {path.name}") from None
     if unknown := sorted(set(table["run"]) - set(facts)):
         raise RamacError(f"{beside_it}: run {unknown[0]} is missing, whose rows are in {path.name}")

@@ -17,7 +17,7 @@ from ramac_lib.campaign.backends import settling
 from ramac_lib.campaign.backends.settling import TRIES, place, settle
 from ramac_lib.campaign.backends.states import Published, StateStore, Superseded
 from ramac_lib.campaign.grid import choose
-from ramac_lib.campaign.slices import Job, SliceResult, attempt
+from ramac_lib.campaign.slices import Job, attempt
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.version import code_version
 from ramac_lib.training.directory import RunDirectory
@@ -247,53 +247,6 @@ def test_without_an_address_a_cluster_is_started_and_none_is_looked_for(monkeypa
     connected(None)
     connected("auto")
     assert [how["address"] for how in begun] == ["local", "1.2.3.4:5", "auto"]
-
-
-class _Ray:
-    """Ray as far as a round needs it: of each task the outcomes that were set, one each time that it is begun."""
-
-    def __init__(self, *outcomes):
-        names = ("RayError", "TaskCancelledError", "LocalRayletDiedError", "RayTaskError", "NodeDiedError")
-        self.exceptions = SimpleNamespace(**{name: type(name, (Exception,), {}) for name in names})
-        self.outcomes, self.begun = [o or self.exceptions.LocalRayletDiedError() for o in outcomes], []
-
-    def remote(self, *given):
-        self.begun.append(given)
-        return f"task {len(self.begun)}"
-
-    def wait(self, refs, timeout):
-        return refs[:1], refs[1:]
-
-    def get(self, ref, timeout=None):
-        if not str(ref).startswith("task"):
-            return {}, set()
-        outcome = self.outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-
-@pytest.mark.parametrize(("losses", "done"), [(0, True), (3, True), (4, False)])
-def test_a_task_of_a_lost_machine_is_begun_anew_though_ray_speaks_of_this_one(
-    store, tmp_path, folder, monkeypatch, losses, done
-):
-    """Ray says LocalRayletDiedError of a task whose machine was killed, now and then, and does not do it again."""
-    from ramac_lib.campaign.backends import ray_tasks
-
-    monkeypatch.setattr(ray_tasks, "LOOK", 0.0)
-    cell = _cell()
-    pool = ray_tasks.RayTasks.__new__(ray_tasks.RayTasks)
-    pool.ray = pool._task = _Ray(*[None] * losses, SliceResult(cell.name, step=20))
-    desk = {name: SimpleNamespace(remote=lambda: "desk") for name in ("clear", "look")}
-    pool.store, pool.desk, pool.threads, pool._stopped = store, SimpleNamespace(**desk), 1, False
-    round_ = pool.run([replace(_job(cell, folder, 20), folder=None)], lambda job, _: job, lambda *_: None)
-    if done:
-        assert [outcome.step for outcome in round_] == [20]
-    else:
-        with pytest.raises(RamacError, match=r"^this machine's part of Ray has ended; .*\(LocalRayletDiedError\)$"):
-            list(round_)
-    assert len(pool.ray.begun) == min(losses, 3) + 1
-    assert all(given == pool.ray.begun[0] for given in pool.ray.begun)
 
 
 def test_a_job_is_pickled_with_the_place_that_its_sender_means(tmp_path, folder):

@@ -1,6 +1,7 @@
 """A file in D4RL's layout is read in every variant that D4RL has, and each fault of one is named."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -329,3 +330,30 @@ def test_loads_two_million_transitions_in_five_seconds(tmp_path):
     seconds = time.process_time() - start
     assert len(data) == n
     assert seconds < 5
+
+
+@pytest.fixture
+def endless(hopper_arrays, tmp_path, write, monkeypatch):
+    """A file with one wrong byte, the size of what is free in the heap of its attributes: HDF5 2.0 reads for ever."""
+    monkeypatch.setattr(hdf5, "PATIENCE", 1.0)
+    path = write(tmp_path / "f.hdf5", hopper_arrays)
+    with h5py.File(path, "a") as file:
+        file.attrs["env_id"] = "Hopper-v4"
+    content = bytearray(path.read_bytes())
+    free = content.index(b"Hopper-v4") + 16 + 8
+    assert content[free : free + 8] == (4048).to_bytes(8, "little")
+    content[free + 1] = 0
+    path.write_bytes(content)
+    return path
+
+
+def test_a_file_that_hdf5_never_comes_to_an_end_with_is_refused(endless):
+    with pytest.raises(RamacError, match=r"f\.hdf5 is damaged: .*HDF5 itself fails on this one"):
+        hdf5.load_file(endless)
+
+
+def test_a_file_on_which_hdf5_crashes_is_refused(hopper_arrays, tmp_path, write, monkeypatch):
+    path = write(tmp_path / "f.hdf5", hopper_arrays)
+    monkeypatch.setattr(hdf5, "_look", lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    with pytest.raises(RamacError, match="HDF5 itself fails on this one"):
+        hdf5.load_file(path, "Hopper-v4")

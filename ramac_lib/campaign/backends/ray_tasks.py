@@ -212,7 +212,8 @@ class RayTasks(Pool):
         """Return the desk, on this machine; its name says that the states are taken as long as this process lives."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=True)
+        # Not `soft`: Ray then puts it on any machine, and what is lost with one would not be the driver's own.
+        here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -282,7 +283,7 @@ class RayTasks(Pool):
             ray.get(self.desk.clear.remote())
         except ray.exceptions.RayError as error:
             raise RamacError(f"{LOST} ({type(error).__name__})") from error
-        under_way: dict[Any, tuple[Job, tuple[Any, ...], int]] = {}  # with what a task was given, and how often anew
+        under_way: dict[Any, Job] = {}
         latest: float | None = None
         for i, job in enumerate(jobs):
             ready = prepare(job, jobs[i + 1 :])
@@ -290,29 +291,19 @@ class RayTasks(Pool):
             when = time.time(), time.monotonic()
             files = tuple(plugins.loaded)
             packed = pickle.dumps(ready)
-            given = (job.cell.name, packed, when, self.store.url, self.desk, self.threads, files)
-            under_way[self._task.remote(*given)] = job, given, 0
+            ref = self._task.remote(job.cell.name, packed, when, self.store.url, self.desk, self.threads, files)
+            under_way[ref] = job
         while under_way:
             done, _ = ray.wait(list(under_way), timeout=LOOK)
             steps, begun = self._look()
             for name, step in steps.items():
                 on_step(name, step)
             for ref in done:
-                job, given, again = under_way.pop(ref)
-                try:
-                    outcome = self._outcome(ref, job)
-                except ray.exceptions.LocalRayletDiedError as error:
-                    # It is said of this machine's part of Ray, but now and then of a task whose machine was lost, too,
-                    # and in this case alone Ray leaves it to us to do that again.
-                    if again == RETRIES:
-                        raise RamacError(f"{LOST} ({type(error).__name__})") from error
-                    time.sleep(LOOK)
-                    under_way[self._task.remote(*given)] = job, given, again + 1
-                    continue
+                outcome = self._outcome(ref, under_way.pop(ref))
                 if outcome is not None:
                     yield outcome
             if self._stopped or (latest is not None and time.monotonic() > latest):
-                for ref, (job, *_) in under_way.items():
+                for ref, job in under_way.items():
                     if job.cell.name not in begun:
                         ray.cancel(ref)  # it waits for a machine that is not there
 
@@ -329,15 +320,15 @@ class RayTasks(Pool):
         """Return what came of a task, its cell's files having been taken in; None if it never began.
 
         Raises:
-            LocalRayletDiedError: as Ray has it.
+            RamacError: this machine's part of Ray has ended.
         """
         errors = self.ray.exceptions
         try:
             outcome: SliceResult = self.ray.get(ref)
         except errors.TaskCancelledError:
             return None
-        except errors.LocalRayletDiedError:
-            raise
+        except errors.LocalRayletDiedError as error:
+            raise RamacError(f"{LOST} ({type(error).__name__})") from error
         except errors.RayTaskError as error:
             reason = (str(error.cause or error).splitlines() or [""])[0]
             kind = "" if isinstance(error.cause, RamacError) else f"{type(error.cause).__name__}: "
