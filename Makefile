@@ -23,7 +23,7 @@ WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4
 BULLET = $(PIP) install -q -c constraints.txt --only-binary pybullet pybullet \
 	&& $(PIP) install -q -c constraints.txt --no-deps bullet-safety-gym
 
-.PHONY: book links test fast cluster trackers lint types gpu-check attack bullet hashed hashes sbom audit clean distclean
+.PHONY: book links test fast cluster trackers lint types gpu-check attack fuzz bullet hashed hashes sbom audit clean distclean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.book
@@ -67,6 +67,11 @@ gpu-check: $(VENV)/.test
 # A thousand bad inputs and three hundred kills, at most 20 minutes; a sample of it is part of `make test`.
 attack: $(VENV)/.test
 	@$(BIN)/python tools/attack
+
+# What reads files, a minute each of coverage-guided fuzzing; atheris has wheels for Linux and macOS.
+fuzz: $(VENV)/.test
+	@$(PIP) install -q -c constraints.txt atheris
+	@$(BIN)/python tools/attack/fuzz.py
 
 # The tasks ball-run, ball-circle, car-run, car-circle and drone-run. The package asks for an older Gymnasium than it needs,
 # so it comes without its dependencies; pybullet has wheels for some Pythons only and compiles for long elsewhere.

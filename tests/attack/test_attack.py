@@ -1,6 +1,7 @@
 """A sample of `make attack`: bad inputs end in a sentence, kills and full disks lose nothing."""
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,8 +12,11 @@ SECONDS = 20  # of each half
 sys.path.append(str(Path(__file__).parents[2] / "tools" / "attack"))
 
 import bad_inputs  # noqa: E402
+import fuzz  # noqa: E402
 import kills  # noqa: E402
 import world as attacked  # noqa: E402
+
+from ramac_lib.system.errors import RamacError  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="forks and limits")]
 
@@ -65,8 +69,33 @@ def test_a_kill_that_loses_a_row_is_noticed(world, monkeypatch):
     real = kills.results
     monkeypatch.chdir(world.folder)
     monkeypatch.setattr(
-        kills, "results", lambda folder: {**real(folder), **({} if "whole" in folder.name else {"lost": 1})}
+        kills, "results", lambda folder: {**real(folder), **({} if folder.parent.name == "whole" else {"lost": 1})}
     )
     record = attacked.Record()
     kills.attack(world, record, 1, 2, lambda: False)
     assert any("other results than undisturbed" in fault for fault in record.faults)
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ramac_lib.envs.behaviour.policy_path", None)  # put back at the end
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setenv("TMPDIR", "")
+        yield fuzz.readers(tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.mark.parametrize("name", fuzz.READERS)
+def test_what_the_fuzzer_begins_with_is_read_and_what_it_makes_is_refused(readers, name):
+    read, begin = readers[name]
+    assert set(readers) == set(fuzz.READERS)
+    content = begin()
+    read(content)
+    refused = 0
+    for wrong in (b"", b"8", b"\xff", b"[" * 100_000, content[: len(content) // 2], content.replace(b"1", b"1e999")):
+        try:
+            read(wrong)
+        except RamacError:
+            refused += 1
+    assert refused >= 3
+    read(content)

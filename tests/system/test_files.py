@@ -90,9 +90,13 @@ def test_a_folder_is_written_by_one_process_at_a_time(tmp_path):
 
 
 def test_a_folder_whose_writing_fails_is_not_there_and_one_with_content_is_refused(tmp_path):
-    with pytest.raises(RamacError, match="out: no space is left"), new_folder(tmp_path / "out") as fresh:
-        (fresh / "half").write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(fresh / "half"))
+    def fill():
+        with new_folder(tmp_path / "out") as fresh:
+            (fresh / "half").write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(fresh / "half"))
+
+    with pytest.raises(RamacError, match="out: no space is left"):
+        fill()
     assert os.listdir(tmp_path) == []
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("mine")
