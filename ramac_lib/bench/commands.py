@@ -12,6 +12,7 @@ def bench(
     chunks: tuple[int, ...] = (),
     scaling: bool = False,
     parts: bool = False,
+    acting: bool = False,
     engines: tuple[str, ...] = ("auto",),
     precisions: tuple[str, ...] = ("auto",),
     seconds: float = 3.0,
@@ -31,6 +32,8 @@ def bench(
         scaling: measure RADAC alone, with more seeds, other batches and other numbers of fractions.
         parts: measure instead what is not an update: rollouts, relabelling, evaluation, `ramac --help`, loading a file;
             of the other options only threads, device and json count.
+        acting: measure instead a step of 50 episodes of each method's deployed policy, of one seed; of the others only
+            methods, task, seconds, threads, device and json count.
         engines: eager, native, compile, graph, compiled-graph: a row each (auto: the last on CUDA; on a CPU eager and,
             where it can be had and serves the method, native).
         precisions: float32, tf32, bfloat16: a row each, with the floor of its own measured rate.
@@ -42,6 +45,8 @@ def bench(
     """
     if parts:
         return _parts(threads, device, json)
+    if acting:
+        return _acting(methods, task, seconds, threads, device, json)
     from ramac_lib.bench import updates as measurement
 
     table, machine = measurement.bench(
@@ -75,3 +80,16 @@ def _parts(threads: int | None, device: str, json: Path | None) -> None:
     table, machine = bench_parts.measure(device=device, threads=threads, json_path=json)
     print(f"{machine['device']}, {machine['cores']} cores, torch {machine['torch']}, {machine['date']}")
     print(table.to_string(index=False, na_rep="", float_format="{:,.4g}".format))
+
+
+def _acting(
+    methods: tuple[str, ...], task: str, seconds: float, threads: int | None, device: str, json: Path | None
+) -> None:
+    """Measure what an action costs; print the table."""
+    from ramac_lib.bench import acting as bench_acting
+
+    table, machine = bench_acting.measure(
+        methods, task, seconds=seconds, threads=threads, device=device, json_path=json
+    )
+    print(f"{machine['device']}, torch {machine['torch']}, {machine['date']}; {task}")
+    print(table.to_string(index=False, float_format="{:,.3g}".format))
