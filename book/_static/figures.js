@@ -285,7 +285,7 @@
     const calm = globalThis.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches;
     const play = make("button", { type: "button" }, "Play");
     let which = 0, now = 0, timer = null, hovered = false, poses;
-    const robots = choice("robot", data.robots.map((robot) => robot.name), (i) => { pause(); which = i; now = 0; load(); draw(); });
+    const robots = choice(data.choice || "robot", data.robots.map((robot) => robot.name), (i) => { pause(); which = i; now = 0; load(); draw(); });
     const dial = slider("step ", (value) => { pause(); now = value; draw(); });
     controls.append(robots.box, play, dial.box);
     const load = () => {

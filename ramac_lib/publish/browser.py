@@ -87,7 +87,7 @@ window.addEventListener("load", async () => {
     failed: window.ramacFailed,
     barriers: barriers,
     sideways: sideways,
-    cut: [...document.querySelectorAll(".cell_input pre, .cell_output")]
+    cut: [...document.querySelectorAll(".cell_input pre, .cell_output, .cell_output pre, div.math mjx-container")]
       .filter((box) => box.scrollWidth > box.clientWidth + 1).map(start),
     formulas: formulas.length,
     images: images.length,
@@ -118,6 +118,7 @@ class Opened:
     problems: list[str] = field(default_factory=list)
     formulas: int = 0
     images: int = 0
+    accessible: int = 0  # pages that axe-core has gone through, in light and in dark
 
 
 def find() -> str | None:
@@ -163,6 +164,7 @@ def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
                 continue
             opened.formulas += seen["formulas"]
             opened.images += seen["images"]
+            opened.accessible += bool(axe) and "_modules" not in page.parts
             if "_modules" in page.parts:  # the library's source, whose lines are as long as they are
                 seen["sideways"] = []
             for kind, meaning in _MEANING.items():

@@ -104,7 +104,8 @@ def check(html: Path, source: Path | None = None) -> Report:
         opened = publish_browser.check_pages(program, html, [path.relative_to(html.resolve()) for path in soups])
         report.problems += opened.problems
         report.browser = (
-            f"in Chromium without a network: {opened.formulas} formulas typeset, {opened.images} images shown"
+            f"in Chromium without a network, wide and as on a phone: {opened.formulas} formulas typeset, "
+            f"{opened.images} images shown; axe in light and dark on {opened.accessible} pages"
         )
     return report
 

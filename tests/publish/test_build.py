@@ -213,7 +213,10 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     body += '<script>nothing()</script><script>fetch("http://example.org/a")</script>'
     body += '<p style="color: #777; background: #666">grey on grey</p>'
     body += '<main><p style="width: 450px">wider than a phone</p><div class="cell_output" style="overflow-x: auto">'
-    body += '<table style="width: 1500px"><tr><td>wider than a column</td></tr></table></div></main>'
+    body += '<table style="width: 1500px"><tr><td>wider than a column</td></tr></table></div>'
+    body += '<div class="cell_output"><pre style="overflow-x: auto">' + "printed too wide " * 20 + "</pre></div>"
+    body += '<div class="math"><mjx-container style="display: block; overflow-x: auto"><p style="width: 2000px">a+b</p>'
+    body += "</mjx-container></div></main>"
     (tmp_path / "bad.html").write_text(PAGE.format(head="", body=body))
     good = '<main><h1>Good</h1><img src="pixel.png" alt="a pixel"><div style="overflow-x: auto" tabindex="0">'
     good += '<table style="width: 700px"><tr><td>scrolls in its box</td></tr></table></div></main>'
@@ -221,7 +224,7 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
         PAGE.format(head="<title>Good</title>", body=good).replace("<html>", '<html lang="en">')
     )
     opened = browser.check_pages(program, tmp_path, [Path("bad.html"), Path("good.html")])
-    assert (opened.formulas, opened.images) == (2, 3)
+    assert (opened.formulas, opened.images, opened.accessible) == (3, 3, 2 if browser.find_axe() else 0)
     assert not [problem for problem in opened.problems if problem.startswith("good")]
     told = "\n".join(opened.problems)
     for what in ("broken.png' is an image that shows nothing", "x^2\\\\)' is a formula that was not typeset"):
@@ -229,6 +232,8 @@ def test_a_browser_sees_what_a_reader_would(tmp_path: Path) -> None:
     assert "'y_' is a formula with an error" in told
     assert "pixels (P wider than a phone)' is the page's width on a phone of 390" in told
     assert "'wider than a column' is wider than its column in a window of 1,400 pixels" in told
+    assert "printed too wide printed t' is wider than its column" in told
+    assert "'a+b' is wider than its column" in told
     assert "nothing is not defined' could not be loaded or run" in told
     assert "'http://example.org/a' was asked of the network" in told
     if browser.find_axe():

@@ -25,8 +25,8 @@ def runs(flags: Bool[np.ndarray, " T"]) -> list[list[int]]:
     return edges.reshape(-1, 2).tolist()
 
 
-def film_data(episodes: Mapping[str, tuple[Recording, Interval]]) -> dict[str, Any]:
-    """Return what ``robot-film`` draws, one robot for each name.
+def film_data(episodes: Mapping[str, tuple[Recording, Interval]], choice: str = "robot") -> dict[str, Any]:
+    """Return what ``robot-film`` draws, one robot for each name; `choice` says what of them is chosen.
 
     Of each robot: ``poses``, base64 of 16-bit millimetres (step by step, part by part: x and z of both ends, x from the
     robot's root), the parts' ``radii`` and the ``height`` to draw in metres, ``way``, the root's x in centimetres, the
@@ -53,7 +53,7 @@ def film_data(episodes: Mapping[str, tuple[Recording, Interval]]) -> dict[str, A
             "span": [round(low - margin, 4), round(high + margin, 4)],
             "out": runs(episode.violation), "struck": np.flatnonzero(episode.penalty < 0).tolist(),
         })  # fmt: skip
-    return {"robots": robots}
+    return {"choice": choice, "robots": robots}
 
 
 def still(episodes: Mapping[str, tuple[Recording, Interval]]) -> Figure:

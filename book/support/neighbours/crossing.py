@@ -36,8 +36,8 @@ COMMAND = (
     f"ramac campaign --tasks {TASK} --hazards {RARE} --seeds 0 1 2 3 4 \\\n"
     "  --steps 4000 --size 20000 --evaluations 10 --episodes 20 --report-episodes 100 \\\n"
     f"  --out runs/{NAME} \\\n  --methods {' '.join(ROWS)}\n"
-    f"ramac evaluate runs/{NAME}/cells/{TASK}.{RARE}.{PLANNER} --episodes 500 \\\n"
-    f"  --risk-levels {' '.join(f'{level:g}' for level in TURNED)}\n"
+    f"ramac evaluate runs/{NAME}/cells/{TASK}.{RARE}.{PLANNER} \\\n"
+    f"  --episodes 500 --risk-levels {' '.join(f'{level:g}' for level in TURNED)}\n"
     f"ramac campaign --out runs/{NAME} --resume\n"
     f"ramac campaign --out runs/{NAME} --export data/results/{NAME}"
 )

@@ -1,22 +1,17 @@
-"""Policies side by side from the same start state: strips of poses for the page, and an animation."""
+"""Policies side by side from the same start state: strips of poses for the page, and what a film is made of."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
-from PIL import Image
 
 from ramac_lib.analysis.recordings import Clip
-from ramac_lib.analysis.style import BAND, SAFE, TRUTH, VIOLATION
+from ramac_lib.analysis.style import BAND, TRUTH, VIOLATION
 from ramac_lib.envs.hazards import VELOCITY, Interval
 from ramac_lib.system.errors import RamacError
-from support.robots import outlines, strip, widest
+from support.robots import Recording, outlines, strip, widest
 
 
 def choose_window(clips: Mapping[str, Clip], steps: int) -> tuple[int, int]:
@@ -109,78 +104,8 @@ def _legend(axes: Any) -> tuple[list[Any], list[str]]:
     return list(found.values()), list(found)
 
 
-class _Scene:
-    """One clip's axes in an animation; the camera follows the robot, marks on the ground show its way."""
-
-    def __init__(
-        self, above: Axes, below: Axes, name: str, clip: Clip, hazard: Interval, span: tuple[int, int]
-    ) -> None:
-        self.clip, self.above = clip, above
-        self.start, self.stop = span[0], min(span[1], len(clip.qpos))
-        drawn = [outlines(clip.env_id, pose) for pose in clip.qpos[self.start : self.stop : 5]]
-        self.width = max(widest(drawn) + 0.3, 1.6)
-        self.parts = [Polygon(shape, edgecolor="white", linewidth=0.6) for shape in drawn[0]]
-        for part in self.parts:
-            above.add_patch(part)
-        above.axhline(0, color=TRUTH, linewidth=1)
-        ways = clip.qpos[self.start : self.stop, 0]
-        for mark in np.arange(np.floor(ways.min()) - 3, ways.max() + 3, 0.5):
-            above.plot([mark, mark - 0.05], [0, -0.07], color="#888888", linewidth=1)
-        top = max(float(shape[:, 1].max()) for shapes in drawn for shape in shapes)
-        above.set(ylim=(-0.1, top + 0.05), aspect="equal", title=name)
-        above.axis("off")
-        self.line = below.axvline(0, color="#555555", linewidth=1)
-
-    def show(self, step: int) -> None:
-        """Draw the clip at a step, or at its last one."""
-        k = min(step, self.stop - 1)
-        shapes = outlines(self.clip.env_id, self.clip.qpos[k])
-        every = np.concatenate(shapes)[:, 0]
-        centre = (every.min() + every.max()) / 2
-        colour = VIOLATION if self.clip.violation[k] else SAFE
-        for patch, shape in zip(self.parts, shapes, strict=True):
-            patch.set_xy(shape)
-            patch.set_facecolor(colour)
-            patch.set_alpha(0.9 if step < self.stop else 0.35)
-        self.above.set_xlim(centre - self.width / 2, centre + self.width / 2)
-        self.line.set_xdata([k * self.clip.step_seconds] * 2)
-
-
-def animation(
-    clips: Mapping[str, Clip], hazard: Interval, start: int, stop: int, every: int = 5, dpi: int = 70, slower: float = 2
-) -> bytes:
-    """Return an animated GIF of steps start … stop of the clips, side by side: bodies above, signals below.
-
-    A body in violation changes its colour; one whose episode has ended stays, pale.
-
-    Args:
-        every: steps from one picture to the next.
-        dpi: dots in an inch of a figure 4 inches wide for each clip.
-        slower: seconds of the picture for one of the simulator.
-    """
-    figure = Figure(figsize=(4 * len(clips), 3.8), dpi=dpi, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(clips), height_ratios=[1.7, 1], squeeze=False)
-    limits = _limits(clips, hazard, start, stop)
-    scenes = []
-    for (name, clip), above, below in zip(clips.items(), axes[0], axes[1], strict=True):
-        _draw_signal(below, clip, hazard, start, stop, limits)
-        below.set(xlabel="time (s)")
-        scenes.append(_Scene(above, below, name, clip, hazard, (start, stop)))
-    axes[1][0].set_ylabel(_signal(hazard), fontsize=8)
-    images = []
-    for step in range(start, stop, every):
-        for scene in scenes:
-            scene.show(step)
-        canvas.draw()
-        figure.set_layout_engine("none")  # the first picture's layout is everyone's
-        images.append(_image(np.asarray(canvas.buffer_rgba())[..., :3]))
-    duration = slower * every * 1000 * next(iter(clips.values())).step_seconds
-    durations = [round(duration / 10) * 10] * len(images)  # GIF counts hundredths of a second
-    buffer = io.BytesIO()
-    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
-    return buffer.getvalue()
-
-
-def _image(pixels: Float[np.ndarray, "h w 3"]) -> Image.Image:
-    return Image.fromarray(pixels.copy()).quantize(96, Image.Quantize.MAXCOVERAGE)
+def recording(clip: Clip, hazard: Interval, start: int, stop: int) -> Recording:
+    """Return steps start … stop of a clip as what a film of robots is made of, less what it earned."""
+    shown = slice(start, stop)
+    penalty = np.where(clip.struck[shown], hazard.penalty, 0.0)
+    return Recording(clip.env_id, clip.qpos[shown], clip.monitored[shown], clip.violation[shown], penalty, 0 * penalty)

@@ -44,7 +44,7 @@ COMMAND = (
     f"ramac campaign --out runs/{NAME} --export data/results/{NAME}\n"
     f"ramac campaign --tasks {TASK} --hazards {HAZARD} --seeds 100 101 \\\n"
     "  --steps 2000 --size 20000 --evaluations 5 --episodes 20 --report-episodes 50 \\\n"
-    f"  --out runs/{SWEEP} --methods {' '.join(f'radac-cost:cost_weight={price:g}' for price in PRICES)}\n"
+    f"  --out runs/{SWEEP} \\\n  --methods radac-cost:cost_weight={{{','.join(f'{price:g}' for price in PRICES)}}}\n"
     f"ramac campaign --out runs/{SWEEP} --export data/results/{SWEEP}"
 )
 

@@ -1,14 +1,12 @@
-from io import BytesIO
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from PIL import Image
 
 from ramac_lib.analysis.recordings import Clip
 from ramac_lib.analysis.style import SAFE, VIOLATION
 from ramac_lib.envs.hazards import Interval
 from ramac_lib.system.errors import RamacError
+from support.hazards import film
 from support.networks import clips
 
 HAZARD = Interval(1, -0.1, 0.1, -50.0, 0.1)
@@ -55,21 +53,13 @@ def test_strips_have_a_row_each_and_mark_violations_at_equal_times():
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["safe range", "violation", "penalty"]
 
 
-def test_an_animation_shows_every_fifth_step_slowed_down():
-    pair = {"long": leaning(80, 40), "short": leaning(50, 30)}
-    made = clips.animation(pair, HAZARD, 0, 80, every=5, slower=2.5, dpi=40)
-    image = Image.open(BytesIO(made))
-    assert image.n_frames == 16
-    assert image.info["duration"] == 100  # 5 steps of 8 ms, two and a half times slower
-    assert image.size == (320, 152)
-    frames = []
-    for k in (0, 15):
-        image.seek(k)
-        frames.append(np.asarray(image.convert("RGB")).astype(int))
-
-    def near(frame, colour):
-        return (np.abs(frame[:80] - [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).sum(axis=2) < 90).sum()
-
-    assert near(frames[0], SAFE) > 50 > near(frames[0], VIOLATION)
-    assert near(frames[1], VIOLATION) > 50 > near(frames[1], SAFE)
-    assert made == clips.animation(pair, HAZARD, 0, 80, every=5, slower=2.5, dpi=40)
+def test_a_film_is_made_of_the_window_alone():
+    clip = leaning(80, 40)
+    made = clips.recording(clip, HAZARD, 30, 70)
+    assert np.array_equal(made.qpos, clip.qpos[30:70])
+    assert np.flatnonzero(made.penalty).tolist() == [10, 20, 30]  # of steps 40, 50 and 60
+    assert set(made.penalty) == {0.0, HAZARD.penalty}
+    (robot,) = film.film_data({"a": (made, HAZARD)}, choice="policy")["robots"]
+    assert (robot["out"], robot["struck"], len(robot["signal"])) == ([[10, 40]], [10, 20, 30], 40)
+    short = clips.recording(leaning(50, 30), HAZARD, 30, 70)
+    assert len(short.qpos) == len(short.monitored) == 20  # where the episode ends
