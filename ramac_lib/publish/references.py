@@ -33,7 +33,19 @@ _CLOSED = {
 }
 _SHUT = {"math", "toctree-wrapper", "headerlink"}
 # Words of the glossary that prose also uses in their everyday sense: {term} links them where they are meant.
-EVERYDAY = {"control", "evaluation", "fraction", "report", "row", "support", "update", "campaign", "seed", "floor"}
+EVERYDAY = {
+    "cell",
+    "control",
+    "evaluation",
+    "fraction",
+    "report",
+    "row",
+    "support",
+    "update",
+    "campaign",
+    "seed",
+    "floor",
+}
 
 
 @dataclass

@@ -1,6 +1,9 @@
 """Light pages: what may go goes, what a page has stays, and nothing looks otherwise."""
 
 import io
+import json
+from base64 import b64decode
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +104,13 @@ def test_only_the_page_that_searches_keeps_the_index():
     soup = BeautifulSoup('<script src="../searchindex.js?v=1"></script><script src="x.js"></script>', "html.parser")
     weight.drop_search(soup)
     assert [script["src"] for script in soup.find_all("script")] == ["x.js"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "book").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_images_of_a_committed_notebook_are_small(path):
+    """They are most of what the repository's history weighs."""
+    outputs = [o for cell in json.loads(path.read_text("utf-8"))["cells"] for o in cell.get("outputs", [])]
+    images = [(kind, body) for o in outputs for kind, body in o.get("data", {}).items() if kind.startswith("image/")]
+    assert sum(len(b64decode("".join(body))) for kind, body in images if kind != "image/svg+xml") <= 1_000_000
