@@ -9,11 +9,13 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import re
 import shutil
 import tarfile
+import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ramac_lib.training.directory import RunDirectory
 
 FORMAT = 1  # of the manifest
 PART = 15_000_000  # bytes; what carries them may stop at 16 MB
+HEADERS = 10_000_000  # bytes of tar, beside those of its members
 STREAMS = ("results", "states")
 STATE = "checkpoint.pt"
 
@@ -130,21 +133,45 @@ def unpack(folder: Path, out: Path, states: bool = True) -> None:
             if names:
                 reader: Any = _Joined(names)
                 try:
-                    with gzip.GzipFile(fileobj=reader) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
-                        for member in _within(tar, unpacked.get(stem), names[0]):
-                            tar.extract(member, fresh, filter="data")
-                except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+                    packed: Any = _Bounded(gzip.GzipFile(fileobj=reader), unpacked.get(stem), names[0])
+                    with tarfile.open(fileobj=packed, mode="r|") as tar:
+                        for member in tar:
+                            if not member.isreg():
+                                raise tarfile.TarError(f"{member.name[:80]!r} is no regular file")
+                            packed.take(member.size)
+                            tar.extract(member.replace(mtime=time.time(), deep=False), fresh, filter="data")
+                except RamacError:
+                    raise
+                except (tarfile.TarError, EOFError, OverflowError, LookupError, ValueError, zlib.error,
+                        gzip.BadGzipFile) as error:  # fmt: skip
                     raise RamacError(f"{names[0]}: is no packed campaign ({error}); nothing was unpacked") from error
 
 
-def _within(tar: tarfile.TarFile, most: int | None, first: Path) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive, as long as they are together no larger than its manifest says."""
-    total = 0
-    for member in tar:
-        total += member.size
-        if most is not None and total > most:
-            raise RamacError(f"{first}: holds more than the {most:,} bytes of its manifest; nothing was unpacked")
-        yield member
+class _Bounded:
+    """A stream of which no more is read than what its manifest says that it holds, and room for tar's own headers.
+
+    A header may declare any size, and is read before there is a member to look at.
+    """
+
+    def __init__(self, stream: Any, most: int | None, first: Path) -> None:
+        self._stream, self._most, self._first = stream, most, first
+        self._members = math.inf if most is None else most
+        self._left = self._members + HEADERS
+
+    def take(self, size: int) -> None:
+        """Count a member; refuse it where all are together larger than the manifest says."""
+        self._members -= size
+        if min(self._members, self._left) < 0:
+            raise RamacError(
+                f"{self._first}: holds more than the {self._most:,} bytes of its manifest; nothing was unpacked"
+            )
+
+    def read(self, size: int) -> bytes:
+        """Read from the stream, as `tarfile` does."""
+        data: bytes = self._stream.read(size)
+        self._left -= len(data)
+        self.take(0)
+        return data
 
 
 def _manifest(folder: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -156,7 +183,7 @@ def _manifest(folder: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
             raise RamacError(f"{path}: written by a newer version (format {data['format']}; this reads {FORMAT})")
         parts = [{"name": p["name"], "bytes": p["bytes"], "sha256": p["sha256"]} for p in data["parts"]]
         unpacked = {stem: int(data["unpacked"][stem]) for stem in STREAMS} if "unpacked" in data else {}
-        if all(re.fullmatch(rf"({'|'.join(STREAMS)})\.\d+", p["name"]) for p in parts):
+        if parts and all(re.fullmatch(rf"({'|'.join(STREAMS)})\.\d+", p["name"]) for p in parts):
             return parts, unpacked
         raise KeyError("name")
     except FileNotFoundError:

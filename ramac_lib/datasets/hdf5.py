@@ -1,14 +1,10 @@
 """One file in D4RL's HDF5 layout: read with every fault named, written atomically."""
 
-import contextlib
-import faulthandler
+import functools
 import io
 import json
 import os
-import signal
-import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from ramac_lib.datasets.contract import FLAGS, KEYS, Dataset, unmarked_breaks
 from ramac_lib.envs.tasks import Task, check_env_id
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.files import atomic
+from ramac_lib.system.processes import survives
 
 # Columns of observations and actions, the same in Gymnasium's -v4 and -v5.
 DIMENSIONS = {"hopper": (11, 3), "walker2d": (17, 6), "halfcheetah": (17, 6)}
@@ -27,7 +24,7 @@ DIMENSIONS |= {"ball-run": (7, 2), "ball-circle": (8, 2), "car-run": (7, 2), "ca
 # More unmarked breaks than this share of the rows are no lost time-outs but a wrong key or a shuffled file.
 LARGEST_SHARE_OF_BREAKS = 0.01
 LARGEST_RATIO = 1_032  # of an array to its bytes in the file: what deflate can do at best
-PATIENCE = 30.0  # seconds in which HDF5 lists a file's arrays and reads its attributes, or never
+PATIENCE = 30  # seconds of a processor in which HDF5 lists a file's arrays and reads its attributes, or never
 UNWRITTEN = 1 << 20  # bytes of an array that was never written: HDF5 keeps none, all of it is its fill value
 
 
@@ -58,7 +55,7 @@ def load_file(
             [-1, 1], no transitions, an unknown environment: one sentence naming file, key and expectation.
     """
     path = Path(path)
-    _survive(path, required)
+    _survive(path, lambda file: _look(file, path, required))
     with _open(path) as file:
         try:
             keys, stored = _look(file, path, required)
@@ -78,10 +75,10 @@ def load_file(
     counts = {"marked_breaks": breaks, "clipped_actions": clipped}
     recipe: dict[str, Any] = {"source": "file", "sha256": digest, **{key: n for key, n in counts.items() if n}}
     # A recipe describes the arrays that it was stored with; edited arrays have lost theirs.
-    if stored["recipe"] is not None and stored["sha256"] == digest:
+    if stored["recipe"] is not None and isinstance(stored["sha256"], str) and stored["sha256"] == digest:
         try:
             recipe = dict(json.loads(stored["recipe"]))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise RamacError(f"{path}: its attribute recipe is damaged; expected JSON") from None
     return data.with_(recipe=recipe)
 
@@ -127,7 +124,7 @@ def check_layout(path: Path, required: Sequence[str] = KEYS) -> None:
     Raises:
         RamacError: it does not.
     """
-    _survive(path, required)
+    _survive(path, lambda file: _inspect(file, path, required))
     with _open(path) as file:
         _inspect(file, path, required)
 
@@ -139,34 +136,45 @@ def _look(file: h5py.File, path: Path, required: Sequence[str]) -> tuple[tuple[s
     return keys, {key: file.attrs.get(key) for key in ("env_id", "recipe", "sha256")}
 
 
-def _survive(path: Path, required: Sequence[str]) -> None:
+def _survive(path: Path, look: Callable[[h5py.File], object]) -> None:
     """Let a copy of this process look at a file first: HDF5 itself crashes on some damage, or never comes to an end.
 
     Raises:
         RamacError: the copy did.
     """
-    if not hasattr(os, "fork") or not path.is_file():
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python's, of threads, none of which the copy needs
-        copy = os.fork()
-    if copy == 0:
-        with contextlib.suppress(BaseException):
-            faulthandler.disable()  # what is said of a crash is below
-            with _open(path) as file:
-                _look(file, path, required)
-        os._exit(0)
-    end, status = time.monotonic() + PATIENCE, None
-    while status is None:
-        ended, code = os.waitpid(copy, os.WNOHANG)
-        if ended:
-            status = code
-        elif time.monotonic() > end:
-            os.kill(copy, signal.SIGKILL)
-        else:
-            time.sleep(0.001)
-    if os.WIFSIGNALED(status):
+
+    def try_it() -> None:
+        with _open(path) as file:
+            look(file)
+
+    if path.is_file() and not survives(try_it, PATIENCE):
         raise RamacError(f"{path} is damaged: expected a whole HDF5 file (HDF5 itself fails on this one)")
+
+
+def check_inside(path: Path) -> None:
+    """Check that all of a file is in the file itself, for libraries that would follow what leads out of it.
+
+    Raises:
+        RamacError: a link or an array leads out of it, or it is no whole HDF5 file.
+    """
+
+    def leads_out(file: h5py.File, name: str, link: Any) -> str | None:  # visits go on while there is nothing to say
+        if not isinstance(link, h5py.HardLink):
+            return f"{name} is a link to elsewhere"
+        item = file[name]
+        out = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
+        return f"{name} is stored in other files" if out else None
+
+    def walk(file: h5py.File) -> None:
+        if found := file.visititems_links(functools.partial(leads_out, file)):
+            raise RamacError(f"{path}: {found}; expected an array in the file itself")
+
+    _survive(path, walk)
+    with _open(path) as file:
+        try:
+            walk(file)
+        except (OSError, RuntimeError, KeyError) as error:  # as above
+            raise RamacError(f"{path} is damaged: expected readable HDF5 data ({_reason(error)})") from error
 
 
 def _inspect(file: h5py.File, path: Path, keys: Sequence[str]) -> None:

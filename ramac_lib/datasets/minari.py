@@ -14,6 +14,7 @@ import numpy as np
 
 from ramac_lib.datasets.contract import KEYS, Dataset
 from ramac_lib.datasets.episodes import concatenate, subsample
+from ramac_lib.datasets.hdf5 import check_inside
 from ramac_lib.envs.tasks import ENVS, TASKS, Task
 from ramac_lib.system.errors import RamacError, unknown
 
@@ -71,6 +72,8 @@ def load(dataset_id: str, task: Task | None = None, *, progress: bool = True) ->
     source = _open(dataset_id, progress)
     env_id = _environment(name, source.env_spec, task)
     columns: dict[str, list[np.ndarray]] = {key: [] for key in KEYS}
+    for file in sorted(Path(source.spec.data_path).glob("*.hdf5")):
+        check_inside(file)
     try:
         for episode in source.iterate_episodes():
             for key, values in _transitions(name, episode):

@@ -22,7 +22,7 @@ def told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, RamacError):
         return text, 1
     if isinstance(error, OSError) and error.strerror:
-        return (f"{error.filename}: {error.strerror}" if error.filename else error.strerror), 1
+        return " ".join((f"{error.filename}: {error.strerror}" if error.filename else error.strerror).split()), 1
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return "no memory is left; smaller networks, batches or data, or fewer workers, need less", 1
     if isinstance(error, UnicodeEncodeError) and "surrogates" in text:  # as Python reads an argument's other bytes

@@ -108,7 +108,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         RamacError: `path` is there and not an empty folder, or another process writes it; else as `writing`.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # a link stays, and what it leads to is written
+    if not path.name:
+        raise RamacError(f"{path} has no name that a folder could have; expected one such as runs/packed")
     fresh = path.with_name(f".{path.name}{PART}")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     with writing(path):

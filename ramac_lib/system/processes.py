@@ -1,14 +1,16 @@
 """Processes beside this one: how many, and how they end."""
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,43 @@ def set_death_signal() -> None:
     """
     if _PRCTL is not None:
         _PRCTL(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of <sys/prctl.h>
+
+
+def survives(look: Callable[[], object], seconds: int) -> bool:
+    """Return whether a copy of this process comes to the end of `look`: whether that crashes it or never ends.
+
+    For libraries that do either on damaged files. What `look` raises is no matter; the copy's own result is lost.
+    True where processes cannot be copied.
+
+    Args:
+        seconds: of processor time that it may take.
+    """
+    if not hasattr(os, "fork"):
+        return True
+    import resource  # not on Windows
+
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's, of threads, none of which the copy needs
+        copy = os.fork()
+    if copy == 0:
+        set_death_signal()
+        faulthandler.disable()
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # of a copy it begins at zero
+        with suppress(BaseException):
+            look()
+        os.write(writing, b"1")
+        os._exit(0)
+    os.close(writing)
+    try:
+        return os.read(reading, 1) == b"1"  # nothing once the copy is gone
+    finally:
+        os.close(reading)
+        with suppress(ProcessLookupError):
+            os.kill(copy, signal.SIGKILL)
+        with suppress(ChildProcessError):  # where such are not waited for
+            os.waitpid(copy, 0)
 
 
 def begin_worker(plugins: Sequence[Path]) -> None:

@@ -23,7 +23,7 @@ from ramac_lib.training.config import RunConfig, config_from_json
 HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
 KEYS = {  # columns without which a table says nothing
     "metrics.csv": ("seed", "step"),
-    "evaluations.csv": ("seed", "step", "purpose", "horizon", "hazard"),
+    "evaluations.csv": ("seed", "step", "purpose", "horizon", "hazard", "risk"),
 }  # fmt: skip
 
 TRAINING, TABLES = ".training.lock", ".tables.lock"  # held by the kernel for a process, whose death gives them back
@@ -172,7 +172,8 @@ class RunDirectory:
                     f"{self.config_file}: written by a newer version (format {facts['format']}; this reads {FORMAT})"
                 )
             told = facts["hash"], facts["env_id"], facts["data"]["sha256"], *facts["config"]
-            if [type(n) for n in facts["dims"]] != [int, int] or not all(isinstance(text, str) for text in told):
+            widths = [isinstance(n, int) and n > 0 for n in facts["dims"]]
+            if widths != [True, True] or not all(isinstance(text, str) for text in told):
                 raise TypeError("dims")
             return facts
         except FileNotFoundError:
@@ -268,13 +269,15 @@ class RunDirectory:
             source: Any = path if mmap else self._checked(path, facts)
             checkpoint = torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
             written, same = int(checkpoint["format"]), checkpoint["hash"] == facts["hash"]
-            whole = 0 <= checkpoint["step"] <= steps and set(checkpoint["seeds"]) >= set(seeds)
+            step, engine, codes = checkpoint["step"], checkpoint.get("engine", ""), checkpoint.get("codes", [])
+            whole = isinstance(step, int) and isinstance(engine, str) and isinstance(codes, list)
+            whole &= 0 <= step <= steps and set(checkpoint["seeds"]) >= set(seeds)
         except FileNotFoundError:
             raise RamacError(f"{path}: there is no checkpoint yet") from None
         except RamacError:
             raise
         except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError,
-                OSError, zipfile.BadZipFile):  # fmt: skip
+                OverflowError, OSError, zipfile.BadZipFile):  # fmt: skip
             raise _damaged(path) from None
         if written != FORMAT:
             age = "a newer" if written > FORMAT else "an older"
@@ -288,17 +291,20 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def taking(self, path: Path) -> Iterator[None]:
-        """Take over what a state holds; of one without a checksum, what does not fit is damage.
+        """Take over what a state holds; one without a checksum that does not fit is damaged.
 
         Raises:
-            RamacError: such a state is damaged.
+            RamacError: it does not fit the run's networks; as its cause, what Python said.
         """
         try:
             yield
         except (LookupError, TypeError, RuntimeError, ValueError, AttributeError) as error:
-            if isinstance(error, RamacError) or self.read_facts().get("sealed"):
+            if isinstance(error, RamacError | torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise
-            raise _damaged(path) from error
+            if not self.read_facts().get("sealed"):
+                raise _damaged(path) from error
+            reason = type(error).__name__
+            raise RamacError(f"{path}: the checkpoint does not fit the run's networks ({reason})") from error
 
     def verify(self) -> None:
         """Check the checksums of the states that there are.

@@ -56,6 +56,7 @@ def test_kills_and_full_disks_lose_nothing(world, monkeypatch):
         (70, "ramac: unexpected KeyError: 'x'", "exit code 70"),
         (1, "Traceback (most recent call last):\n  …\nKeyError", "a traceback"),
         (1, "killed", "no sentence"),
+        (1, "", "no sentence"),
         (124, "it did not end", "exit code 124"),
     ],
 )

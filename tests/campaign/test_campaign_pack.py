@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import io
 import json
 import re
 import resource
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 import torch
@@ -118,6 +120,78 @@ def test_a_pack_that_holds_more_than_it_says_or_than_there_is_room_for_is_refuse
     manifest.write_text(json.dumps(said))
     campaign.unpack(tmp_path / "p", tmp_path / "there")
     assert contents(tmp_path / "there") == contents(half)
+
+
+def _packed(folder, members, **more):
+    """Write a pack of tar members (header, bytes), with the right hash; return it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for header, body in members:
+            tar.addfile(header, io.BytesIO(body))
+    block = gzip.compress(stream.getvalue() if members else more.pop("raw"), 1)
+    folder.mkdir()
+    (folder / "results.000").write_bytes(block)
+    part = {"name": "results.000", "bytes": len(block), "sha256": hashlib.sha256(block).hexdigest()}
+    said = {"format": 1, "parts": [part], "unpacked": {"results": 1000, "states": 0}} | more
+    (folder / "manifest.json").write_text(json.dumps(said))
+    return folder
+
+
+def _header(name, size=0, **fields):
+    header = tarfile.TarInfo(name)
+    header.size = size
+    for field, value in fields.items():
+        setattr(header, field, value)
+    return header
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        _header("a", 1, pax_headers={"GNU.sparse.map": "0,1,x", "GNU.sparse.size": "9"}),
+        _header("a", 1, pax_headers={"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "x"}),
+        _header("a", 1, pax_headers={"size": "99999999999999"}),
+        _header("../a", 1),
+        _header("l", type=tarfile.LNKTYPE, linkname="missing"),
+        _header("l", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        _header("l", type=tarfile.FIFOTYPE),
+    ],
+    ids=["sparse map", "sparse size", "size", "outside", "hard link", "link", "pipe"],
+)
+def test_a_pack_with_the_right_hash_and_a_hostile_member_is_refused(tmp_path, header):
+    folder = _packed(tmp_path / "p", [(header, b"x" * bool(header.size))])
+    with pytest.raises(
+        RamacError, match=r"results\.000: (is no packed campaign|holds more than) .*nothing was unpacked"
+    ):
+        campaign.unpack(folder, tmp_path / "there")
+    assert [p.name for p in tmp_path.iterdir()] == ["p"]
+
+
+@pytest.mark.parametrize("time", ["1e300", "inf", "nan"])
+def test_a_members_time_is_no_matter(tmp_path, time):
+    folder = _packed(tmp_path / "p", [(_header("a", 1, pax_headers={"mtime": time}), b"x")])
+    campaign.unpack(folder, tmp_path / "there")
+    assert (tmp_path / "there" / "a").read_bytes() == b"x"
+
+
+def test_a_header_that_is_larger_than_the_pack_may_be_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "HEADERS", 100_000)
+    name = _header("././@LongLink", 300_000_000, type=tarfile.GNUTYPE_LONGNAME).tobuf(tarfile.GNU_FORMAT)
+    folder = _packed(tmp_path / "p", [], raw=name + b"a" * 1_000_000)
+    given = []
+    real = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda *a: given.append(real(*a)) or given[-1])
+    with pytest.raises(RamacError, match="holds more than the 1,000 bytes of its manifest"):
+        campaign.unpack(folder, tmp_path / "there")
+    assert sum(map(len, given)) < 500_000
+
+
+def test_a_pack_without_parts_or_with_endless_numbers_is_damaged(tmp_path):
+    member = [(_header("a", 1), b"x")]
+    for name, wrong in (("none", {"parts": []}), ("endless", {"unpacked": {"results": float("inf"), "states": 0}})):
+        folder = _packed(tmp_path / name, member, **wrong)
+        with pytest.raises(RamacError, match=r"manifest\.json: is damaged"):
+            campaign.unpack(folder, tmp_path / "there")
 
 
 def test_results_alone_can_be_read_and_evaluated_but_not_gone_on_with(half, whole, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -335,7 +336,7 @@ def test_loads_two_million_transitions_in_five_seconds(tmp_path):
 @pytest.fixture
 def endless(hopper_arrays, tmp_path, write, monkeypatch):
     """A file with one wrong byte, the size of what is free in the heap of its attributes: HDF5 2.0 reads for ever."""
-    monkeypatch.setattr(hdf5, "PATIENCE", 1.0)
+    monkeypatch.setattr(hdf5, "PATIENCE", 1)
     path = write(tmp_path / "f.hdf5", hopper_arrays)
     with h5py.File(path, "a") as file:
         file.attrs["env_id"] = "Hopper-v4"
@@ -357,3 +358,63 @@ def test_a_file_on_which_hdf5_crashes_is_refused(hopper_arrays, tmp_path, write,
     monkeypatch.setattr(hdf5, "_look", lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
     with pytest.raises(RamacError, match="HDF5 itself fails on this one"):
         hdf5.load_file(path, "Hopper-v4")
+
+
+def test_what_looks_at_an_endless_file_ends_with_the_loader(endless, tmp_path):
+    script = "import sys; from ramac_lib.datasets import hdf5; hdf5.load_file(sys.argv[1])"
+    loader = subprocess.Popen([sys.executable, "-c", script, str(endless)])
+    children = Path(f"/proc/{loader.pid}/task/{loader.pid}/children")
+    until = time.monotonic() + 60
+    while not children.read_text() and time.monotonic() < until:
+        time.sleep(0.02)
+    (copy,) = children.read_text().split()
+    loader.kill()
+    loader.wait()
+    until = time.monotonic() + 10
+    while Path(f"/proc/{copy}").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{copy}").exists()
+
+
+def test_a_file_is_read_where_children_are_not_waited_for(hopper_file):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert len(hdf5.load_file(hopper_file, "Hopper-v4"))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("stored", [[1, 2, 3], ["a", "b"], "right"])
+def test_attributes_of_any_kind_are_no_reason_to_fail_without_a_sentence(hopper_file, stored):
+    digest = hdf5.load_file(hopper_file, "Hopper-v4").sha256()
+    with h5py.File(hopper_file, "a") as file:
+        file.attrs["recipe"] = "[" * 60_000
+        file.attrs["sha256"] = digest if stored == "right" else stored
+    if stored == "right":
+        with pytest.raises(RamacError, match="its attribute recipe is damaged"):
+            hdf5.load_file(hopper_file, "Hopper-v4")
+    else:
+        assert hdf5.load_file(hopper_file, "Hopper-v4").recipe["source"] == "file"
+
+
+@pytest.mark.parametrize("kind", ["external link", "soft link", "external storage", "virtual", None])
+def test_a_file_for_another_library_is_checked_whole(tmp_path, kind):
+    path = tmp_path / "f.hdf5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("episode_0/infos")
+        group["cost"] = np.zeros(3)
+        if kind == "external link":
+            group["rewards"] = h5py.ExternalLink("secret.hdf5", "/rewards")
+        elif kind == "soft link":
+            group["rewards"] = h5py.SoftLink("/elsewhere")
+        elif kind == "external storage":
+            group.create_dataset("rewards", (3,), np.uint8, external=[(str(tmp_path / "secret"), 0, 3)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((3,), np.float64)
+            layout[:] = h5py.VirtualSource("secret.hdf5", "rewards", (3,))
+            group.create_virtual_dataset("rewards", layout)
+    if kind is None:
+        hdf5.check_inside(path)
+    else:
+        with pytest.raises(RamacError, match=r"episode_0/infos/rewards is (a link|stored in other files)"):
+            hdf5.check_inside(path)

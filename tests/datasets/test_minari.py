@@ -4,6 +4,7 @@ import sys
 import warnings
 
 import gymnasium
+import h5py
 import numpy as np
 import pytest
 from cli_helpers import run
@@ -134,6 +135,19 @@ def test_observations_that_are_no_vectors_are_refused(library):
     record("toy/numbers-v0", 20, 0, "FrozenLake-v1")
     with pytest.raises(RamacError, match=r"toy/numbers-v0: observations of episode 0 is .* rows of vectors"):
         source.load("toy/numbers-v0")
+
+
+def test_an_episode_that_lies_in_another_file_is_never_read(library, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "own"))
+    record("mujoco/hopper/linked-v0", 30, 5)
+    assert len(source.load("mujoco/hopper/linked-v0")) == 30
+    (path,) = (tmp_path / "own").rglob("*.hdf5")
+    with h5py.File(tmp_path / "secret.hdf5", "w") as file, h5py.File(path, "a") as data:
+        file["r"] = np.full(len(data["episode_0/rewards"]), 123.0)
+        del data["episode_0/rewards"]
+        data["episode_0/rewards"] = h5py.ExternalLink(str(tmp_path / "secret.hdf5"), "/r")
+    with pytest.raises(RamacError, match="episode_0/rewards is a link to elsewhere"):
+        source.load("mujoco/hopper/linked-v0")
 
 
 def test_a_failing_download_is_one_sentence_and_leaves_other_datasets_alone(library, monkeypatch):

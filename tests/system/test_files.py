@@ -103,3 +103,19 @@ def test_a_folder_whose_writing_fails_is_not_there_and_one_with_content_is_refus
     with pytest.raises(RamacError, match="out: is not an empty folder"), new_folder(tmp_path / "out"):
         pass
     assert [p.name for p in tmp_path.rglob("*")] == ["out", "mine"]
+
+
+def test_a_folder_without_a_name_is_refused_and_a_link_to_an_empty_one_is_filled(tmp_path, monkeypatch):
+    with pytest.raises(RamacError, match="/ has no name that a folder could have"), new_folder(Path("/")):
+        pass
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    with new_folder(tmp_path / "link") as fresh:
+        (fresh / "file").write_text("whole")
+    assert (tmp_path / "here" / "file").read_text() == "whole"
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    with new_folder(Path()) as fresh:
+        (fresh / "file").write_text("whole")
+    assert (tmp_path / "there" / "file").read_text() == "whole"

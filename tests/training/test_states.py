@@ -55,7 +55,20 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(run, name):
 
 
 @pytest.mark.parametrize(
-    "change", [{"step": -5}, {"step": 21}, {"step": "ten"}, {"seeds": {0: {}}}, {"seeds": None}, {"step": None}]
+    "change",
+    [
+        {"step": -5},
+        {"step": 21},
+        {"step": "ten"},
+        {"step": 2.5},
+        {"step": None},
+        {"seeds": {0: {}}},
+        {"seeds": None},
+        {"format": float("inf")},
+        {"engine": None},
+        {"engine": ["cpu"]},
+        {"codes": 5},
+    ],
 )
 def test_a_state_that_no_run_reaches_is_refused(run, change):
     """Also with a right checksum, and where only the head is asked for."""
@@ -94,6 +107,19 @@ def test_a_state_of_an_earlier_version_that_is_damaged_inside_is_one_sentence(co
             stored.load_run(run.path, "cpu")
 
 
+@pytest.mark.parametrize("state", [{}, None, {"networks": {}}])
+def test_a_sealed_state_that_is_no_runs_is_one_sentence(config, tmp_path, state):
+    """A checksum is no signature."""
+    how = {"schedule": loop.Schedule(episodes=0), "device": "cpu", "engine": "eager", "progress": False}
+    config = replace(config, steps=2)
+    run = loop.train(config, tmp_path / "run", **how).directory
+    torch.save({**run.load_checkpoint(), "seeds": dict.fromkeys(config.seeds, state)}, run.checkpoint_file)
+    run.checkpoint_file.write_bytes(sealed(run.checkpoint_file.read_bytes()))
+    for use in (lambda: loop.train(config, run.path, resume=True, **how), lambda: stored.load_run(run.path, "cpu")):
+        with pytest.raises(RamacError, match=r"the checkpoint does not fit the run's networks \((Key|Type)Error\)"):
+            use()
+
+
 def test_a_state_without_a_checksum_is_refused_where_the_run_has_them(run):
     torch.save(run.load_checkpoint(), run.checkpoint_file)
     with pytest.raises(RamacError, match="damaged"):
@@ -124,6 +150,7 @@ def edit(run, change):
         (lambda f: f["config"].pop("steps"), "lacks a field"),
         (lambda f: f.pop("env_id"), "is damaged"),
         (lambda f: f.update(dims="wide"), "is damaged"),
+        (lambda f: f.update(dims=[0, -1]), "is damaged"),
         (lambda f: f.update(config=[]), "is damaged|expected"),
     ],
 )  # fmt: skip
@@ -139,12 +166,12 @@ def test_a_config_nested_without_end_is_damaged(run):
         run.read_config()
 
 
-@pytest.mark.parametrize("column", ["purpose", "horizon", "step"])
+@pytest.mark.parametrize("column", ["purpose", "horizon", "step", "risk"])
 def test_a_table_that_lacks_a_column_is_damaged(run, column):
-    (run.path / "evaluations.csv").write_text("run,seed,step,purpose,horizon,hazard,episode,return\n")
+    (run.path / "evaluations.csv").write_text("run,seed,step,purpose,horizon,hazard,risk,episode,return\n")
     assert run.read_table("evaluations.csv").empty
     (run.path / "evaluations.csv").write_text(
-        "run,seed,step,purpose,horizon,hazard,episode,return\n".replace(column, column[:-1] + "x")
+        "run,seed,step,purpose,horizon,hazard,risk,episode,return\n".replace(column, column[:-1] + "x")
     )
     with pytest.raises(RamacError, match=r"evaluations\.csv: is damaged; expected the table that a run writes"):
         run.read_table("evaluations.csv")

@@ -6,9 +6,14 @@ anything else was raised; what raised it is then kept in the folder named, as ``
 """
 
 import argparse
+import gzip
+import hashlib
+import io
+import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 LONGEST = 65_536  # bytes of an input
 PATIENCE = 20  # seconds that one may take
-READERS = ("config", "grid", "facts", "manifest", "table", "state", "data", "policy", "options")
+READERS = ("config", "grid", "facts", "manifest", "archive", "table", "state", "data", "policy", "options")
 
 
 def readers(folder: Path) -> dict[str, tuple[Callable[[bytes], object], Callable[[], bytes]]]:
@@ -66,6 +71,28 @@ def readers(folder: Path) -> dict[str, tuple[Callable[[bytes], object], Callable
         assert out.is_dir()
         world.clear()
 
+    def archive(data: bytes) -> object:
+        """Unpack a stream of tar in a pack whose hash is right."""
+        packed = gzip.compress(data, 1)
+        (own / "results.000").write_bytes(packed)
+        part = {"name": "results.000", "bytes": len(packed), "sha256": hashlib.sha256(packed).hexdigest()}
+        said = {"format": packing.FORMAT, "parts": [part], "unpacked": {"results": LONGEST, "states": 0}}
+        (own / "manifest.json").write_text(json.dumps(said))
+        packing.unpack(own, world.fresh())
+        return world.clear()
+
+    def some_members() -> bytes:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for name, headers in (("a", {}), ("b" * 120, {"mtime": "1.5"})):
+                member = tarfile.TarInfo(name)
+                member.size, member.pax_headers = 3, headers
+                tar.addfile(member, io.BytesIO(b"abc"))
+        return stream.getvalue()
+
+    own = folder / "archive"
+    own.mkdir()
+    hdf5.save_file(hdf5.load_file(world.file), world.file)  # with a recipe and a hash
     world.must("campaign", "--out", world.campaign, "--export", world.folder / "export")
     part = next((world.folder / "export").glob("*.json"))
     return {
@@ -73,6 +100,7 @@ def readers(folder: Path) -> dict[str, tuple[Callable[[bytes], object], Callable
         "grid": whole(grid.grid_file, grid.read),
         "facts": whole(part, lambda: read_part(part.with_suffix(".csv.gz"))),
         "manifest": whole(world.pack / "manifest.json", unpacked),
+        "archive": (archive, some_members),
         "table": whole(world.run / "evaluations.csv", lambda: run.read_table("evaluations.csv", 3)),
         "state": whole(run.checkpoint_file, lambda: stored.load_run(world.run, "cpu")),
         "data": whole(world.file, lambda: hdf5.load_file(world.file, mark_breaks=True, clip_actions=True)),

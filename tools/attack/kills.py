@@ -16,9 +16,9 @@ from world import CAMPAIGN, TINY, Record, World, in_child
 
 from ramac_lib.campaign import bandit
 
-WATCHED = ("replace", "fsync", "rename", "unlink", "mkdir", "rmdir")  # of `os`: the moments around which a kill comes
+WATCHED = ("replace", "fsync", "rename", "unlink", "rmdir")  # of `os`: the moments around which a kill comes
 COMPARED = (".csv", ".gz", ".000", ".npz")  # tables, packs and data, byte by byte; in `.json` there are durations
-KINDS = ("unpack", "pack", "export", "gather", "bandit", "train", "campaign")
+KINDS = ("campaign", "train", "unpack", "pack", "export", "gather", "bandit")
 ONCE = ("pack", "unpack")  # refuse to write where something is
 
 
@@ -104,8 +104,8 @@ def command_of(world: World, kind: str, out: Path) -> tuple[object, ...]:
 def attack(world: World, record: Record, total: int, start: int, over: Callable[[], bool]) -> None:
     """Kill commands about so often; after every death go on, and compare the end with an undisturbed one.
 
-    First comes a sweep of each command's moments, one kill at each, or evenly spread where there are more than half of
-    all; then chains of kills, at random changes and at random times, and full disks.
+    First comes a sweep of each command's moments, one kill at each, or evenly spread where fewer than 240 kills are to
+    be; then chains of kills, at random changes and at random times, and full disks, a third of all at least.
     """
     rng, expected, spawn = np.random.default_rng(start), {}, bandit.spawn
     bandit.spawn = lambda _: ThreadPoolExecutor(1)  # so that a killed command has no one who goes on
@@ -116,16 +116,21 @@ def attack(world: World, record: Record, total: int, start: int, over: Callable[
             if in_child(*command_of(world, kind, whole)):
                 raise RuntimeError(f"{kind} does not work undisturbed")
             expected[kind] = results(whole)
-        every = max(1, 160 // max(1, total))
-        for kind in KINDS:
+        every = max(1, 240 // max(1, total))
+        for i, kind in enumerate(KINDS):
+            code = 1
             for moment in range(1, 10_000, every):
                 out = world.fresh()
                 code = in_child(*command_of(world, kind, out), before=kill_at(moment, after=False))
-                if code == 0 or over() or record.tried["sweep"] >= total * 2 / 3:
+                enough = every > 1 and record.tried["sweep"] >= total * (i + 1) / len(KINDS)
+                if code == 0 or enough or over():
                     break
                 record.take("sweep", (kind, moment), None if code == -signal.SIGKILL else f"ended with {code}")
                 _end(world, record, kind, out, [f"killed before change {moment}"], expected[kind])
-        while record.tried["kills"] + record.tried["full disks"] + record.tried["sweep"] < total and not over():
+            if every == 1 and not over():
+                record.take("sweeps", kind, None if code == 0 else "was not swept to its end")
+        chained = max(total // 3, total - record.tried["sweep"])
+        while record.tried["kills"] + record.tried["full disks"] < chained and not over():
             _chain(world, record, str(rng.choice(KINDS)), rng, expected, over)
     finally:
         bandit.spawn = spawn

@@ -39,7 +39,7 @@ class Verdict:
             return f"exit code {self.code}: {self.error.strip()[-300:]}"
         if "Traceback" in self.error or "unexpected " in self.error.rpartition("ramac: ")[2][:11]:
             return f"a traceback: {self.error.strip()[-300:]}"
-        if self.code == 1 and not self.error.strip().splitlines()[-1].startswith("ramac: "):
+        if self.code == 1 and not (self.error.strip().splitlines() or [""])[-1].startswith("ramac: "):
             return f"no sentence: {self.error.strip()[-300:]}"
         return None
 
