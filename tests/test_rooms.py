@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LARGEST_FILE = 400  # lines, in the library and the chapters' helpers
-LIBRARY = 25_400  # lines in all
+LIBRARY = 25_600  # lines in all
 ENTRIES = 13  # at the top of the library
 FLOORS = 9  # of the library, without the chapters' helpers
 
