@@ -62,9 +62,9 @@ sys.exit(task.wait())
 RAMAC = """#!{python}
 import pathlib, sys, time
 here = pathlib.Path(__file__).parent
-(here / "told").write_text(" ".join(sys.argv[1:]))
 try:
-    time.sleep(60)
+    (here / "told").write_text(" ".join(sys.argv[1:]))
+    time.sleep(600)
 except KeyboardInterrupt:
     time.sleep(0.5)  # cells are saved
     (here / "saved").write_text("")
@@ -90,13 +90,14 @@ def test_slurms_signal_reaches_the_campaign_which_saves(stopped, tmp_path):
     script = ["bash", str(CLUSTER / "campaign.slurm"), "--out", "c d"]
     job = subprocess.Popen(script, env=environment, start_new_session=True)
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 200
         while stopped and not (tmp_path / "told").exists() and time.monotonic() < until:
             time.sleep(0.05)
         if stopped:
-            time.sleep(0.2)  # for Python to be in its `try`
+            assert (tmp_path / "told").exists()
+            time.sleep(0.5)  # for srun to have its handler, too
             job.send_signal(signal.SIGINT)
-        assert job.wait(30) == (130 if stopped else 3)
+        assert job.wait(200) == (130 if stopped else 3)
     finally:
         _end_all_of(job.pid)
     if stopped:
