@@ -58,7 +58,7 @@ def tornado(
                 axis.axhspan(top - 0.25, bottom - 0.25, color=UNTOLD, alpha=0.1, linewidth=0)
         axis.axvline(0, color=TRUTH, linewidth=0.8)
         own = found["own"].iloc[0]
-        axis.set(title=f"{TITLES[statistic]}, beside {own:.2f}", xlabel="difference")
+        axis.set(title=f"{TITLES[statistic]}, own {own:.2f}", xlabel="difference")
         near = LINEAR[statistic]
         axis.set_xscale("symlog", linthresh=near, linscale=0.6)
         reach = [x for k in range(4) for x in (near * 10**k, 3 * near * 10**k)]

@@ -2,8 +2,8 @@
 
 A case is one method on one task: RADAC or RAFMAC, on a robot or on the Risky Bandit, trained with each measure. Its
 numbers are mean and CVaR_0.1 of the return. On the robots differences have bootstrap intervals, seeds resampled first
-(`analysis.intervals`); on the bandit, where numbers are exact, Student's t over the seeds' differences. A difference is
-told where its 95 % interval leaves out zero.
+(`analysis.intervals`); on the bandit, where numbers are exact, Student's t over the seeds' differences. A difference
+has a sign where its 95 % interval leaves out zero.
 """
 
 from dataclasses import dataclass
@@ -166,13 +166,13 @@ CLAIMS: tuple[Claim[Measured], ...] = (
     ),
     Claim(
         "app. D.3", "CPW sits between CVaR and Wang but shows higher variance across seeds",
-        "CPW's mean told from both and between; its CVaR_0.1 likewise; the variance of its seeds' CVaR_0.1 above both "
-        "others' (F test, 95 %)", _cpw,
+        "CPW's mean differs from both and lies between; its CVaR_0.1 likewise; the variance of its seeds' CVaR_0.1 "
+        "above both others' (F test, 95 %)", _cpw,
     ),
     Claim(
         "app. D.3 (A1)", "CVaR is the most reliable choice for lower-tail control at comparable mean",
-        "CVaR's CVaR_0.1 above Wang's, its mean not below; the same beside CPW. False where the tail is below, or its "
-        "gain is paid with the mean", _reliable,
+        "CVaR's CVaR_0.1 above Wang's, its mean not below; the same compared with CPW. False where the tail is below, "
+        "or its gain is paid with the mean", _reliable,
     ),
 )  # fmt: skip
 

@@ -27,8 +27,14 @@ HOPPER, HAZARD, SEEDS, STEPS = "hopper-medium-expert", "paper", (0, 1, 2), 10_00
 REPLAYS = ("halfcheetah-medium-replay", "walker2d-medium-replay")
 METHODS = ("radac", "rafmac")
 LENGTHS, LENGTH_METHODS = (5_000, 20_000, 80_000), ("radac", "bc-diffusion", "diffusion-ql")
-WIDTH = 100  # of a printed command
+WIDTH = 86  # of a printed command
 ABLATIONS, DISTORTIONS, LENGTH_RUNS = "ablations", "distortions", "lengths_{steps}"
+# What each campaign would decide.
+QUESTIONS = {
+    (ABLATIONS,): "whether the six settings and the rules for short runs matter on Hopper",
+    (DISTORTIONS,): "whether the paper's sentences on risk measures hold on its two tasks",
+    tuple(LENGTH_RUNS.format(steps=steps) for steps in LENGTHS): "how much of a result on Hopper a short run has",
+}
 
 
 def rules_off(steps: int = STEPS) -> dict[str, str]:
@@ -72,6 +78,16 @@ def command(name: str, tasks: Sequence[str], rows: Sequence[str], steps: int = S
     return f"{run}\nramac campaign --out runs/{name} --export data/results/{name}"
 
 
+def is_stored(name: str, folder: Path | None = None) -> bool:
+    """Return whether a campaign is stored."""
+    return results.is_there(name, data_folder() / "results" if folder is None else Path(folder))
+
+
+def undecided(folder: Path | None = None) -> list[str]:
+    """Return what the campaigns would decide that are not stored; of runs of several lengths one is enough."""
+    return [asked for names, asked in QUESTIONS.items() if not any(is_stored(name, folder) for name in names)]
+
+
 def load(name: str, folder: Path | None = None) -> Evidence:
     """Return a stored campaign.
 
@@ -79,7 +95,7 @@ def load(name: str, folder: Path | None = None) -> Evidence:
         Missing: it is not stored.
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
-    if not results.is_there(name, folder):
+    if not is_stored(name, folder):
         raise Missing(f"There is no data/results/{name} yet; the command above makes it.")
     table, facts = results.load(name, folder, level=None)
     return make(table, facts, pd.DataFrame(columns=list(results.COLUMNS)))

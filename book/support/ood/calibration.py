@@ -37,6 +37,7 @@ ALARMS = np.concatenate([np.linspace(0, 0.1, 21), np.linspace(0.1, 1, 31)[1:]]) 
 KAPPAS = np.arange(1, 10.5, 0.5)
 RESAMPLES = 500
 BARELY = 0.05  # of the altered rows
+FORMERLY = {"tells": "detects", "cannot tell": "does not detect"}  # verdicts as older files have them
 
 
 @dataclass(frozen=True)
@@ -157,16 +158,16 @@ class Episodes:
 
 
 def judged(auc: Estimate, gain: Estimate) -> str:
-    """Return what a detector can tell of one alteration, by a rule that was written before its numbers were seen.
+    """Return whether a detector detects one alteration, by a rule that was written before its numbers were seen.
 
-    - ``cannot tell``: the 95 % interval of the AUC contains .5, or lies below it;
-    - ``not at κ = 3``: it lies above, but the share flagged at κ = 3 less the false alarms is not shown to be above
-      `BARELY` (five in a hundred rows): the order is right, the threshold is not;
-    - ``tells``: neither. How well, the numbers say.
+    - *does not detect*: the 95 % interval of the AUC contains .5, or lies below it;
+    - *not at κ = 3*: it lies above, but the share flagged at κ = 3 exceeds the false alarms by no more than five in a
+      hundred rows, or may do so (95 % interval): the order is right, the threshold is not;
+    - *detects*: the AUC's interval lies above .5, and the excess of flags above five in a hundred.
     """
     if not auc.low > 0.5:
-        return "cannot tell"
-    return "tells" if gain.low > BARELY else "not at κ = 3"
+        return "does not detect"
+    return "detects" if gain.low > BARELY else "not at κ = 3"
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def calibrate(
             lines.append(line)
     for name, kind, own, there in _scored(data, part, altered, ratio_updates, seed):
         area = groups.auc(own, there)
-        verdict = "tells" if area.low > 0.5 else "cannot tell"
+        verdict = "detects" if area.low > 0.5 else "does not detect"
         lines.append({"detector": name, "kind": kind, "verdict": verdict, **_named("auc", area)})
         hits[name, kind] = _hits(own, there)
     return Calibrated(pd.DataFrame(lines), hits, curves, scales, (len(part.fitted[0]), len(own)), len(groups.sizes))
@@ -284,7 +285,7 @@ def load(out: Path) -> tuple[dict[str, Calibrated], dict[str, pd.DataFrame], dic
     for path in paths:
         if not path.exists():
             raise RamacError(f"{path}: not there; `python -m support.ood.make calibrate` writes both files")
-    table, facts = pd.read_csv(paths[0]), json.loads(paths[1].read_text())
+    table, facts = pd.read_csv(paths[0]).replace({"verdict": FORMERLY}), json.loads(paths[1].read_text())
     made = facts.pop("made")
 
     def keyed(values: Mapping[str, list]) -> dict:

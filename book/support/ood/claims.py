@@ -10,7 +10,9 @@ import pandas as pd
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import style
 from support.evidence.case import LEAST_SEEDS, LEAST_UPDATES
+from support.evidence.words import listed, many
 from support.ood.reports import COLUMNS, Reports, method_label
 from support.verdicts import ALL, Claim, Found, said
 
@@ -67,9 +69,12 @@ def gap_text(gap: Estimate) -> str:
 
 SENTENCE = "Anchored methods act out of the data more often than RADAC"
 CLAIMS: tuple[Claim[RateCase], ...] = (
-    Claim("table 2, earlier", f"{SENTENCE}, by the action alone.", RULE, judge_by([0]), over=ALL),
+    Claim("table 2, earlier version", f"{SENTENCE}, by the action alone.", RULE, judge_by([0]), over=ALL),
     Claim(
-        "table 2, ICML", f"{SENTENCE}, given the state.", f"{RULE} Both detectors that see the state.", judge_by([1, 2])
+        "table 2, ICML version",
+        f"{SENTENCE}, given the state.",
+        f"{RULE} Both detectors that see the state.",
+        judge_by([1, 2]),
     ),
 )
 
@@ -90,6 +95,29 @@ def in_these_runs(reports: Reports, claim: Claim[RateCase]) -> pd.DataFrame:
         except Missing as reason:
             lines.append(line | {"found": str(reason), "verdict": "–"})
     return pd.DataFrame(lines)
+
+
+def tested(reports: Reports) -> list[tuple[str, str]]:
+    """Return every (task, hazard) on which RADAC and each anchored method have rates: what O1 can be judged on.
+
+    Raises:
+        Missing: there is none; the sentence says which methods the stored runs have and which they lack.
+    """
+    lines, found = [], []
+    for task, hazard in reports.settings():
+        there = {row: method_label(row) for row in reports.rates(task, hazard)}
+        absent = [m for m in ("radac", *ANCHORED) if reports.evidence.standing(task, hazard, m) not in there]
+        if not absent:
+            found.append((task, hazard))
+            continue
+        steps, seeds, _ = reports.scale(task, hazard)
+        have = listed(dict.fromkeys(there.values()))
+        lack = " or ".join(style(method).label for method in absent)
+        scale = f"hazard {hazard}, {many(steps, 'update')}, {many(seeds, 'seed')}"
+        lines.append(f"of {have} on {task} ({scale}), not of {lack}")
+    if not found:
+        raise Missing(f"The stored runs with rates are {'; '.join(lines)}.")
+    return found
 
 
 def cases(reports: Reports, hazard: str) -> dict[str, RateCase | None]:

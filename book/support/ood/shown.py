@@ -30,7 +30,7 @@ def published() -> Styler:
     return wrapped(wide[["version", "method", *SHORT.values()]], "published", ["version", "method"]).hide(axis="index")
 
 
-MARKS = {"tells": "✓", "not at κ = 3": "–", "cannot tell": "✗"}
+MARKS = {"detects": "✓", "not at κ = 3": "–", "does not detect": "✗"}
 
 
 def verdicts(found: Mapping[str, Calibrated], left_out: Sequence[str] = ("moved 0.05",)) -> Styler:

@@ -1,15 +1,23 @@
 """The robots' rows: what each rule switched off leaves of a run, and tables of stored or missing campaigns."""
 
+import json
+from pathlib import Path
+
 import pytest
 from campaign_tables import around, episodes, gathered
+from IPython.display import Markdown
+from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.campaign.grid import Grid, parse_row
 from ramac_lib.methods.shared import short_runs
 from ramac_lib.system.errors import RamacError
 from ramac_lib.training.config import make_config
-from support.ablations import robots
+from support import page
+from support.ablations import robots, tables
+from support.evidence import places
 
+BOOK = Path(__file__).parents[3] / "book"
 TASK = robots.HOPPER
 
 
@@ -66,6 +74,53 @@ def test_what_is_not_stored_is_said_in_a_sentence(tmp_path):
         robots.load("distortions", tmp_path)
     with pytest.raises(Missing, match="There is no data/results/lengths_5000 yet"):
         robots.lengths(lambda name: robots.load(name, tmp_path))
+
+
+def test_what_is_not_stored_is_undecided_and_one_length_is_enough(tmp_path):
+    assert robots.undecided(tmp_path) == list(robots.QUESTIONS.values())
+    for name in (robots.ABLATIONS, "lengths_20000"):
+        (tmp_path / name).mkdir()
+    assert robots.undecided(tmp_path) == [robots.QUESTIONS[(robots.DISTORTIONS,)]]
+    assert robots.is_stored("lengths_20000", tmp_path)
+    assert not robots.is_stored("lengths_5000", tmp_path)
+
+
+@pytest.fixture
+def page_cells():
+    cells = json.loads((BOOK / "6_ablations.ipynb").read_text(encoding="utf8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells}
+
+
+def test_the_page_says_that_nothing_was_run_on_robots_while_nothing_is(page_cells):
+    headings = [text for text in page_cells.values() if text.startswith("## On robots")]
+    assert headings == ["## On robots: not run" if len(robots.undecided()) == len(robots.QUESTIONS) else "## On robots"]
+
+
+def test_what_is_stored_has_its_table_with_its_number(page_cells, monkeypatch):
+    made = {
+        robots.ABLATIONS: gathered(episodes("radac", around(300)), episodes("radac:eta=0.2", around(200, seed=1))),
+        "lengths_20000": gathered(episodes("radac", around(300), step=20_000)),
+    }
+
+    def load(name):
+        if name not in made:
+            raise Missing("no")
+        return made[name]
+
+    seen = []
+    monkeypatch.setattr(places, "display", seen.append)
+    monkeypatch.setattr(robots, "load", load)
+    monkeypatch.setattr(robots, "lengths", lambda read=robots.lengths: read(load))
+    monkeypatch.setattr(robots, "is_stored", lambda name: name in made)
+    names = {"robots": robots, "tables": tables, "page": page, "beside": places.beside}
+    code = next(text for text in page_cells.values() if text.startswith("settings_runs, "))
+    exec(code, names | {"hopper": ["radac", "radac:eta=0.2"], "off": {"warm-up": "radac:eta=7"}})
+    told = " ".join(thing.data for thing in seen if isinstance(thing, Markdown))
+    assert "Table 6.10." in told
+    assert "none of warm-up" in told  # its campaign is there, its rows are not
+    assert "Table 6.12." not in told.replace("Table 6.11.", "")
+    assert "Table 6.13." in told
+    assert len([thing for thing in seen if isinstance(thing, Styler)]) == 2
 
 
 def test_lengths_are_listed_by_method_then_by_length_with_those_that_are_stored():

@@ -1,6 +1,7 @@
 """Calibration: alterations by their definitions, AUC by hand, false alarms of exchangeable rows, the rule, refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu, norm
 
@@ -72,8 +73,8 @@ def test_episodes_are_resampled_not_rows():
 
 def test_what_depends_on_the_state_is_seen_only_by_detectors_that_look_at_it(line):
     alone, given = line.at("action alone", "another state's"), line.at("neighbours", "another state's")
-    assert alone["verdict"] == "cannot tell"
-    assert given["verdict"] == "tells"
+    assert alone["verdict"] == "does not detect"
+    assert given["verdict"] == "detects"
     assert given["auc"] > 0.9
     assert alone["auc_low"] < 0.5 < alone["auc_high"]
     assert line.at("action alone", "states moved")["auc"] == 0.5
@@ -98,10 +99,10 @@ def test_more_rows_make_the_threshold_smaller_and_the_detector_sharper():
 
 
 def test_the_rule():
-    assert calibration.judged(Estimate(0.55, 0.5, 0.6), Estimate(0.5, 0.4, 0.6)) == "cannot tell"
-    assert calibration.judged(Estimate(0.3, 0.2, 0.4), Estimate(0.5, 0.4, 0.6)) == "cannot tell"
+    assert calibration.judged(Estimate(0.55, 0.5, 0.6), Estimate(0.5, 0.4, 0.6)) == "does not detect"
+    assert calibration.judged(Estimate(0.3, 0.2, 0.4), Estimate(0.5, 0.4, 0.6)) == "does not detect"
     assert calibration.judged(Estimate(0.9, 0.8, 0.95), Estimate(0.06, 0.04, 0.08)) == "not at κ = 3"
-    assert calibration.judged(Estimate(0.9, 0.8, 0.95), Estimate(0.08, 0.06, 0.1)) == "tells"
+    assert calibration.judged(Estimate(0.9, 0.8, 0.95), Estimate(0.08, 0.06, 0.1)) == "detects"
 
 
 def test_what_is_written_is_read_again(line, tmp_path):
@@ -115,6 +116,10 @@ def test_what_is_written_is_read_again(line, tmp_path):
     np.testing.assert_allclose(again.hits["density ratio", "uniform"], line.hits["density ratio", "uniform"], atol=1e-4)
     assert (again.rows, again.episodes, set(made)) == (line.rows, line.episodes, set(made) | {"date"})
     assert counts["a task"]["rows"].unique().tolist() == [50, 100]
+    table = pd.read_csv(tmp_path / "ood.csv")
+    older = {"detects": "tells", "does not detect": "cannot tell"}
+    table.replace({"verdict": older}).to_csv(tmp_path / "ood.csv", index=False)
+    assert calibration.load(tmp_path / "ood")[0]["a task"].table["verdict"].tolist() == again.table["verdict"].tolist()
     (tmp_path / "ood.json").unlink()
     with pytest.raises(RamacError, match=r"ood\.json: not there; `python -m support\.ood\.make calibrate` writes both"):
         calibration.load(tmp_path / "ood")

@@ -63,7 +63,8 @@ def words(seen):
 def test_without_runs_there_is_one_sentence(show):
     told = words(show())
     assert sum(ABSENT in text for text in told) == 1
-    assert not any("Table 7.5" in text for text in told)
+    assert not any("Table 7.6" in text for text in told)
+    assert not any("O1 is" in text for text in told)
 
 
 def test_decisions_say_what_they_are(show):
@@ -74,8 +75,9 @@ def test_decisions_say_what_they_are(show):
     seen = show("decisions", *rows)
     told = words(seen)
     assert any(text.startswith("**3 unreported seeds, 5,000 updates.**") for text in told)
-    assert any("O1 in the stored runs" in text and "table 2, earlier: holds" in text for text in told)
-    assert any("Table 7.4" in text for text in told)
+    assert any("O1 in the stored runs" in text and "by the action alone holds" in text for text in told)
+    assert any("Table 7.10" in text for text in told)
+    assert any("Table 7.12" in text for text in told)
     assert len([thing for thing in seen if isinstance(thing, Figure)]) == 1
 
 
@@ -90,8 +92,23 @@ def test_a_campaign_has_its_tables_for_each_task(show):
     told = words(seen)
     assert any(text.startswith("**The campaign**: halfcheetah-medium-expert, walker2d-medium-replay") for text in told)
     tabs = [thing.data for thing in seen if type(thing) is HTML]
-    assert sum(text.count("Table 7.5</strong> for") for text in tabs) == 2
+    assert sum(text.count("Table 7.6</strong> for") for text in tabs) == 2
+    assert any("Table 7.11" in text for text in told)  # three rows have rates
+    assert sum("O1 is not tested here" in text for text in told) == 2  # in short, and in its place
+    assert all("not of ORAAC-Diffusion" in text for text in told if "O1 is not tested here" in text)
+    assert not any("sentence" in thing.data for thing in seen if isinstance(thing, Styler))
+
+
+def test_o1_is_judged_where_its_methods_are(show):
+    rows = [rated(name, FEW, FEW, FEW, task="hopper-medium-replay") for name in ("radac", "cql")]
+    rows += [
+        rated(name, rate + FEW, rate + FEW, rate + FEW, task="walker2d-medium-replay")
+        for name, rate in (("radac", 0.0), ("oraac", 0.1), ("oraac-diffusion", 0.2))
+    ]
+    seen = show("campaign", *rows)
     tables = [thing.data for thing in seen if isinstance(thing, Styler)]
     judged = next(table for table in tables if "sentence" in table)
-    assert judged["verdict"].tolist() == ["cannot be said at this scale"] * 2  # ORAAC-Diffusion is missing
-    assert judged["found"].tolist() == ["needs ORAAC-Diffusion"] * 2
+    assert judged["tasks"].tolist() == ["1 of 2"] * 2
+    assert judged["verdict"].tolist() == ["holds"] * 2
+    here = next(table for table in tables if "updates" in table and "where" in table)
+    assert here["task"].tolist() == ["walker2d-medium-replay"] * 2

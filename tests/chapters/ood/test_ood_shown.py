@@ -32,7 +32,7 @@ def calibrated():
                 "auc": 0.75,
                 "auc_low": 0.7,
                 "auc_high": 0.8,
-                "verdict": "tells",
+                "verdict": "detects",
             }
             share = 0.01 * (k + 1) if kind == "held out" else 0.1
             for scale in ood.SCALES:

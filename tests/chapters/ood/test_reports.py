@@ -137,7 +137,10 @@ def test_a_short_row_of_another_method_does_not_keep_o1_from_being_judged():
 
 
 def test_o1_names_who_is_missing():
-    there = made(rated("radac", FEW), rated("oraac", FEW))
+    there = made(rated("radac", FEW), rated("radac:eta=1", FEW), rated("oraac", FEW))
+    with pytest.raises(Missing, match=r"of ORAAC, RADAC on .* \(hazard paper, .* 3 seeds\), not of ORAAC-Diffusion\.$"):
+        claims.tested(there)
+    assert claims.tested(made(*(rated(name, FEW) for name in ("radac", *claims.ANCHORED)))) == [PAPER]
     assert claims.in_these_runs(there, claims.CLAIMS[0])["found"].tolist() == ["needs ORAAC-Diffusion"]
 
 
