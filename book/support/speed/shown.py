@@ -99,6 +99,18 @@ def rates_table(rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def with_acting(table: pd.DataFrame, acting: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of methods by label with what a step of acting takes, in ms; a dash where it was not measured."""
+    spent = {label(row["method"]): f"{row['ms_per_step']:.3g}" for _, row in acting.iterrows()}
+    return table.assign(**{"acting, ms": [spent.get(name, "–") for name in table["method"]]})
+
+
+def best_share(rows: pd.DataFrame, seeds: int) -> pd.Series:
+    """Return the largest share of its floor that each method reaches, over the ways that were measured, sorted."""
+    shares = pd.DataFrame({how.label: select(rows, how, seeds)["share"] for how in ways(rows)})
+    return shares.max(axis=1).sort_values(ascending=False)
+
+
 def speedup(rows: pd.DataFrame, seeds: int, how: How = NATIVE) -> pd.Series:
     """Return the ratio of a way's rate to eager's in float32, for each method measured in both."""
     return (select(rows, how, seeds)["seed_updates_per_s"] / select(rows, EAGER, seeds)["seed_updates_per_s"]).dropna()

@@ -168,3 +168,15 @@ def test_parts_for_the_page():
     table = shown.parts_table(pd.DataFrame(made))
     assert list(table["amount"]) == ["20,000 transitions", "1 calls", "1,000 transitions"]
     assert list(table["a second"]) == ["10,000", "0.25", "2,000"]
+
+
+def test_what_acting_takes_stands_beside_a_methods_rates():
+    acting = pd.DataFrame([{"method": "cql", "episodes": 50, "ms_per_step": 12.345}])
+    table = shown.with_acting(shown.rates_table(rows(), 1), acting).set_index("method")
+    assert table["acting, ms"].to_dict() == {"RADAC": "–", "CQL": "12.3"}
+
+
+def test_the_best_share_is_over_every_way():
+    best = shown.best_share(rows(), 1)
+    assert best.index.to_list() == ["radac", "cql"]
+    assert best.to_list() == pytest.approx([1.28, 0.4])
