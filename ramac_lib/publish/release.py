@@ -32,7 +32,7 @@ body {{ font: 1.1rem/1.6 sans-serif; max-width: 34rem; margin: 15vh auto; paddin
 
 
 def gather(root: Path, out: Path, built: Path | None = None, profile: str = "quick") -> list[Path]:
-    """Write a built book's pages, its executed notebooks and, where it was printed, its PDF into a folder.
+    """Write a built book's pages, executed notebooks, stored policies and, where printed, its PDF into a folder.
 
     The same build gives the same bytes.
 
@@ -69,6 +69,10 @@ def gather(root: Path, out: Path, built: Path | None = None, profile: str = "qui
         files.append(out / NAME)
         with atomic(files[-1]) as temporary:
             temporary.write_bytes((pages / NAME).read_bytes())
+    for path in sorted((root / "data" / "checkpoints").glob("*")):
+        files.append(out / path.name)
+        with atomic(files[-1]) as temporary:
+            temporary.write_bytes(path.read_bytes())
     return files
 
 

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 VERSION = read(ROOT).version
 
 
+POLICIES = sorted(path.name for path in (ROOT / "data" / "checkpoints").iterdir())
+
+
 def _built(folder: Path) -> Path:
     (folder / "html" / "book").mkdir(parents=True)
     (folder / "html" / "index.html").write_text("first")
@@ -31,9 +34,9 @@ def _built(folder: Path) -> Path:
 def test_a_release_has_pages_notebooks_and_the_pdf_if_there_is_one(tmp_path):
     built, out = _built(tmp_path / "built"), tmp_path / "out"
     names = [path.name for path in gather(ROOT, out, built)]
-    assert names == [f"pages-{VERSION}.tar.gz", f"notebooks-{VERSION}.zip"]
+    assert names == [f"pages-{VERSION}.tar.gz", f"notebooks-{VERSION}.zip", *POLICIES]
     (built / "html" / NAME).write_bytes(b"%PDF")
-    assert [path.name for path in gather(ROOT, out, built)][-1] == NAME
+    assert [path.name for path in gather(ROOT, out, built)][2] == NAME
     with zipfile.ZipFile(out / f"notebooks-{VERSION}.zip") as packed:
         assert packed.namelist() == [f"{c.name}.ipynb" for c in chapters(ROOT)]
         assert packed.read("intro.ipynb") == b"intro"
@@ -61,7 +64,7 @@ def test_what_is_not_built_or_executed_is_named(tmp_path):
 
 def test_each_release_stands_under_its_number_newest_first(tmp_path):
     built, releases = _built(tmp_path / "built"), tmp_path / "releases"
-    (made, _) = gather(ROOT, releases, built)
+    made, *_ = gather(ROOT, releases, built)
     for number in ("0.9.0", "0.10.0"):
         (releases / f"pages-{number}.tar.gz").write_bytes(made.read_bytes())
     made.unlink()

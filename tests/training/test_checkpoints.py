@@ -12,6 +12,7 @@ import torch
 
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.paths import data_folder
 from ramac_lib.training.checkpoints import INDEX, load_checkpoint, read_index, store_checkpoints
 from ramac_lib.training.config import make_config
 from ramac_lib.training.loop import train
@@ -134,3 +135,21 @@ def test_a_run_that_is_not_at_its_end_is_refused(run, tmp_path):
     torch.save(policies | {"hash": longer.hash}, half / "policy.pt")
     with pytest.raises(RamacError, match="at step 4 of 8; expected one at its end"):
         store_checkpoints([half], tmp_path / "out")
+
+
+STORED = sorted(read_index(data_folder() / "checkpoints"))
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_policy_that_is_committed_is_a_stored_results_and_acts(name):
+    config, stacks, _, step = load_checkpoint(name, device="cpu")
+    task, hazard, method = name.split(".", 2)
+    assert (str(config.task), config.hazard.name, config.method.name) == (task, hazard, method)
+    assert step == config.steps
+    facts = [json.loads(path.read_text()) for path in (data_folder() / "results").glob(f"*/{task}.{hazard}.json")]
+    assert any(config.hash in one for one in facts)
+    states = torch.rand(1, 7, stacks[0].dims[0])
+    for stack in stacks:
+        actions = stack.act(states, stack.noise)
+        assert actions.shape == (1, 7, stack.dims[1])
+        assert actions.abs().max() <= 1
