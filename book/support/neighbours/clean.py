@@ -33,7 +33,8 @@ def load(folder: Path | None = None) -> pd.DataFrame:
         raise Missing("No neighbour is stored on data without a hazard; the command stands in the README.")
     own = results.load(NAME, where)[0]
     before = results.load(BEFORE, where)[0]
-    before = before[before["method"].isin((CLONE, *BESIDE)) & before["options"].fillna("").eq("")]
+    plain = before["options"].isna() | before["options"].eq("")
+    before = before[before["method"].isin((CLONE, *BESIDE)) & plain]
     both = pd.concat([own, before], ignore_index=True)
     rows = summary.summary(both[both["purpose"] == "report"], intervals=True).set_index("method")
     rows = rows.sort_values("mean", ascending=False)
@@ -63,8 +64,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw each row's mean with its interval, the clone's as a band."""
-    clone = rows.loc[CLONE]
-    axes.axvspan(clone["mean_low"], clone["mean_high"], color=BAND, alpha=0.15, linewidth=0)
+    low, high = rows.loc[CLONE, ["mean_low", "mean_high"]].astype(float)
+    axes.axvspan(low, high, color=BAND, alpha=0.15, linewidth=0)
     for place, (method, row) in enumerate(rows[::-1].iterrows()):
         look = style(str(method))
         error = [[row["mean"] - row["mean_low"]], [row["mean_high"] - row["mean"]]]
