@@ -64,7 +64,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw each row's mean with its interval, the clone's as a band."""
-    low, high = rows.loc[CLONE, ["mean_low", "mean_high"]].astype(float)
+    low, high = rows.loc[[CLONE], ["mean_low", "mean_high"]].to_numpy(float)[0]
     axes.axvspan(low, high, color=BAND, alpha=0.15, linewidth=0)
     for place, (method, row) in enumerate(rows[::-1].iterrows()):
         look = style(str(method))
