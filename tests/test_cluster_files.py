@@ -88,7 +88,12 @@ def test_slurms_signal_reaches_the_campaign_which_saves(stopped, tmp_path):
         "SLURM_JOB_NODELIST": "one,two", "SLURM_SUBMIT_DIR": str(tmp_path),
     }  # fmt: skip
     script = ["bash", str(CLUSTER / "campaign.slurm"), "--out", "c d"]
-    job = subprocess.Popen(script, env=environment, start_new_session=True)
+    job = subprocess.Popen(
+        script,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
     try:
         until = time.monotonic() + 200
         while stopped and not (tmp_path / "told").exists() and time.monotonic() < until:

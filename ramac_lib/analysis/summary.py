@@ -6,6 +6,7 @@ import pandas as pd
 
 from ramac_lib.analysis.intervals import bootstrap_interval
 from ramac_lib.risk import cvar
+from ramac_lib.system.errors import RamacError
 from ramac_lib.training.results import OOD, at_noise
 from ramac_lib.training.routes import ROUTES
 
@@ -25,7 +26,12 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
             (`ramac_lib.training.routes`).
         intervals: add 95 % bootstrap intervals of mean and CVaR (seeds resampled first, then episodes), as
             ``mean_low mean_high CVaR_low CVaR_high``.
+
+    Raises:
+        RamacError: a column is missing that groups are told apart by.
     """
+    if missing := [column for column in GROUP if column not in table]:
+        raise RamacError(f"the episodes have no {', '.join(missing)}; expected the columns that `ramac evaluate` writes")
     name = f"CVaR_{alpha:g}"
     rows = []
     silent, table = at_noise(table, 0), at_noise(table)

@@ -23,7 +23,7 @@ from ramac_lib.training.config import RunConfig, config_from_json
 HASHES = {"run": str, "code": str}  # columns whose hexadecimal digits must not be taken for numbers
 KEYS = {  # columns without which a table says nothing
     "metrics.csv": ("seed", "step"),
-    "evaluations.csv": ("seed", "step", "purpose", "horizon", "hazard", "risk"),
+    "evaluations.csv": ("seed", "step", "purpose", "horizon", "hazard"),
 }  # fmt: skip
 
 TRAINING, TABLES = ".training.lock", ".tables.lock"  # held by the kernel for a process, whose death gives them back

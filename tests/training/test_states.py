@@ -166,7 +166,7 @@ def test_a_config_nested_without_end_is_damaged(run):
         run.read_config()
 
 
-@pytest.mark.parametrize("column", ["purpose", "horizon", "step", "risk"])
+@pytest.mark.parametrize("column", ["purpose", "horizon", "step"])
 def test_a_table_that_lacks_a_column_is_damaged(run, column):
     (run.path / "evaluations.csv").write_text("run,seed,step,purpose,horizon,hazard,risk,episode,return\n")
     assert run.read_table("evaluations.csv").empty
