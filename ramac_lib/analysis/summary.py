@@ -31,7 +31,8 @@ def summary(table: pd.DataFrame, alpha: float = 0.1, intervals: bool = False) ->
         RamacError: a column is missing that groups are told apart by.
     """
     if missing := [column for column in GROUP if column not in table]:
-        raise RamacError(f"the episodes have no {', '.join(missing)}; expected the columns that `ramac evaluate` writes")
+        lacking = ", ".join(missing)
+        raise RamacError(f"the episodes have no {lacking}; expected the columns that `ramac evaluate` writes")
     name = f"CVaR_{alpha:g}"
     rows = []
     silent, table = at_noise(table, 0), at_noise(table)
