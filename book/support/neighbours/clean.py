@@ -31,7 +31,7 @@ def load(folder: Path | None = None) -> pd.DataFrame:
     where = Path(folder) if folder else data_folder() / "results"
     if not (where / f"{NAME}.csv").exists():
         raise Missing("No neighbour is stored on data without a hazard; the command stands in the README.")
-    own = results.load(NAME, where)[0]
+    own = results.load(NAME, where, level=None)[0]
     before = results.load(BEFORE, where)[0]
     plain = before["options"].isna() | before["options"].eq("")
     before = before[before["method"].isin((CLONE, *BESIDE)) & plain]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ramac_lib.analysis import evidence
 from ramac_lib.analysis.evidence import Evidence, Missing
-from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.intervals import Estimate, Sample
 from ramac_lib.analysis.style import style
 from ramac_lib.system.paths import data_folder
 from support.navigation.claims import NEUTRAL
@@ -62,3 +62,10 @@ def table(found: Evidence) -> pd.DataFrame:
         line |= {head: text(sample.estimate(key), 2 * (key == "rate")) for key, head in STATISTICS.items()}
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def quiet(found: Evidence) -> Sample:
+    """Return the neighbour's report played without sampler noise: one action a state, not the best of ten."""
+    part = found.silent
+    here = (part["task"] == TASK) & (part["hazard"] == HAZARD) & (part["row"] == ROW) & (part["purpose"] == "report")
+    return Sample(part[here], f"{TASK} {HAZARD} {ROW} silent")

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.system.paths import data_folder
 from support.neighbours import clean, hopper
 
 EPISODE = {
@@ -75,7 +74,6 @@ def test_neighbours_on_clean_data_are_judged_by_the_clones_interval(tmp_path):
     assert table.loc["DAC", "mean [95 %]"].startswith("904 [")
 
 
-@pytest.mark.skipif(not (data_folder() / "results" / hopper.FOLDER).exists(), reason="not stored yet")
 def test_the_stored_row_has_the_campaigns_seeds_and_length():
     found = hopper.load()
     assert hopper.rows(found) == [hopper.ROW, *hopper.BESIDE]
