@@ -18,10 +18,11 @@ ROW = "dac-cvar"
 BESIDE = ("radac", NEUTRAL, "rafmac", "diffusion-ql", "bc-diffusion")
 STATISTICS = {"mean": "mean [95 %]", "cvar": "CVaR₀.₁ [95 %]", "rate": "share of steps in violation"}
 COMMAND = (
-    f"ramac campaign --profile laptop --tasks {TASK} --hazards {HAZARD} --seeds 0 1 2 --steps 10000 \\\n"
-    f"  --methods {ROW} --evaluations 10 --report-episodes 70 --out runs/{FOLDER}\n"
+    f"ramac campaign --profile laptop --tasks {TASK} --hazards {HAZARD} \\\n"
+    f"  --seeds 0 1 2 --steps 10000 --methods {ROW} --evaluations 10 --report-episodes 70 \\\n"
+    f"  --out runs/{FOLDER}\n"
     f"mkdir -p data/results/{FOLDER}\n"
-    f"cp runs/{FOLDER}/results.csv runs/{FOLDER}/results.json data/results/{FOLDER}/"
+    f"cp runs/{FOLDER}/results.csv runs/{FOLDER}/results.json \\\n  data/results/{FOLDER}/"
 )
 
 
