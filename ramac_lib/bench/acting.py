@@ -1,7 +1,6 @@
 """What acting costs: a step of many episodes in step with each other, for the deployed policy of every method."""
 
 import functools
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from ramac_lib.envs import play
 from ramac_lib.methods import METHODS, Method
 from ramac_lib.networks.noise import Noise
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
 from ramac_lib.system.version import provenance
 from ramac_lib.training.config import RunConfig, make_config
 from ramac_lib.training.engine import get_engine
@@ -78,11 +76,10 @@ def measure(
     Raises:
         RamacError: an unknown method, task or device, a number that is not positive, a path that cannot be written.
     """
-    for name, value in {"episodes": episodes, "seconds": seconds, "threads": threads or 1}.items():
+    for name, value in {"episodes": episodes, "seconds": seconds, "threads": 1 if threads is None else threads}.items():
         if not (math.isfinite(value) and value > 0):
             raise RamacError(f"--{name} {value}: expected a positive number")
-    if json_path is not None and json_path.is_dir():
-        raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
+    updates.check_path(json_path)
     engine = get_engine(device)
     with updates.use_threads(threads):
         engine.prepare()
@@ -94,7 +91,5 @@ def measure(
             rows.append(dict(zip(COLUMNS, (name, episodes, 1e3 * spent), strict=True)))
         machine: dict[str, Any] = dict(provenance(engine.device))
         machine |= {"threads": torch.get_num_threads(), "task": task, "steps": STEPS}
-    if json_path is not None:
-        with atomic(json_path) as temporary:
-            temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    updates.write(json_path, machine, rows)
     return pd.DataFrame(rows, columns=list(COLUMNS)), machine

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from ramac_lib.envs import navigation as envs_navigation
 from ramac_lib.envs import play as envs_play
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.system.errors import RamacError
-from ramac_lib.system.files import atomic
 from ramac_lib.system.processes import cores
 from ramac_lib.system.version import provenance
 from ramac_lib.training import evaluators, loop
@@ -214,8 +212,7 @@ def measure(
     amounts = amounts or Amounts()
     if threads is not None and threads < 1:
         raise RamacError(f"--threads {threads}: expected a positive number")
-    if json_path is not None and json_path.is_dir():
-        raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
+    updates.check_path(json_path)
     engine = get_engine(device)
     with updates.use_threads(threads), tempfile.TemporaryDirectory() as folder:
         engine.prepare()
@@ -227,7 +224,5 @@ def measure(
             rows.append(part.row(statistics.median(times)))
         machine: dict[str, Any] = dict(provenance(engine.device))
         machine |= {"threads": torch.get_num_threads(), "cores": cores(), "amounts": dataclasses.asdict(amounts)}
-    if json_path is not None:
-        with atomic(json_path) as temporary:
-            temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    updates.write(json_path, machine, rows)
     return pd.DataFrame(rows, columns=list(COLUMNS)), machine

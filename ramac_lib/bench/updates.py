@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,8 +313,7 @@ def bench(
             raise RamacError(f"--{name} {' '.join(map(str, values))}: expected positive numbers")
     if not seeds:
         raise RamacError("--seeds: expected at least one number of seeds")
-    if json_path is not None and json_path.is_dir():
-        raise RamacError(f"{json_path}: is a folder; expected the path of a file to write")
+    check_path(json_path)
     every = _engines(device, engines, precisions)
     todo = scaling_measurements(task, every) if scaling else measurements(methods, task, seeds, chunks, every)
     target = every[0].device
@@ -355,10 +354,21 @@ def bench(
         row(one, least[one], flop[_of_one(one.config).hash], best[one.engine.precision], memory[one]) for one in todo
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    if json_path is not None:
-        with atomic(json_path) as temporary:
-            temporary.write_text(json.dumps({"machine": machine, "rows": table.to_dict("records")}, indent=1) + "\n")
+    write(json_path, machine, table.to_dict("records"))
     return table, machine
+
+
+def check_path(path: Path | None) -> None:
+    """Refuse a folder in the place of a file to write, with a `RamacError`."""
+    if path is not None and path.is_dir():
+        raise RamacError(f"{path}: is a folder; expected the path of a file to write")
+
+
+def write(path: Path | None, machine: Mapping[str, Any], rows: Sequence[Mapping[Any, Any]]) -> None:
+    """Write what was measured, and on which machine, if there is a path."""
+    if path is not None:
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
 
 
 @contextlib.contextmanager

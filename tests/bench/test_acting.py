@@ -63,7 +63,7 @@ def test_a_row_a_method_and_the_machine_are_written(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text()) == {"machine": machine, "rows": table.to_dict("records")}
 
 
-@pytest.mark.parametrize("given", [{"episodes": 0}, {"seconds": float("nan")}, {"threads": -1}])
+@pytest.mark.parametrize("given", [{"episodes": 0}, {"seconds": float("nan")}, {"threads": -1}, {"threads": 0}])
 def test_numbers_that_are_not_positive_are_refused(given):
     with pytest.raises(RamacError, match=f"--{next(iter(given))} .*expected a positive number"):
         acting.measure(["bc-flow"], **{**QUICK, **given})
