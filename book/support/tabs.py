@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def tabs(name: str, panels: Sequence[tuple[str, Sequence[Any]]]) -> HTML:
     parts = []
     for k, (label, things) in enumerate(panels):
         own, said = f"{name}-{k}", html.escape(label)
-        inside = "\n".join(rendered(thing, f"{name}, {label}") for thing in things)
+        inside = "\n".join(rendered(thing, f"{spoken(name)}, {label}") for thing in things)
         parts.append(
             f'<input type="radio" name="{name}" id="{own}"{" checked" * (k == 0)}>'
             f'<label class="sd-tab-label" for="{own}">{said}</label>'
@@ -49,6 +50,11 @@ def fold(summary: str, things: Sequence[Any]) -> HTML:
     """
     inside = "\n".join(rendered(thing, summary) for thing in things)
     return HTML(f'<details class="numbers"><summary>{html.escape(summary)}</summary>\n{inside}\n</details>')
+
+
+def spoken(name: str) -> str:
+    """Return the name of a figure or table as it is said: ``table 8b.2`` for ``table-8b-2``; any other as it is."""
+    return re.sub(r"^(figure|table)-(\d+[a-z]?)-(\d+)", r"\1 \2.\3", name)
 
 
 def rendered(thing: Any, alt: str) -> str:

@@ -13,6 +13,9 @@ VARIANTS = {
     "radac:quantile_axis=target,td_clip=None": Style("RADAC, released axis, no TD clip", "#4D2000", "-.", "*"),
     "radac-cost:cost_weight=3.0": Style("RADAC, r − 3c", "#A63603", "--", "$P$"),
     "diffusion-ql:candidates=1": Style("DiffusionQL, one candidate", "#00395E", ":", "<"),
+    "dac-cvar:candidates=1": Style("DAC-CVaR with one candidate", "#E8A25C", ":", "2"),
+    "cped:q_from=1.0": Style("CPED by density alone", "#C05050", ":", "4"),
+    "qdq:model=quantiles": Style("QDQ with quantile regression", "#7A3E7A", ":", "3"),
     "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
     "behaviour:stage=medium": Style("behaviour, medium", "#000000", "--", "."),
 }

@@ -112,7 +112,7 @@ def _measure(image: Tag, page: Path) -> None:
     if inside:
         image["src"] = f"data:image/png;base64,{base64.b64encode(weight.fewer_colours(data)).decode()}"
     image["width"], image["height"] = str(width), str(height)
-    if width >= WIDE:
+    if width >= WIDE and image.find_parent("picture") is None:  # that has another one for a phone
         image["class"] = " ".join([*(str(name) for name in image.get_attribute_list("class") if name), "wide"])
 
 

@@ -1,6 +1,7 @@
 """Numbers and links on built pages: equations by chapter, captions as places, mentions and terms as links to them."""
 
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from posixpath import relpath
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 _CHAPTER = re.compile(r"^(\d+[a-z]?)\.\s")
-_CAPTION = re.compile(r"^(Figure|Table)\s+(\d+[a-z]?\.\d+)\.?$")
-_NUMBER = r"\d+[a-z]?\.\d+"
+_CAPTION = re.compile(r"^(Figure|Table)\s+(\d+[a-z]?\.\d+[a-z]?)\.?$")
+_NUMBER = r"\d+[a-z]?\.\d+(?:[a-z]\b)?"
 _MENTION = re.compile(rf"\b(figures?|tables?)\s+{_NUMBER}(?:(?:,\s+|\s+(?:and|to|or)\s+){_NUMBER})*", re.IGNORECASE)
 # No link inside these: other links, code, headings, formulas, what is not the page's own text.
 _CLOSED = {
@@ -32,19 +33,20 @@ _CLOSED = {
     "button",
 }
 _SHUT = {"math", "toctree-wrapper", "headerlink"}
-# Words of the glossary that prose also uses in their everyday sense: {term} links them where they are meant.
+# Words of the glossary that prose also uses in their everyday sense; the chapters whose first use is the glossary's.
 EVERYDAY = {
-    "cell",
-    "control",
-    "evaluation",
-    "fraction",
-    "report",
-    "row",
-    "support",
-    "update",
-    "campaign",
-    "seed",
-    "floor",
+    "campaign": ("3b", "5", "6"),
+    "cell": ("6",),
+    "control": ("5", "8b"),
+    "evaluation": ("5", "9"),
+    "floor": ("10",),
+    "fraction": ("1", "3", "9"),
+    "report": ("5", "7"),
+    "row": ("3b", "5", "6", "8"),
+    "seed": ("5",),
+    "support": ("1", "2", "3", "7"),
+    "update": ("5", "10"),
+    "violation": ("3b", "4", "5", "7", "8b", "9", "11"),
 }
 
 
@@ -150,19 +152,30 @@ def number_captions(page: Page) -> None:
 
 
 def place_captions(pages: list[Page]) -> dict[str, str]:
-    """Give each numbered caption an anchor, the first of several that share a number; return where each is."""
+    """Give each numbered caption an anchor, several of one number in tabs a letter each; return where each is.
+
+    A number without a letter is the first one's place.
+    """
     places: dict[str, str] = {}
     for page in pages:
+        several: dict[str, list[tuple[Tag, Tag]]] = {}
         for strong in page.soup.select("article.bd-article p > strong:first-child"):
             found, caption = _CAPTION.match(" ".join(strong.get_text().split())), strong.parent
             if not found or caption is None or any(str(before).strip() for before in strong.previous_siblings):
                 continue
-            key = f"{found[1].lower()} {found[2]}"
+            several.setdefault(f"{found[1].lower()} {found[2]}", []).append((strong, caption))
+        for key, captions in several.items():
             if key in places:
                 continue
-            caption["id"] = caption.get("id") or key.replace(" ", "-").replace(".", "-")
-            caption["class"] = " ".join([*_classes(caption), "caption-text"])
-            places[key] = f"{page.path}#{caption['id']}"
+            letters = string.ascii_lowercase[: len(captions)] if len(captions) > 1 else [""]
+            for letter, (strong, caption) in zip(letters, captions, strict=True):
+                if letter:
+                    end = "." if strong.get_text().rstrip().endswith(".") else ""
+                    strong.string = strong.get_text().rstrip().removesuffix(".") + letter + end
+                caption["id"] = caption.get("id") or f"{key}{letter}".replace(" ", "-").replace(".", "-")
+                caption["class"] = " ".join([*_classes(caption), "caption-text"])
+                places[f"{key}{letter}"] = f"{page.path}#{caption['id']}"
+            places[key] = places[f"{key}{letters[0]}"]
     return places
 
 
@@ -201,8 +214,9 @@ def terms(glossary: Page) -> dict[str, tuple[str, str]]:
 
 
 def link_terms(page: Page, words: Mapping[str, tuple[str, str]]) -> None:
-    """Link the first use of each of the glossary's words in a chapter's paragraphs, but for everyday ones."""
-    left = {form: term for term in words if term not in EVERYDAY for form in _forms(term)}
+    """Link the first use of each of the glossary's words in a chapter's paragraphs, everyday ones only where meant."""
+    meant = [term for term in words if term not in EVERYDAY or page.chapter in EVERYDAY[term]]
+    left = {form: term for term in meant for form in _forms(term)}
 
     def pieces(text: str) -> list[str | Tag]:
         out: list[str | Tag] = []

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from ramac_lib.system.errors import RamacError
-from support.tabs import fold, tabs
+from support.tabs import fold, spoken, tabs
 
 
 def test_each_label_opens_its_own_panel():
@@ -46,3 +46,9 @@ def test_a_fold_is_closed_and_holds_everything():
     assert not details.has_attr("open")
     assert details.summary.text == "a < b"
     assert (details.em.text, details.td.text) == ("one", "1.2")
+
+
+def test_a_pictures_alternative_text_names_its_table_as_the_page_does():
+    assert spoken("table-8b-2") == "table 8b.2"
+    assert spoken("figure-5-1, hopper, paper") == "figure 5.1, hopper, paper"
+    assert spoken("rates") == "rates"

@@ -12,10 +12,10 @@ CHAPTER = """<h1>5. Evidence</h1><p>A hazard strikes; a second hazard. See figur
 <p>By <a class="reference" href="#equation-own">(1)</a>.</p>
 <p><strong>Figure 5.1.</strong> Horizons of figure 5.2 and the paper's figure 8.</p>
 <p>Not so: <strong>Figure 5.9.</strong></p><p><strong>Figure 5.2.</strong> Tied <code>hazard</code>.</p>
-<p><strong>Figure 5.2.</strong> Again.</p><table><tr><td><p>verdict</p></td></tr></table>"""
+<p><strong>Figure 5.2.</strong> Again, in a row: see figure 5.2b.</p><table><tr><td><p>verdict</p></td></tr></table>"""
 OTHER = """<h1>5a. How</h1><p>From <a class="reference" href="5_evidence.html#equation-own">(1)</a> and Figure 5.1:
 behaviour
-policies, each a hazard.</p><div class="math">c</div><p><strong>Table 5a.1.</strong> Rows.</p>"""
+policies, each a hazard.</p><div class="math">c</div><p><strong>Table 5a.1.</strong> Rows, each a row.</p>"""
 GLOSSARY = """<h1>Glossary</h1><dl class="glossary"><dt id="term-hazard">hazard<a class="headerlink">#</a></dt>
 <dd><p>The rule. More of it.</p></dd><dt id="term-behaviour-policy">behaviour policy</dt><dd><p>Made data.</p></dd>
 <dt id="term-row">row</dt><dd><p>A line.</p></dd><dt id="term-horizon">horizon</dt><dd><p>An end.</p></dd>
@@ -46,17 +46,22 @@ def test_mentions_lead_to_the_caption_and_those_of_the_paper_nowhere(pages):
     first, second, _ = pages
     to = "5a_how.html#table-5a-1"
     assert links(first, "caption-link") == [
-        ("5.1", "#figure-5-1"), ("5.2", "#figure-5-2"), ("table 5a.1", to), ("figure 5.2", "#figure-5-2"),
+        ("5.1", "#figure-5-1"), ("5.2", "#figure-5-2a"), ("table 5a.1", to), ("figure 5.2", "#figure-5-2a"),
+        ("figure 5.2b", "#figure-5-2b"),
     ]  # fmt: skip
     assert links(second, "caption-link") == [("Figure 5.1", "5_evidence.html#figure-5-1")]
     assert "See figures 5.1, 5.2 and 5.9, table 5a.1." in first.soup.text
-    assert [p["id"] for p in first.soup.select("p[id]")] == ["figure-5-1", "figure-5-2"]
+    assert [p["id"] for p in first.soup.select("p[id]")] == ["figure-5-1", "figure-5-2a", "figure-5-2b"]
+    captions = [strong.text for strong in first.soup.select("p[id] > strong")]
+    assert captions == ["Figure 5.1.", "Figure 5.2a.", "Figure 5.2b."]
     assert not first.soup.select("strong a")
 
 
 def test_a_term_is_linked_where_a_chapter_first_uses_it(pages):
     first, second, glossary = pages
-    assert links(first, "term") == [("hazard", "words.html#term-hazard"), ("Horizons", "words.html#term-horizon")]
+    assert links(first, "term") == [
+        ("hazard", "words.html#term-hazard"), ("Horizons", "words.html#term-horizon"), ("row", "words.html#term-row"),
+    ]  # fmt: skip
     assert first.soup.select_one("a.term")["title"] == "The rule."
     assert [text for text, _ in links(second, "term")] == ["behaviour\npolicies", "hazard"]
     assert not links(glossary, "term")

@@ -31,6 +31,10 @@ STATISTICS = {"mean": "expected_reward", "cvar": "cvar"}  # of a robot's sample 
 class Measured(Protocol):
     """What the rules ask: a number with interval, a difference of two measures, and the numbers by seed."""
 
+    @property
+    def method(self) -> str:
+        """The method whose measures these are."""
+
     def estimate(self, measure: str, statistic: str) -> Estimate:
         """Return a measure's number."""
 

@@ -57,18 +57,20 @@ def value_text(value: str, plain: bool = False) -> str:
 
 
 def knobs(effects: pd.DataFrame, costs: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
-    """Return the page's table of `effects.effects`: a row a value, differences in CVaR and OOD, and speed.
+    """Return the table of `effects.effects`: a row a value, differences in CVaR and OOD (`Estimate`), and speed.
 
     Args:
         costs: of `support.ablations.cost.load`: value → how many times RADAC's own updates a second it makes.
     """
     rows = []
     for value, own in effects.groupby("value", sort=False):
-        row = {"": value_text(str(value), plain=True).replace(" ", NO_BREAK).replace(f",{NO_BREAK}", ", ")}
+        row: dict[str, Any] = {
+            "": value_text(str(value), plain=True).replace(" ", NO_BREAK).replace(f",{NO_BREAK}", ", ")
+        }
         for statistic, name in (("cvar", "CVaR₀.₁"), ("ood", "out of data")):
             one = own[own["statistic"] == statistic].iloc[0]
             row[name] = f"{one['there']:.2f}"
-            row[f"{name}: difference [95 %]"] = Estimate(*one[["difference", "low", "high"]]).text(2, signed=True)
+            row[f"{name}: difference"] = Estimate(*one[["difference", "low", "high"]])
         if costs is not None:
             row["updates/s"] = f"×{costs[str(value)]['ratio']:.2f}" if value in costs else "×1"
         rows.append(row)
@@ -150,25 +152,25 @@ def prefers(bandit: Bandit | None = None, fractions: int = 20) -> pd.DataFrame:
 
 
 def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
-    """Return mean and CVaR_0.1 of each case's measures with intervals, and the differences to CVaR's, for the page.
+    """Return mean and CVaR_0.1 of each case's measures with intervals, and the differences to CVaR's.
+
+    Indexed by row, with an `Estimate` for each number.
 
     Args:
-        cases: name, shown in the first of a case's lines → case.
+        cases: name → case.
 
     Raises:
         Missing: a measure is not stored.
     """
-    lines = []
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
     for name, case in cases.items():
-        digits = getattr(case, "digits", 0)
         for measure in measures.MEASURES:
-            line = {"": name if measure == "cvar" else "", "measure": measures.NAMES[measure]}
+            line: dict[str, Any] = {"measure": f"{name}: {measures.NAMES[measure]}"}
             for statistic, title in (("mean", "mean"), ("cvar", "CVaR₀.₁")):
-                line[f"{title} [95 %]"] = case.estimate(measure, statistic).text(digits)
-                gap = "" if measure == "cvar" else case.minus(measure, "cvar", statistic).text(digits, signed=True)
-                line[f"{title}: to CVaR"] = gap
-            lines.append(line)
-    return pd.DataFrame(lines)
+                line[title] = case.estimate(measure, statistic)
+                line[f"{title}: to CVaR"] = None if measure == "cvar" else case.minus(measure, "cvar", statistic)
+            lines[name, case.method if measure == "cvar" else f"{case.method}:risk={measure}"] = line
+    return pd.DataFrame(list(lines.values()), index=pd.Index([row for _, row in lines]))
 
 
 def length_rows(table: pd.DataFrame, folder: Path | None = None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from scipy import stats
 from ramac_lib import risk
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import LEVEL, Estimate
-from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
+from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION, style
 from ramac_lib.campaign import bandit
 from ramac_lib.datasets.bandit import dataset
 from ramac_lib.envs.bandit import Bandit
@@ -77,6 +77,7 @@ class Stored(NamedTuple):
     seeds: int
     updates: int  # of the shortest run
     best: float  # the highest CVaR that any policy can have
+    at_best: list[str]  # the labels of other methods within a hundredth of it
 
 
 def stored(folder: Path | None = None) -> Stored:
@@ -101,6 +102,7 @@ def stored(folder: Path | None = None) -> Stored:
                 raise Missing(f"The stored bandit has not two seeds of {name}.")
             by_seed[name] = own.set_index("seed")["cvar"].sort_index()
             steps.append(int(own["step"].min()))
+    others = last[last["suite"] == "methods"].groupby("method", sort=False)["cvar"].mean()
     masses = np.array([1 - game.ring_share, game.ring_share])
     shares = {"the data": Estimate(*[_data_cvar(game, masses)] * 3)}
     written, released = by_seed["RADAC, loss as written (eq. 7)"], by_seed["RADAC, loss as released"]
@@ -115,6 +117,7 @@ def stored(folder: Path | None = None) -> Stored:
         len(written),
         min(steps),
         game.reward_risk("centre"),
+        [style(str(row)).label for row in others.index[others > game.reward_risk("centre") - 0.01] if row != "radac"],
     )
 
 

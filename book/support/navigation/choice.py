@@ -15,6 +15,7 @@ from support.navigation.claims import AXIS, CODAC, NEUTRAL, RARE, TASK, TOLL
 from support.navigation.stored import Measured
 
 SEEDS, UPDATES, EVALUATIONS, SIZE = tuple(range(5)), 4000, 10, 20_000
+FRESH = tuple(range(5, 10))  # trained after all settings had been fixed
 SWEPT_SEEDS, SWEPT_UPDATES = (100, 101), 2000
 METHODS = (
     "bc-gaussian", "bc-cvae", "bc-diffusion", "bc-flow", "cvae-ql", "diffusion-ql", "flow-ql", "cql", "codac", "oraac",
@@ -135,9 +136,12 @@ def commands() -> str:
         f"  --steps {SWEPT_UPDATES} --size {SIZE} --evaluations 10 --episodes 20 --report-episodes 50 \\",
         f"  --out runs/navigation_sweep --methods {' '.join(swept)}",
         "ramac campaign --out runs/navigation_sweep --export data/results/navigation_sweep",
-        f"ramac campaign --tasks {TASK} --hazards {RARE} --seeds {every} --steps {UPDATES} {shared} \\",
-        f"  --out runs/navigation --methods {' '.join(ROWS)} {' '.join(dial)}",
-        "ramac campaign --out runs/navigation --export data/results/navigation",
+        f"for seeds in '{every}' '{' '.join(map(str, FRESH))}'; do",
+        '  out="runs/navigation-${seeds%% *}"',
+        f"  ramac campaign --tasks {TASK} --hazards {RARE} --seeds $seeds --steps {UPDATES} {shared} \\",
+        f'    --out "$out" --methods {" ".join(ROWS)} {" ".join(dial)}',
+        '  ramac campaign --out "$out" --export data/results/navigation',
+        "done",
     ]
     for hazard, rows in BESIDE.items():
         lines.append(
@@ -146,9 +150,9 @@ def commands() -> str:
         )
         lines.append(f"ramac campaign --out runs/navigation_{hazard} --export data/results/navigation")
     lines += [
-        "python -m support.navigation.paths campaign --folder runs/navigation",
+        "python -m support.navigation.paths campaign --folder runs/navigation-0",
         "python -m support.navigation.paths training --seeds 4",
-        "python -m support.navigation.probes --folder runs/navigation",
-        "ramac campaign --resume --out runs/navigation   # after a cut; or with more --methods, --tasks, --seeds",
+        "python -m support.navigation.probes --folder runs/navigation-0",
+        "ramac campaign --resume --out runs/navigation-0   # after a cut; or with more --methods, --tasks, --seeds",
     ]
     return "```\n" + "\n".join(lines) + "\n```"

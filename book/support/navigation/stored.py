@@ -10,7 +10,7 @@ the difference is larger than `SMALL`, a twentieth of what the detour costs, in 
 the CVaR.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,11 @@ class Measured:
         """Return the difference of two rows' means over seeds with its interval."""
         own, beside = (self.at(r, task, hazard)[column].to_numpy(float) for r in (row, other))
         return difference_of(own, beside)
+
+    def of_seeds(self, seeds: Collection[int]) -> "Measured":
+        """Return what is stored of some seeds alone."""
+        reports, curves = (part[part["seed"].isin(seeds)] for part in (self.reports, self.curves))
+        return Measured(reports, curves, self.optimum, self.facts)
 
     def best(self, task: str, hazard: str) -> dict[str, float]:
         """Return the best mean and the best CVaR of an episode."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.envs.maps import MAPS
 from support.navigation import grids
@@ -20,23 +19,20 @@ ROUTES = ("left", "through", "right")
 RANKED = ("obstacle", "bridge", "gates")
 
 
-def text(one: Estimate, digits: int = 2) -> str:
-    """Return a number with its interval, with minus signs; alone where there is a single seed."""
-    whole = one.text(digits) if np.isfinite(one.low) else f"{one.value:z.{digits}f}"
-    return whole.replace("-", "\N{MINUS SIGN}")
-
-
 def summary(found: Measured, rows: Sequence[str], task: str, hazard: str) -> pd.DataFrame:
-    """Return each row's distance to the two optima, routes, collisions, and actions out of the support (OOD)."""
+    """Return each row's distance to the two optima, routes, collisions, and actions out of the support (OOD).
+
+    Indexed by row, with an `Estimate` where a number has an interval.
+    """
     lines = []
     for row in rows:
         own = found.at(row, task, hazard)
         line: dict[str, Any] = {"": style(row).label, "seeds": len(own)}
-        line |= {heading: text(found.estimate(row, column, task, hazard)) for column, heading in GAPS.items()}
+        line |= {heading: found.estimate(row, column, task, hazard) for column, heading in GAPS.items()}
         line["left / through / right"] = " / ".join(f"{own[route].mean():.2f}" for route in ROUTES)
-        line |= {heading: text(found.estimate(row, column, task, hazard)) for column, heading in SHARES.items()}
+        line |= {heading: found.estimate(row, column, task, hazard) for column, heading in SHARES.items()}
         lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, index=pd.Index(rows))
 
 
 def by_size(name: str, preset: str = "rare", sizes: Sequence[int] = grids.SIZES) -> pd.DataFrame:
@@ -76,11 +72,10 @@ def fewest(sizes: Sequence[int] = grids.SIZES) -> int:
 
 
 def trends(settled: pd.DataFrame) -> pd.DataFrame:
-    """Return `stored.settled` for the page."""
-    table = settled.assign(**{c: [one.text(2, signed=True) for one in settled[c]] for c in ("mean", "cvar")})
-    table[""] = [style(str(row)).label for row in table.index]
+    """Return `stored.settled` for the page, indexed by row, with an `Estimate` for each difference."""
+    table = settled.assign(**{"": [style(str(row)).label for row in settled.index]})
     table["no trend"] = np.where(settled["settled"], "yes", "no")
-    return table[["", "mean", "cvar", "no trend"]].rename(columns={"cvar": "CVaR"})
+    return table[["", "mean", "cvar", "no trend"]].rename(columns={"cvar": "CVaR₀.₁"})
 
 
 def presets(optimum: pd.DataFrame) -> pd.DataFrame:

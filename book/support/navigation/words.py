@@ -12,9 +12,10 @@ from ramac_lib.analysis.style import style
 from ramac_lib.envs.maps import MAPS
 from support.evidence.words import listed, paragraph
 from support.navigation import probes
-from support.navigation.choice import LEVELS, ROWS
-from support.navigation.claims import NEUTRAL, RARE, TASK
+from support.navigation.choice import FRESH, LEVELS, ROWS
+from support.navigation.claims import CLAIMS, NEUTRAL, RARE, TASK
 from support.navigation.stored import Measured, settled
+from support.verdicts import UNSAID, judge
 
 Array = np.ndarray
 HALF = 0.5
@@ -145,6 +146,27 @@ def lost(found: Measured, rows: Sequence[str]) -> dict[str, float]:
     """Return the share of episodes that reach the goal of each row in which fewer than `ARRIVED` do."""
     shares = {row: found.estimate(row, "reached", TASK, RARE).value for row in rows}
     return {row: share for row, share in shares.items() if share < ARRIVED}
+
+
+def fresh(found: Measured) -> str:
+    """Return what the verdicts are on the seeds that were trained after all settings had been fixed, in a sentence.
+
+    Raises:
+        Missing: there are none of them.
+    """
+    alone = found.of_seeds(FRESH)
+    if alone.reports.empty:
+        raise Missing("Seeds that were trained after all settings had been fixed are not stored yet.")
+    whole, own = (judge(CLAIMS, {"navigation": part}).set_index("sentence")["verdict"] for part in (found, alone))
+    said = whole.index[~whole.isin([UNSAID])]
+    changed = [f"*{name}* {own[name]} (all seeds: {whole[name]})" for name in said if own[name] != whole[name]]
+    span = f"{min(FRESH)} to {max(FRESH)}"
+    return (
+        f"**On fresh seeds alone.** Seeds {span}, {len(FRESH)} of them, were trained after all settings were fixed. "
+        f"On them {len(said) - len(changed)} of the {len(said)} sentences that have a verdict have the same one"
+        + (f"; else: {'; '.join(changed)}." if changed else ".")
+        + " Half the seeds give wider intervals."
+    )
 
 
 def findings(found: Measured, rows: Sequence[str]) -> str:

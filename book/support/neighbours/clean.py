@@ -3,24 +3,28 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from ramac_lib.analysis import summary
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.analysis.style import BAND, style
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import style
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
 
 NAME, BEFORE = "hazard_free_neighbours", "hazard_free"  # the latter: chapter 5a's methods
 CLONE = "bc-diffusion"
 BESIDE = ("radac", "rafmac")
+DENSITY, ONE = (
+    "cped:q_from=1.0",
+    "dac-cvar:candidates=1",
+)  # why two neighbours are below the clone: without Q; one action
 
 
 def load(folder: Path | None = None) -> pd.DataFrame:
     """Return a row for each neighbour, for two methods of the paper and for the clone: mean and CVaR with intervals.
 
-    Columns of `summary.summary`, and ``verdict``: by the rule of chapter 5a, a method is *below* or *above* the clone
-    where the 95 % bootstrap intervals of their means do not overlap.
+    Indexed by row; columns of `summary.summary`, and ``verdict``: by the rule of chapter 5a, a method is *below* or
+    *above* the clone where the 95 % bootstrap intervals of their means do not overlap.
 
     Args:
         folder: of the stored tables (default: ``data/results``).
@@ -36,7 +40,8 @@ def load(folder: Path | None = None) -> pd.DataFrame:
     plain = before["options"].isna() | before["options"].eq("")
     before = before[before["method"].isin((CLONE, *BESIDE)) & plain]
     both = pd.concat([own, before], ignore_index=True)
-    rows = summary.summary(both[both["purpose"] == "report"], intervals=True).set_index("method")
+    rows = summary.summary(both[both["purpose"] == "report"], intervals=True)
+    rows.index = pd.Index([m + (f":{o}" if o else "") for m, o in zip(rows["method"], rows["options"], strict=True)])
     rows = rows.sort_values("mean", ascending=False)
     clone = rows.loc[CLONE]
     below, above = rows["mean_high"] < clone["mean_low"], rows["mean_low"] > clone["mean_high"]
@@ -49,26 +54,12 @@ def judged(below: bool, above: bool) -> str:
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows for the page."""
-    with_interval = {"mean [95 %]": "mean", "CVaR₀.₁ [95 %]": "CVaR_0.1"}
+    """Return the rows for the page, indexed by row, with an `Estimate` where a number has an interval."""
     columns = {
-        name: [f"{r[c]:.0f} [{r[f'{c}_low']:.0f}, {r[f'{c}_high']:.0f}]" for _, r in rows.iterrows()]
-        for name, c in with_interval.items()
+        name: [Estimate(r[c], r[f"{c}_low"], r[f"{c}_high"]) for _, r in rows.iterrows()]
+        for name, c in {"mean": "mean", "CVaR₀.₁": "CVaR_0.1"}.items()
     }
     verdicts = ["–" if method == CLONE else verdict for method, verdict in rows["verdict"].items()]
     steps = rows["length"].map("{:.0f}".format).to_list()
-    return pd.DataFrame(
-        {"method": [style(m).label for m in rows.index], **columns, "steps": steps, "compared with the clone": verdicts}
-    )
-
-
-def draw(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw each row's mean with its interval, the clone's as a band."""
-    low, high = rows.loc[[CLONE], ["mean_low", "mean_high"]].to_numpy(float)[0]
-    axes.axvspan(low, high, color=BAND, alpha=0.15, linewidth=0)
-    for place, (method, row) in enumerate(rows[::-1].iterrows()):
-        look = style(str(method))
-        error = [[row["mean"] - row["mean_low"]], [row["mean_high"] - row["mean"]]]
-        axes.errorbar(row["mean"], place, xerr=error, color=look.colour, marker=look.marker, capsize=3)
-    axes.set_yticks(range(len(rows)), [style(str(method)).label for method in rows.index[::-1]])
-    axes.set_xlabel("mean return")
+    named = {"method": [style(str(m)).label for m in rows.index]}
+    return pd.DataFrame({**named, **columns, "steps": steps, "compared with the clone": verdicts}, index=rows.index)

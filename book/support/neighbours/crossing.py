@@ -26,20 +26,24 @@ from support.navigation.claims import NEUTRAL, RARE, TASK
 from support.navigation.stored import Measured, mean_of
 
 NAME = "navigation_neighbours"
-ROWS = ("dac", "dac-cvar", "qdq", "qdq:model=quantiles", "cped", "rs-diffuser")
+ROWS = ("dac", "dac-cvar", "dac-cvar:candidates=1", "qdq", "qdq:model=quantiles", "cped", "rs-diffuser")
 BESIDE = ("radac", NEUTRAL, "rafmac", "diffusion-ql", "bc-diffusion")
 MAP = "obstacle"
 TURNED = (0.1, 0.5, 0.75, 0.9, 1.0, 1.5, 1.9)  # levels of the dial; above 1 it seeks risk
 PLANNER = "rs-diffuser"
+TAIL = "CVaR₀.₁"
 COLUMNS = ("mean", "cvar", "through", "reached")
 COMMAND = (
-    f"ramac campaign --tasks {TASK} --hazards {RARE} --seeds 0 1 2 3 4 \\\n"
-    "  --steps 4000 --size 20000 --evaluations 10 --episodes 20 --report-episodes 100 \\\n"
-    f"  --out runs/{NAME} \\\n  --methods {' '.join(ROWS)}\n"
-    f"ramac evaluate runs/{NAME}/cells/{TASK}.{RARE}.{PLANNER} \\\n"
-    f"  --episodes 500 --risk-levels {' '.join(f'{level:g}' for level in TURNED)}\n"
-    f"ramac campaign --out runs/{NAME} --resume\n"
-    f"ramac campaign --out runs/{NAME} --export data/results/{NAME}"
+    "for seeds in '0 1 2 3 4' '5 6 7 8 9'; do\n"
+    f'  out="runs/{NAME}-${{seeds%% *}}"\n'
+    f"  ramac campaign --tasks {TASK} --hazards {RARE} --seeds $seeds \\\n"
+    "    --steps 4000 --size 20000 --evaluations 10 --episodes 20 --report-episodes 100 \\\n"
+    f'    --out "$out" --methods \\\n    {" ".join(ROWS[:4])} \\\n    {" ".join(ROWS[4:])}\n'
+    f'  ramac evaluate "$out/cells/{TASK}.{RARE}.{PLANNER}" \\\n'
+    f"    --episodes 500 --risk-levels {' '.join(f'{level:g}' for level in TURNED)}\n"
+    '  ramac campaign --out "$out" --resume\n'
+    f'  ramac campaign --out "$out" --export data/results/{NAME}\n'
+    "done"
 )
 
 
@@ -73,6 +77,8 @@ def missing(own: Measured, beside: Measured) -> list[str]:
 def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | None = None) -> pd.DataFrame:
     """Return each row's exact mean and CVaR_0.1, its routes, arrivals, and actions out of the data's support (OOD).
 
+    Indexed by row, with an `Estimate` where a number has an interval.
+
     Args:
         silent: of `load` at level 0, whose CVaR is a further column.
     """
@@ -80,16 +86,17 @@ def table(own: Measured, beside: Measured, silent: tuple[Measured, Measured] | N
     without = places(*silent) if silent else {}
     for row, found in places(own, beside).items():
         at = found.at(row, TASK, RARE)
-        line: dict[str, Any] = {"": style(row).label, "seeds": len(at)}
-        line |= {
-            name: tables.text(found.estimate(row, c, TASK, RARE)) for name, c in (("mean", "mean"), ("CVaR", "cvar"))
-        }
+        line: dict[str, Any] = {"method": style(row).label, "seeds": len(at)}
+        line |= {name: found.estimate(row, c, TASK, RARE) for name, c in (("mean", "mean"), (TAIL, "cvar"))}
         line["left / through / right"] = " / ".join(f"{at[route].mean():.2f}" for route in tables.ROUTES)
-        line |= {"arrive": f"{at['reached'].mean():.2f}", "OOD": f"{at['off_support'].mean():.2f}"}
+        line |= {
+            name: found.estimate(row, c, TASK, RARE) for name, c in (("collided", "collided"), ("OOD", "off_support"))
+        }
+        line["arrive"] = f"{at['reached'].mean():.2f}"
         if row in without:
-            line["CVaR, noise 0"] = tables.text(without[row].estimate(row, "cvar", TASK, RARE))
+            line[f"{TAIL}, noise 0"] = without[row].estimate(row, "cvar", TASK, RARE)
         lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, index=pd.Index(list(places(own, beside))))
 
 
 def draw(own: Measured, beside: Measured, lowest: float = -45.0) -> Figure:
@@ -193,7 +200,7 @@ def draw_dial(found: pd.DataFrame) -> Figure:
         tails, up = _spans(own["cvar"])
         right.errorbar(means, tails, xerr=across, yerr=up, label=label, **how)
         for level, x, y in zip(own["level"], means, tails, strict=True):
-            if level in (0.9, 1.5):  # their names would lie on their neighbours'
+            if level in (0.75, 0.9, 1.5):  # their names would lie on their neighbours'
                 continue
             right.annotate(f"{level:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
     left.axvline(1, color="0.6", linewidth=0.8, linestyle=":")

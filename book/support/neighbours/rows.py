@@ -4,12 +4,15 @@
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import tyro
 from scipy import stats
 
+from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.style import style
 from ramac_lib.campaign import bandit as campaign
 from ramac_lib.campaign.bandit import BanditCell
 from ramac_lib.campaign.grid import parse_row
@@ -17,6 +20,7 @@ from ramac_lib.system.paths import data_folder
 
 RESULTS = data_folder() / "results"
 FILE = "bandit_neighbours"
+TAIL = "CVaR₀.₁"
 # The method's own row, then what its public code does otherwise, and controls.
 ROWS: dict[str, tuple[str, ...]] = {
     "dac": ("", "guidance_scale=code"),
@@ -87,6 +91,18 @@ def shown(tables: list[pd.DataFrame]) -> pd.DataFrame:
             line[f"{name}_low"], line[f"{name}_high"] = values.mean() - reach, values.mean() + reach
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def table(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return `shown` for the page, indexed by row, with an `Estimate` where a number has an interval."""
+    keys = [m + (f":{v}" if v else "") for m, v in zip(lines["method"], lines["variant"], strict=True)]
+    columns: dict[str, Any] = {"method": [style(key).label for key in keys]}
+    for name, head in (("expected_reward", "mean"), ("cvar", TAIL)):
+        parts = lines[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
+        columns[head] = [Estimate(*part) for part in parts]
+    for name, head in (("centre", "centre %"), ("ring", "ring %"), ("ood", "OOD %")):
+        columns[head] = [f"{value:.0f}" for value in lines[name]]
+    return pd.DataFrame(columns, index=pd.Index(keys))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """Chapter 7's tables as its page shows them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.datasets import ood
+from support import forest
 from support.evidence.shown import with_error
 from support.ood import calibration, reports
 from support.ood.calibration import Calibrated
@@ -61,10 +65,11 @@ def scales(found: Mapping[str, Calibrated]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str, Calibrated]) -> Styler:
-    """Return rates in percent for the page: ours by each detector, the paper's, and two yardsticks.
+def table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str, Calibrated]) -> pd.DataFrame:
+    """Return rates in percent: ours by each detector with its interval, standard errors, the paper's, two yardsticks.
 
     The yardsticks are what the detectors flag of held-out data and of uniform actions; they stand above the rows.
+    Indexed by row, with an `Estimate` where a number has an interval.
 
     Raises:
         Missing: there is no report.
@@ -72,24 +77,33 @@ def table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str, Cal
     table = reports.table_2(there, task, hazard)
     paper = reports.published()
     paper = paper[paper["task"] == reports.robot(task)].set_index(["version", "method"])
-    lines = []
+    lines: dict[str, dict[str, Any]] = {}
     if task in calibrated:
         known = reports.references(calibrated, task).set_index("detector")
         for name, label in (("held", "held-out data"), ("uniform", "uniform actions")):
-            lines.append({"": label} | {str(d): f"{float(value):.2f}" for d, value in known[name].items()})
-    for _, own in table.groupby("row", sort=False):
-        first = own.iloc[0]
-        line = {"": first["label"]}
+            rates = {str(d): Estimate(float(value), -np.inf, np.inf) for d, value in known[name].items()}
+            lines[label] = {"": label} | rates
+    for row, own in table.groupby("row", sort=False):
+        label = own.iloc[0]["label"]
+        line: dict[str, Any] = {"": label}
         for _, cell in own.iterrows():
-            value = Estimate(cell["rate"], cell["low"], cell["high"])
-            error = "" if pd.isna(cell["se"]) else f" ± {cell['se']:.2f}"
-            line[cell["detector"]] = f"{value.value:.2f}{error} [{value.low:.2f}, {value.high:.2f}]"
+            line[cell["detector"]] = Estimate(cell["rate"], cell["low"], cell["high"])
+        for _, cell in own.iterrows():
+            error = "–" if pd.isna(cell["se"]) else f"{cell['rate']:.2f} ± {cell['se']:.2f}"
+            line[f"{cell['detector']}, mean ± s.e."] = error
         for version, column in (("earlier", "paper, earlier"), ("icml", "paper, ICML")):
-            key = (version, first["label"])
+            key = (version, label)
             printed = paper.loc[[key]].iloc[0] if key in paper.index else None
             line[column] = "–" if printed is None else with_error(printed["rate"], printed["se"], 2)
-        lines.append(line)
-    return wrapped(pd.DataFrame(lines).fillna("–"), f"two-{task}-{hazard}", [""]).hide(axis="index")
+        lines[str(row)] = line
+    return pd.DataFrame(list(lines.values()), index=pd.Index(list(lines)))
+
+
+def draw_table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str, Calibrated]) -> HTML:
+    """Return `table_2` as a picture, a panel a detector, its numbers folded below."""
+    table = table_2(there, task, hazard, calibrated)
+    detectors = [c for c in table.columns if any(isinstance(v, Estimate) for v in table[c])]
+    return forest.show(table, f"table-7-6-{task}-{hazard}", detectors)
 
 
 def agreement(there: Reports) -> pd.DataFrame:

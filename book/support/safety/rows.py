@@ -23,12 +23,13 @@ from ramac_lib.datasets.relabel import with_costs
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods.shared.limits import episode_costs
-from support.navigation import stored, tables
+from support.navigation import stored
 from support.navigation.stored import Measured
 from support.safety.frontier import Corner, by_limit
 
 TASK, HAZARD = "navigation-obstacle-mixed", "rare"
 NAME = "navigation_safety"
+TAIL = "CVaR₀.₁"
 SHARE = 0.1  # of the behaviour's mean cost: κ
 PRICED = "radac-cost:cost_weight=3.0"  # what the rule takes of the sweep (`price_of`)
 ROWS = ("bc-safe", "iql", "r2pac", "fisor", "caps", "cpq", "coptidice", "cdt", "trebi", PRICED)
@@ -82,18 +83,20 @@ def places(own: Measured, beside: Measured) -> dict[str, tuple[Measured, str]]:
 
 
 def table(own: Measured, beside: Measured, limit: float) -> pd.DataFrame:
-    """Return each row's cost, whether it keeps the limit, its mean and CVaR_0.1, and how many episodes arrive."""
+    """Return each row's cost, whether it keeps the limit, its mean and CVaR_0.1, and how many episodes arrive.
+
+    Indexed by row, with an `Estimate` where a number has an interval.
+    """
     lines = []
     for row, (found, name) in places(own, beside).items():
         cost = found.estimate(name, "steps_inside", TASK, HAZARD)
         lines.append({
-            "": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": tables.text(cost),
+            "method": style(row).label, "seeds": len(found.at(name, TASK, HAZARD)), "cost": cost,
             "limit": verdict(cost, limit) if row in ROWS and row not in UNTOLD else "–",
-            "mean": tables.text(found.estimate(name, "mean", TASK, HAZARD)),
-            "CVaR": tables.text(found.estimate(name, "cvar", TASK, HAZARD)),
+            "mean": found.estimate(name, "mean", TASK, HAZARD), TAIL: found.estimate(name, "cvar", TASK, HAZARD),
             "arrive": f"{found.at(name, TASK, HAZARD)['reached'].mean():.2f}",
         })  # fmt: skip
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, index=pd.Index(list(places(own, beside))))
 
 
 def options(own: Measured, limit: float) -> pd.DataFrame:
@@ -106,15 +109,16 @@ def options(own: Measured, limit: float) -> pd.DataFrame:
     if not there:
         raise Missing("No rows of the public code's options are stored yet; the command stands at this page's end.")
     lines = []
-    for row in dict.fromkeys(name for option in there for name in (method_of(option), option)):
+    rows = list(dict.fromkeys(name for option in there for name in (method_of(option), option)))
+    for row in rows:
         at, cost = own.at(row, TASK, HAZARD), own.estimate(row, "steps_inside", TASK, HAZARD)
         told = row not in UNTOLD and row != "r2pac:penalty=paper"
         lines.append({
-            "": style(row).label, "cost": tables.text(cost), "limit": verdict(cost, limit) if told else "–",
-            "mean": tables.text(own.estimate(row, "mean", TASK, HAZARD)),
-            "CVaR": tables.text(own.estimate(row, "cvar", TASK, HAZARD)), "arrive": f"{at['reached'].mean():.2f}",
+            "method": style(row).label, "cost": cost, "limit": verdict(cost, limit) if told else "–",
+            "mean": own.estimate(row, "mean", TASK, HAZARD), TAIL: own.estimate(row, "cvar", TASK, HAZARD),
+            "arrive": f"{at['reached'].mean():.2f}",
         })  # fmt: skip
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, index=pd.Index(rows))
 
 
 def effect(own: Measured, option: str, column: str) -> Estimate:

@@ -6,6 +6,7 @@ import pytest
 from ablation_tables import row, sweeps
 
 from ramac_lib.analysis.evidence import Missing
+from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import SAFE, VIOLATION
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
@@ -112,8 +113,11 @@ def test_measures_of_two_cases_stand_below_each_other():
     others = [row(f"risk={m}", [0.0, 1.0, 2.0], suite="measures", seeds=seeds) for m in MEASURES[1:]]
     case = OnBandit(sweeps(row("", [1.0, 2.0, 3.0], seeds=seeds), *others)[0], "radac")
     shown = tables.measured({"first": case, "second": case})
-    assert list(shown[""]) == ["first", "", "", "", "", "second", "", "", "", ""]
-    assert shown["CVaR₀.₁: to CVaR"].iloc[1] == "-1.00 [-1.00, -1.00]"
+    assert list(shown["measure"][:2]) == ["first: CVaR", "first: Wang"]
+    assert list(shown.index[5:7]) == ["radac", "radac:risk=wang"]
+    gaps = shown["CVaR₀.₁: to CVaR"]
+    assert gaps.iloc[0] is None
+    assert gaps.iloc[1] == Estimate(-1.0, -1.0, -1.0)
 
 
 def test_a_values_name_in_words():

@@ -83,3 +83,15 @@ def test_a_table_of_methods_alone_has_no_line_between_groups(table):
     figure = forest.draw(table[table["group"] == MAIN].drop(columns=["paper_mean", "paper_cvar"]))
     assert not [drawn for drawn in figure.axes[0].lines if list(drawn.get_xdata()) == [0, 1]]
     plt.close(figure)
+
+
+def test_what_lies_far_from_all_others_is_an_arrow_and_its_interval_too(table):
+    several = pd.concat([table.assign(mean=table["mean"] + k, row=table["row"]) for k in range(3)], ignore_index=True)
+    far = several.copy()
+    far.loc[0, ["cvar", "cvar_low", "cvar_high"]] = [-4817.0, -8562.0, 1336.0]
+    low, high = forest.bounds(far, "cvar")
+    assert (low, high) == pytest.approx((-3 - 0.04 * 13, 10 + 0.04 * 13))
+    figure = forest.draw(far)
+    assert "−4817" in [text.get_text() for text in figure.axes[1].texts]
+    assert forest.bounds(several, "cvar")[0] == pytest.approx(-3 - 0.04 * 13)  # nothing is far: all is drawn
+    plt.close(figure)

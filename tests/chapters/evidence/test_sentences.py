@@ -117,7 +117,8 @@ def test_table_1_says_how_large_it_is_and_what_it_lacks(sentences):
     assert "RADAC's published row was 131 / -167 (mean / CVaR) in an earlier version and became 1278 / 801," in caption
     alone = sentences(TABLE, campaign("cql", hazards=["calibrated"], seeds=1))[1]
     assert "updates (0.5 % of the paper's), 1 seed, 20 episodes a seed of at most 500 steps, last checkpoint" in alone
-    assert alone.endswith(" 2026-01-01. Not in the results: CQL.")
+    assert " 2026-01-01. Shaded: the best" in alone
+    assert alone.endswith("Not in the results: CQL.")
 
 
 def test_few_runs_name_no_row_and_say_why(sentences):

@@ -7,7 +7,8 @@ from navigation_helpers import TASK, measured
 from scipy import stats
 
 from ramac_lib.analysis.evidence import Missing
-from support.navigation import claims, stored, tables
+from support.forest import text
+from support.navigation import claims, stored, tables, words
 from support.verdicts import HOLDS, NOT, UNDECIDED, UNSAID, judge
 
 
@@ -120,10 +121,11 @@ def test_the_table_has_a_line_a_row_with_intervals():
     full = {row: {"mean_gap": 1.0, "cvar_gap": 2.0, **own} for row, own in WHOLE.items()}
     table = tables.summary(measured(full), ["radac", "bc-gaussian"], TASK, "rare")
     assert list(table[""]) == ["RADAC", "BC-Gaussian"]
-    assert table["below the best CVaR"][0].startswith("0.60 [0.5")
-    assert table["left / through / right"][1] == "0.00 / 0.70 / 0.00"
+    assert list(table.index) == ["radac", "bc-gaussian"]
+    assert text(table["below the best CVaR"].iloc[0]).startswith("0.60 [0.5")
+    assert table["left / through / right"].iloc[1] == "0.00 / 0.70 / 0.00"
     single = tables.summary(measured(full, seeds=1), ["radac"], TASK, "rare")
-    assert "[" not in single["OOD"][0]
+    assert "[" not in text(single["OOD"].iloc[0])
 
 
 def test_what_is_not_stored_is_missed_with_its_name(tmp_path):
@@ -138,3 +140,13 @@ def test_presets_say_where_mean_and_tail_disagree():
     table = tables.presets(stored.load().optimum).set_index(["map", "preset"])
     assert table.loc[("obstacle", "rare"), "best mean"] == "through" != table.loc[("obstacle", "rare"), "best CVaR"]
     assert table.loc[("obstacle", "codac"), "best mean"] == table.loc[("obstacle", "codac"), "best CVaR"]
+
+
+def test_seeds_trained_after_all_settings_were_fixed_are_judged_by_themselves():
+    with pytest.raises(Missing, match="after all settings had been fixed are not stored"):
+        words.fresh(measured(WHOLE, seeds=5))
+    told = words.fresh(measured(WHOLE, seeds=10))
+    said = [verdict for verdict in verdicts(measured(WHOLE, seeds=10)).values() if verdict != UNSAID]
+    assert f"On them {len(said)} of the {len(said)} sentences that have a verdict have the same one." in told
+    stored_now = words.fresh(stored.load())
+    assert "Seeds 5 to 9, 5 of them" in stored_now

@@ -6,6 +6,7 @@ from navigation_helpers import measured
 
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import style
+from support.forest import text
 from support.neighbours import crossing
 
 ROWS = {
@@ -20,13 +21,14 @@ BESIDE = {
 
 def test_rows_stand_beside_those_of_chapter_3b_and_what_is_missing_is_named():
     own, beside = measured(ROWS), measured(BESIDE)
-    table = crossing.table(own, beside).set_index("")
+    table = crossing.table(own, beside).set_index("method")
     assert list(table.index) == [style(row).label for row in (*ROWS, *BESIDE)]
-    assert table.loc["RADAC", "CVaR"].startswith("−12.00 [−12.")
+    assert text(table.loc["RADAC", crossing.TAIL]).startswith("−12.00 [−12.")
     assert table.loc["DAC", "seeds"] == 5
-    quiet = crossing.table(own, beside, (measured({"dac": {**ROWS["dac"], "cvar": -19.0}}), beside)).set_index("")
-    assert quiet.loc["DAC", "CVaR, noise 0"].startswith("−19.00 [")
-    assert pd.isna(quiet.loc["RS-Diffuser", "CVaR, noise 0"])
+    quiet = crossing.table(own, beside, (measured({"dac": {**ROWS["dac"], "cvar": -19.0}}), beside)).set_index("method")
+    noise = f"{crossing.TAIL}, noise 0"
+    assert text(quiet.loc["DAC", noise]).startswith("−19.00 [")
+    assert pd.isna(quiet.loc["RS-Diffuser", noise])
     assert crossing.missing(own, beside) == [
         style(row).label for row in (*crossing.ROWS, *crossing.BESIDE) if row not in {*ROWS, *BESIDE}
     ]

@@ -7,6 +7,7 @@ import pytest
 from campaign_tables import gathered
 from rate_tables import TASK, rated
 
+from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.datasets import ood
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
@@ -51,17 +52,18 @@ def there():
 
 
 def test_table_2_has_the_yardsticks_our_rates_and_the_papers(there, calibrated):
-    table = shown.table_2(there, TASK, "paper", calibrated).data.set_index("")
+    table = shown.table_2(there, TASK, "paper", calibrated).set_index("")
     assert table.index.tolist() == ["held-out data", "uniform actions", "ORAAC", "RADAC", "ORAAC, radius=0.05"]
-    assert table["action alone"].tolist()[:2] == ["1.00", "10.00"]
-    assert table.loc["RADAC", "action alone"] == "2.00 ± 0.00 [2.00, 2.00]"
+    assert [one.value for one in table["action alone"]][:2] == [1.0, 10.0]
+    assert table.loc["RADAC", "action alone"] == Estimate(2.0, 2.0, 2.0)
+    assert table.loc["RADAC", "action alone, mean ± s.e."] == "2.00 ± 0.00"
     assert table.loc["RADAC", "paper, earlier"].replace("\N{NO-BREAK SPACE}", " ") == "0.77 ± 0.56"
     assert table.loc["ORAAC", "paper, ICML"].replace("\N{NO-BREAK SPACE}", " ") == "11.60 ± 3.95"
     assert table.loc["ORAAC, radius=0.05", "paper, ICML"] == "–"
 
 
 def test_a_task_without_a_calibration_has_no_yardsticks(there):
-    assert shown.table_2(there, TASK, "paper", {}).data[""].tolist()[0] == "ORAAC"
+    assert shown.table_2(there, TASK, "paper", {})[""].tolist()[0] == "ORAAC"
 
 
 def test_radii_show_each_rate_and_the_difference(there):
