@@ -79,7 +79,7 @@ def table(found: Evidence) -> pd.DataFrame:
 def again(folder: Path | None = None) -> Sample | None:
     """Return the report of RADAC as trained once more beside the neighbour, as deployed; None where it is not stored.
 
-    Its policies are those of `quiet`, and not chapter 5's: another engine rounds otherwise, and they drift apart.
+    Its policies are those of `quiet`, on the neighbour's data; chapter 5's had another rollout of the same recipe.
     """
     where = (data_folder() / "results" if folder is None else Path(folder)) / FOLDER
     part = results.load("results", where)[0]
