@@ -158,7 +158,7 @@
       dial.input.setAttribute("aria-valuetext", dial.shown.textContent);
       const path = (p, style) => make("polyline", { points: points(p.map(([a, b]) => [at(a), up(b)])), fill: "none", ...style });
       const values = levels.flatMap((l) => [l.mean, l.tail]), low = Math.min(...values), high = Math.max(...values);
-      const x = (l) => 440 + 180 * l.level, y = (v) => 40 + 260 * (high - v) / (high - low || 1);
+      const x = (l) => 460 + 160 * l.level, y = (v) => 40 + 260 * (high - v) / (high - low || 1);
       const series = (key, colour) => [
         make("polyline", { points: points(levels.map((l) => [x(l), y(l[key])])), fill: "none", stroke: colour, "stroke-width": 2 }),
         make("circle", { cx: x(one), cy: y(one[key]), r: 5, fill: colour }),
@@ -173,9 +173,9 @@
         make("circle", { cx: at(world.goal[0]), cy: up(world.goal[1]), r: 0.05 * SIDE, fill: "none", stroke: INK, "stroke-width": 2 }),
         text(at(world.goal[0]) + 24, up(world.goal[1]) + 5, "goal"),
         ...series("mean", INK), ...series("tail", RED),
-        text(440, y(levels[0].mean) - 10, "mean"), text(440, y(levels[0].tail) + 20, "mean of the worst tenth", { fill: RED }),
-        text(530, 330, "level \u03b1", { "text-anchor": "middle" }), text(440, 330, "0"), text(620, 330, "1", { "text-anchor": "end" }),
-        text(434, y(high) + 4, say(high, 1), { "text-anchor": "end" }), text(434, y(low) + 4, say(low, 1), { "text-anchor": "end" }),
+        text(460, y(levels[0].mean) - 10, "mean"), text(460, y(levels[0].tail) + 24, "worst tenth", { fill: RED }),
+        text(540, 330, "level \u03b1", { "text-anchor": "middle" }), text(460, 330, "0"), text(620, 330, "1", { "text-anchor": "end" }),
+        text(454, y(high) + 4, say(high, 1), { "text-anchor": "end" }), text(454, y(low) + 4, say(low, 1), { "text-anchor": "end" }),
       );
       said.textContent = `At ${dial.shown.textContent} the best path has ${one.steps} steps, ${one.inside} of them in danger: ` +
         `mean ${say(one.mean)}, mean of the worst tenth ${say(one.tail)}.`;

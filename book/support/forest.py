@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.system.errors import unknown
+from ramac_lib.system.minus import number
 from support.page import wrapped
 from support.tabs import rendered, spoken
 
@@ -28,9 +29,7 @@ MARKED = "#555555"
 
 def text(one: Estimate, digits: int = 2, signed: bool = False) -> str:
     """Return a number with its interval, with minus signs; alone where there is a single seed."""
-    form = f"{'+' if signed else ''}z.{digits}f"
-    whole = one.text(digits, signed) if np.isfinite(one.low) else f"{one.value:{form}}"
-    return whole.replace("-", "\N{MINUS SIGN}")
+    return one.text(digits, signed) if np.isfinite(one.low) else number(one.value, digits, signed)
 
 
 def show(
@@ -175,7 +174,7 @@ def line(
         axes.plot(low if below else high, place, "<" if below else ">", markersize=7, **beyond)
         digits = 0 if abs(one.value) >= 10 else 1
         axes.annotate(
-            f"{one.value:.{digits}f}".replace("-", "\N{MINUS SIGN}"), (low if below else high, place),
+            number(one.value, digits), (low if below else high, place),
             xytext=(8 if below else -8, 0), textcoords="offset points", ha="left" if below else "right", va="center",
             fontsize=8, color=MARKED,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from IPython.display import HTML, Markdown, display
@@ -17,6 +18,7 @@ from ramac_lib.datasets import kind_of
 from ramac_lib.publish.chapters import PARAMETERS, PROFILES
 from ramac_lib.system.errors import RamacError, unknown
 from ramac_lib.system.machine import get_device
+from ramac_lib.system.minus import minus
 from ramac_lib.system.paths import data_folder
 
 
@@ -112,7 +114,7 @@ def wrapped(table: pd.DataFrame, name: str, left: Sequence[str] = ()) -> Styler:
     """Return a narrow table for the page: headings and sentences break into lines, cells stand close.
 
     Args:
-        table: numbers are shown with two decimals.
+        table: numbers are shown with two decimals, negative ones with a minus sign.
         name: unique on its page; a fixed one keeps the page's bytes.
         left: the columns of text.
     """
@@ -122,8 +124,15 @@ def wrapped(table: pd.DataFrame, name: str, left: Sequence[str] = ()) -> Styler:
         {"selector": "thead th", "props": "white-space: normal; vertical-align: bottom"},
         {"selector": headings or "none", "props": "text-align: left"},
     ]
-    styler = table.style.format(precision=2).set_table_styles(styles).set_uuid(name)
+    styler = table.style.format(cell).set_table_styles(styles).set_uuid(name)
     return styler.set_properties(subset=list(left), **{"white-space": "normal", "text-align": "left"})
+
+
+def cell(value: Any, precision: int = 2) -> Any:
+    """Return what a table's cell says: a fraction with so many decimals, a negative number with a minus sign."""
+    if isinstance(value, (float, np.floating)):
+        return minus(f"{value:.{precision}f}")
+    return minus(str(value)) if isinstance(value, (int, np.integer)) else value
 
 
 def headed(table: pd.DataFrame) -> pd.DataFrame:

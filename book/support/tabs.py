@@ -54,7 +54,10 @@ def fold(summary: str, things: Sequence[Any]) -> HTML:
 
 def spoken(name: str) -> str:
     """Return the name of a figure or table as it is said: ``table 8b.2`` for ``table-8b-2``; any other as it is."""
-    return re.sub(r"^(figure|table)-(\d+[a-z]?)-(\d+)", r"\1 \2.\3", name)
+    found = re.match(r"(figure|table)-(\d+[a-z]?)-(\d+)(-)?", name)
+    if found is None:
+        return name
+    return f"{found[1]} {found[2]}.{found[3]}{', ' if found[4] else ''}{name[found.end() :]}"
 
 
 def rendered(thing: Any, alt: str) -> str:

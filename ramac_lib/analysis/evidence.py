@@ -1,6 +1,6 @@
 """The stored campaign and the stored behaviour policies, as tables, figures and verdicts ask for them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,17 +50,13 @@ class Evidence:
             self._made[key] = make()
         return self._made[key]
 
-    def beside(self, campaign: Path, quiet: Collection[str] = ()) -> "Evidence":
+    def beside(self, campaign: Path) -> "Evidence":
         """Return the evidence together with that in a campaign's directory.
-
-        Args:
-            quiet: methods of which only the episodes without sampler noise are taken: the others are here already.
 
         Raises:
             RamacError: there is no campaign.
         """
         table, facts = results.load("results", campaign, level=None)
-        table = table[~table["method"].isin(quiet) | (table["sampler_noise"] == 0)]
         stored, silent, behaviour = (part.drop(columns="row") for part in (self.table, self.silent, self.behaviour))
         parts = [part for part in (stored, silent, table) if len(part)]
         return make(pd.concat(parts or [table], ignore_index=True), {**self.facts, **facts}, behaviour)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from ramac_lib.risk import cvar
 from ramac_lib.risk.checks import checked_count, checked_samples
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.minus import number
 
 ALPHA = 0.1
 LEVEL = 0.95
@@ -39,9 +40,9 @@ class Estimate(NamedTuple):
         return int(self.low > 0) - int(self.high < 0)
 
     def text(self, digits: int = 0, signed: bool = False) -> str:
-        """Return ``value [low, high]``."""
-        form = f"{'+' if signed else ''}z.{digits}f"  # z: no −0
-        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+        """Return ``value [low, high]`` with minus signs (U+2212)."""
+        value, low, high = (number(part, digits, signed) for part in self)
+        return f"{value} [{low}, {high}]"
 
 
 def statistics(episodes: Float[Array, "*batch n 3"]) -> dict[str, Float[Array, "*batch"]]:

@@ -1,5 +1,7 @@
 """One look for every figure: the same colour and mark for the same method everywhere, safe for the colour-blind."""
 
+from typing import Any
+
 import matplotlib as mpl
 
 from ramac_lib.methods import METHODS
@@ -13,7 +15,8 @@ VARIANTS = {
     "radac:quantile_axis=target,td_clip=None": Style("RADAC, released axis, no TD clip", "#4D2000", "-.", "*"),
     "radac-cost:cost_weight=3.0": Style("RADAC, r − 3c", "#A63603", "--", "$P$"),
     "diffusion-ql:candidates=1": Style("DiffusionQL, one candidate", "#00395E", ":", "<"),
-    "dac-cvar:candidates=1": Style("DAC-CVaR with one candidate", "#E8A25C", ":", "2"),
+    "dac-cvar:candidates=1": Style("DAC-CVaR with one candidate", "#35978F", ":", "2"),
+    "cped:coverage=0.05": Style("CPED with a tighter bound", "#B84A4A", "-.", "x"),
     "cped:q_from=1.0": Style("CPED by density alone", "#C05050", ":", "4"),
     "qdq:model=quantiles": Style("QDQ with quantile regression", "#7A3E7A", ":", "3"),
     "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
@@ -37,20 +40,10 @@ def style(row: str) -> Style:
 
 def use() -> None:
     """Set matplotlib's defaults for the book."""
-    mpl.rcParams.update(
-        {
-            "figure.dpi": 110,
-            "savefig.bbox": "tight",
-            "figure.constrained_layout.use": True,
-            "font.size": 10,
-            "axes.titlesize": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#e6e6e6",
-            "grid.linewidth": 0.8,
-            "axes.axisbelow": True,
-            "legend.frameon": False,
-            "svg.hashsalt": "ramac",  # figures that do not change keep their bytes
-        }
-    )
+    kept: Any = {
+        "figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True, "font.size": 10,
+        "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        "grid.color": "#e6e6e6", "grid.linewidth": 0.8, "axes.axisbelow": True, "legend.frameon": False,
+        "svg.hashsalt": "ramac",  # figures that do not change keep their bytes
+    }  # fmt: skip
+    mpl.rcParams.update(kept)

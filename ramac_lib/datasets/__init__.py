@@ -46,7 +46,7 @@ def load(
 
     Args:
         task: one of `ramac_lib.envs.tasks.TASKS`, by name or itself.
-        source: one of `SOURCES`; the Risky Bandit's and navigation's ``bundled`` data are drawn from exact laws.
+        source: one of `SOURCES`; the Risky Bandit's and navigation's ``bundled`` data come from exact distributions.
         size: transitions wanted; for recorded data, whole episodes of at most so many, evenly spread.
         seed: of the rollouts, or of the episodes kept.
         env_id: Gymnasium's id, for ``d4rl``, ``dsrl`` and files only: other data know theirs.

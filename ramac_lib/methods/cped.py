@@ -10,20 +10,21 @@ E[−log p(π(s) | s)] − ε. ε is the quantile `coverage` of −log p of the 
 this share of the data. The critics descend the squared error to r + γ(1−d) min_k Q̄_k(s', clamp(π̄(s') + noise)).
 Until `q_from` of the run the policy has no Q and climbs log p alone; the flow learns until `flow_until`.
 
-Differences from the authors' code; `CPEDConfig.RELEASED` restores 1 to 5 and 7:
+Differences from the authors' code; `CPEDConfig.RELEASED` restores 1 to 5, 7 and the rates of 8:
 
 1. its α is a table of step numbers (``multiplier="released"``) and its ε the row's own −log p (``threshold="own"``), a
    constant of ψ: a penalty, no constraint. ``multiplier="fixed"`` has the penalty `weight`. Its Q is not scaled;
 2. its density is joint in (s, a), so that ε mixes how rare the state is with how rare the action (``density``);
-3. its couplings are NICE's with a logistic prior, which change volume by one constant alone (``coupling``, ``prior``);
+3. its couplings are NICE's, 750 wide, with a logistic prior, of one constant volume (``coupling``, ``prior``);
 4. its target noise is two tensors, the same throughout, as each call of its flow seeds PyTorch anew; its noisy actions
    may leave the box (``fixed_noise``, ``clip_actions``);
 5. its phases follow one another: flow, from ⅓ of the run policy by density, critics, Q; here all but Q begin at once;
 6. its flow's `inverse` undoes the last scale last and is no inverse, so that its adversary trains another map than its
-   likelihood; here it is one. Points of the gradient penalty are mixed uniformly, there by normal draws;
+   likelihood; here, without an option, it is one, and points of the gradient penalty are mixed uniformly, not normally;
 7. the default is likelihood alone, of actions with noise of .01, as p has no bound where actions are clipped
    (``jitter``); `gan_weight` 1 adds their adversary, every `gan_every` updates;
-8. Adam of the flow is the usual, there β₂ = .01; in short runs the targets' rate is raised (`short_runs`).
+8. the flow's Adam is the usual, there β₂ = .01, its gradients clipped at 5; it and the policy learn at 3e-4, there at
+   1e-4 (``lr_flow``, ``lr_actor``); in short runs the targets' rate is raised (`short_runs`).
 """
 
 import math

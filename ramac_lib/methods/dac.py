@@ -12,7 +12,7 @@ with RAMAC's two quantile critics, CVaR_α(Z̄) in place of the mean in g and in
 target. Theorem 1 holds for no t > 0: eq. 15's target is not the noise of a chain of π*, not even between Gaussians (the
 numbers are in the method's tests).
 
-Differences from the authors' code; `DACConfig.RELEASED` restores 1 to 5:
+Differences from the authors' code; `DACConfig.RELEASED` restores 1 to 5 and 8:
 
 1. its actor's loss lacks the 2 of the square, which halves the guidance (``guidance_scale="code"``);
 2. its reverse steps add noise of variance β_t, not the posterior's (``step_noise="beta"``);

@@ -21,7 +21,7 @@ Differences from the authors' code; `QDQConfig.RELEASED` restores 1 to 4:
    medium-expert without a hazard, 4,000 updates, seed 100, 20 episodes, a mean return of 2 against 736;
 5. the model has the first `model_share` of the run, there 2.4M updates before the run's 1M; short runs raise its rate;
 6. its network has no group normalisation, and ¼ ln t as a number, there embedded; the samples' noise is new at every
-   update, there drawn once in a run.
+   update, there drawn once in a run. 5 and 6 have no option: the first is a budget, the second is inside the network.
 """
 
 from dataclasses import dataclass

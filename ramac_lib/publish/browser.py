@@ -155,9 +155,7 @@ def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
             text = (copy / page).read_text(encoding="utf-8")
             if 'http-equiv="Refresh"' in text:  # the redirect to the first page, which is opened itself
                 continue
-            watch = (
-                f'<script src="{axe.as_uri()}"></script>{_WATCH}' if axe and "_modules" not in page.parts else _WATCH
-            )
+            watch = f'<script src="{axe.as_uri()}"></script>{_WATCH}' if axe else _WATCH
             (copy / page).write_text(text.replace("<head>", "<head>" + watch, 1), encoding="utf-8")
             seen = _open(program, copy / page, Path(folder, "profile"))
             if isinstance(seen, str):
@@ -165,7 +163,7 @@ def check_pages(program: str, html: Path, pages: Sequence[Path]) -> Opened:
                 continue
             opened.formulas += seen["formulas"]
             opened.images += seen["images"]
-            opened.accessible += bool(axe) and "_modules" not in page.parts
+            opened.accessible += bool(axe)
             if "_modules" in page.parts:  # the library's source, whose lines are as long as they are
                 seen["sideways"] = []
             for kind, meaning in _MEANING.items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from PIL import Image
 
 from ramac_lib.publish import weight
@@ -14,15 +14,20 @@ from ramac_lib.publish.folds import tidy_folds
 from ramac_lib.publish.references import Page, connect
 from ramac_lib.publish.site import Site, add_files, describe
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.minus import minus
 
 _FIGURE = re.compile(r"^(?:Figure|Table)\s+[\w.]+?\.?$")
 _SENTENCE = re.compile(r"^.*?[.!?](?=\s|$)", re.DOTALL)
+_FORMULA = re.compile(r"\\\((.*?)\\\)")
+_NAMED = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi varphi chi psi omega Phi pm"
+_LETTERS = dict(zip(_NAMED.split(), "αβγδεηθκλμνπρστφφχψωΦ±", strict=True))
 # An icon in the theme's script: name:[width,height,[aliases],"code point","path"], the path perhaps in two parts.
 _ICON = re.compile(
     r'(?:"(?P<quoted>[a-z0-9-]+)"|(?P<bare>[a-z0-9$_]+)):'
     r'\[\d+,\d+,\[[^\[\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
 )
 _NAMES = re.compile(r"\bfa-([a-z0-9-]+)")
+_CODE = ("code", "pre", "kbd", "samp", "script", "style", "textarea")
 NOWHERE = Site()
 WIDE = 700  # pixels
 LEAST_ICONS = 500  # fewer are no set of icons: the theme's script is another one than was known here
@@ -33,7 +38,8 @@ def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: 
 
     Images among outputs get the first sentence of their caption as alternative text, or their section's title; all get
     width and height, and are loaded when they come into sight. Equations are numbered by chapter; mentions of figures
-    and tables, and first uses of the glossary's words, become links. What is marked up as a list and is none, which
+    and tables, and first uses of the glossary's words, become links. Negative numbers in what is read, but not
+    those of code and of files to save, have minus signs. What is marked up as a list and is none, which
     those who listen to a page stumble over, is no more. Folded code that belongs together stands in one fold. The
     theme's script keeps the icons that pages name, its styles the rules, and images have few colours where that is not
     seen. Each page says what it is about to those who find it elsewhere.
@@ -57,6 +63,7 @@ def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: 
         for image in page.soup.find_all("img"):
             _describe(image)
             _measure(image, html / page.path)
+        _write_minus(page.soup)
         _mend_lists(page.soup)
         tidy_folds(page.soup)
         describe(page.soup, page.path, place, title)
@@ -83,10 +90,17 @@ def caption(image: Tag) -> str:
         first = element.find(True)
         if isinstance(first, Tag) and first.name == "strong" and _FIGURE.match(first.get_text().strip()):
             rest = " ".join(element.get_text().split()).removeprefix(" ".join(first.get_text().split())).strip()
+            rest = _FORMULA.sub(lambda formula: _read(formula[1]), rest)
             found = _SENTENCE.match(rest)
             return (found.group() if found else rest) or first.get_text().strip()
     heading = image.find_previous(("h1", "h2", "h3"))
     return "" if heading is None else heading.get_text().strip().removesuffix("#")
+
+
+def _read(formula: str) -> str:
+    """Return a formula as a line of text: letters for their names, nothing of TeX's marks."""
+    named = re.sub(r"\\([A-Za-z]+)", lambda command: _LETTERS.get(command[1], ""), formula)
+    return re.sub(r"[{}\\$]", "", named).strip()
 
 
 def _describe(image: Tag) -> None:
@@ -114,10 +128,40 @@ def _measure(image: Tag, page: Path) -> None:
     image["width"], image["height"] = str(width), str(height)
     if width >= WIDE and image.find_parent("picture") is None:  # that has another one for a phone
         image["class"] = " ".join([*(str(name) for name in image.get_attribute_list("class") if name), "wide"])
+        box = image.parent
+        if (
+            box is not None
+            and "cell_output" in box.get_attribute_list("class")
+            and len(box.find_all(True, recursive=False)) > 1
+        ):
+            image.wrap(Tag(name="div", attrs={"class": "output"}))  # else its caption would scroll away with it
+
+
+def _write_minus(soup: BeautifulSoup) -> None:
+    """Give negative numbers in what a page says a minus sign; a hyphen that hangs on what stands before it stays."""
+    article = soup.select_one("article.bd-article")
+    for text in [] if article is None else article.find_all(string=True):
+        if type(text) is not NavigableString or "-" not in text or any(map(_keeps_hyphens, text.parents)):
+            continue
+        before = text.previous_sibling
+        hangs = text.startswith("-") and isinstance(before, Tag) and before.name != "br"
+        text.replace_with(text[:hangs] + minus(text[hangs:]))
+
+
+def _keeps_hyphens(tag: Tag) -> bool:
+    return tag.name in _CODE or "math" in tag.get_attribute_list("class")
 
 
 def _mend_lists(soup: BeautifulSoup) -> None:
-    """Take away roles and names of lists from what has no items: the bibliography, signatures over several lines."""
+    """Take away roles and names of lists from what has no items: the bibliography, signatures over several lines.
+
+    A list that stands directly in another, as modules of a package do in Sphinx's list of sources, becomes part of the
+    item before it.
+    """
+    for inner in soup.select("ul > ul"):
+        item = inner.find_previous_sibling("li")
+        if item is not None:
+            item.append(inner.extract())
     for block in soup.select("div.citation-list[role=list]"):
         del block["role"]
     for block in soup.select("dt.sig dl"):

@@ -95,7 +95,7 @@ def join(html: Path, order: Sequence[str], title: str, edition: str) -> str:
     """Return one page of all: cover, contents with links, then each page's article.
 
     Anchors carry their page's name, links between the book's pages lead to places in the same document, folded code is
-    left out, solutions are open, and what stands in tabs stands one below the other.
+    left out, and files to save; solutions are open, and what stands in tabs stands one below the other.
     """
     soups = {path: BeautifulSoup(html.joinpath(path).read_text(encoding="utf-8"), "html.parser") for path in order}
     bodies, contents = [], []
@@ -136,7 +136,7 @@ def _open(article: Tag) -> None:
         picture.unwrap()
     for image in article.select("img[loading]"):
         del image["loading"]
-    for unwanted in article.select("script, button, .prev-next-footer"):
+    for unwanted in article.select("script, button, .prev-next-footer, a[href^='data:']"):
         if unwanted.get("type") != "application/json":
             unwanted.decompose()
 

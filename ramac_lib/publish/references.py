@@ -16,22 +16,8 @@ _NUMBER = r"\d+[a-z]?\.\d+(?:[a-z]\b)?"
 _MENTION = re.compile(rf"\b(figures?|tables?)\s+{_NUMBER}(?:(?:,\s+|\s+(?:and|to|or)\s+){_NUMBER})*", re.IGNORECASE)
 # No link inside these: other links, code, headings, formulas, what is not the page's own text.
 _CLOSED = {
-    "a",
-    "code",
-    "pre",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "script",
-    "style",
-    "summary",
-    "label",
-    "dt",
-    "button",
-}
+    "a", "code", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "script", "style", "summary", "label", "dt", "button",
+}  # fmt: skip
 _SHUT = {"math", "toctree-wrapper", "headerlink"}
 # Words of the glossary that prose also uses in their everyday sense; the chapters whose first use is the glossary's.
 EVERYDAY = {

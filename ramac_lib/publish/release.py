@@ -21,6 +21,9 @@ from ramac_lib.system.files import atomic
 
 SUMS = "SHA256SUMS"
 _PAGES = re.compile(r"pages-(\d[\w.]*)\.tar\.gz")
+# Where a page says which version it is: its foot, and a mark on the page on how to read the book.
+_FOOT = re.compile(r'(<div class="extra_footer">\s*Version \S+ of [\d-]+\.)(?! <a )')
+_MARK = re.compile(r'(<span id="versions">)(</span>)')
 _LIST = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Versions · {title}</title><style>:root {{ color-scheme: light dark }}
@@ -89,6 +92,8 @@ def sums(out: Path) -> Path:
 def assemble(html: Path, releases: Path, root: Path) -> Sequence[str]:
     """Put the pages of earlier releases under their numbers into a built book, and a page that lists them.
 
+    The foot of every page, and the page on how to read the book, then lead to that list.
+
     Args:
         html: the newest pages.
         releases: a folder with ``pages-NUMBER.tar.gz`` of each release, as `gather` writes them; others are let be.
@@ -119,7 +124,21 @@ def assemble(html: Path, releases: Path, root: Path) -> Sequence[str]:
     with atomic(html / "versions.html") as temporary:
         page = _LIST.format(title=escaping.escape(title(root)), items="\n".join(items))
         temporary.write_text(page, encoding="utf-8")
+    for path in html.rglob("*.html"):
+        _link(path, "../" * (len(path.relative_to(html).parts) - 1) + "versions.html")
     return numbers
+
+
+def _link(path: Path, target: str) -> None:
+    """Let a page lead to the list of versions, where it says which version it is; others stay as they are."""
+    text = path.read_text(encoding="utf-8")
+    linked = _FOOT.sub(rf'\1 <a href="{target}">All versions</a>.', text)
+    linked = _MARK.sub(
+        rf'\1 <a href="{target}">All published versions</a> are listed on a page of their own.\2', linked
+    )
+    if linked != text:
+        with atomic(path) as temporary:
+            temporary.write_text(linked, encoding="utf-8")
 
 
 def _tarred(folder: Path) -> bytes:

@@ -32,26 +32,8 @@ from ramac_lib.risk.exact import risk_of_law, risk_of_quantile_function, value_a
 from ramac_lib.risk.grids import RULES, effective_alpha, grid, risk_of_quantiles, weights
 
 __all__ = [
-    "CPW_LEAST",
-    "MEASURES",
-    "PARAMETERS",
-    "RULES",
-    "check_alpha",
-    "check_level",
-    "cvar",
-    "cvar_dual",
-    "cvar_grid",
-    "cvar_random",
-    "dial_weights",
-    "distort_cdf",
-    "distort_fractions",
-    "effective_alpha",
-    "grid",
-    "risk",
-    "risk_of_law",
-    "risk_of_quantile_function",
-    "risk_of_quantiles",
-    "value_at_risk",
-    "value_at_risk_of_law",
+    "CPW_LEAST", "MEASURES", "PARAMETERS", "RULES", "check_alpha", "check_level", "cvar", "cvar_dual", "cvar_grid",
+    "cvar_random", "dial_weights", "distort_cdf", "distort_fractions", "effective_alpha", "grid", "risk",
+    "risk_of_law", "risk_of_quantile_function", "risk_of_quantiles", "value_at_risk", "value_at_risk_of_law",
     "weights",
-]
+]  # fmt: skip

@@ -153,7 +153,7 @@ def _beginning(target: Path, count: int) -> Path:
 @pytest.mark.slow
 def test_a_copied_notebook_finds_its_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = papermill.execute_notebook(_beginning(tmp_path / "copy.ipynb", 4), None, {"seeds": 1}, progress_bar=False)
+    made = papermill.execute_notebook(_beginning(tmp_path / "copy.ipynb", 5), None, {"seeds": 1}, progress_bar=False)
     shown = [output.data.get("text/markdown", "") for cell in made.cells for output in cell.outputs if "data" in output]
     assert "The released code of RADAC computes something else." in "".join(shown)
 
@@ -348,3 +348,10 @@ def test_a_headed_table_has_one_row_of_heads_and_its_index():
     assert re.findall(r">(a|x|y)</th>", body) == ["a", "x", "y"]
     one = page.headed(table[["policy", "return"]].set_index("policy")).to_html().partition("<tbody>")[0]
     assert (one.count("<tr"), re.findall(r"<th[^>]*>([^<]*)</th>", one)) == (1, ["policy", "return"])
+
+
+def test_numbers_in_tables_have_minus_signs():
+    table = pd.DataFrame({"a": [-1.234, float("nan")], "b": [-2, 3], "words": ["m-1", "-1"]})
+    html = page.wrapped(table, "numbers", ["words"]).to_html()
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
+    assert cells == ["−1.23", "−2", "m-1", "nan", "3", "-1"]

@@ -51,4 +51,5 @@ def test_a_fold_is_closed_and_holds_everything():
 def test_a_pictures_alternative_text_names_its_table_as_the_page_does():
     assert spoken("table-8b-2") == "table 8b.2"
     assert spoken("figure-5-1, hopper, paper") == "figure 5.1, hopper, paper"
+    assert spoken("table-7-7-hopper-medium-expert-paper") == "table 7.7, hopper-medium-expert-paper"
     assert spoken("rates") == "rates"

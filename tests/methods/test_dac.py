@@ -313,11 +313,13 @@ def test_the_authors_settings_of_each_task(task, rho, threshold):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("rho", -0.1, "rho is -0.1; expected a number of at least 0"),
+        ("rho", -0.1, r"rho is -0.1; expected a number in \[0, 100\]"),
+        ("rho", 101.0, "rho is 101.0"),
         ("rho", float("nan"), "rho is nan"),
         ("rho", float("inf"), "rho is inf"),
         ("n_critics", 0, r"n_critics is 0; expected a whole number in \[1, 65,536\]"),
-        ("threshold", 0.0, "threshold is 0.0; expected a number above 0"),
+        ("threshold", 0.0, r"threshold is 0.0; expected a number in \(0, 100\]"),
+        ("threshold", 1e6, "threshold is 1000000.0"),
         ("threshold", float("nan"), "threshold is nan"),
         ("eta", 0.0, r"eta is 0.0; expected a number in \[0.001, 100\]"),
         ("next_samples", 0, r"next_samples is 0; expected a whole number in \[1, "),

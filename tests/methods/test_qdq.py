@@ -220,10 +220,11 @@ def test_returns_are_scaled_to_the_data():
     assert not [name for name in method.state_dict() if name.split(".")[-1] in ("values", "lowest", "states")]
 
 
-def test_where_every_episode_is_shorter_than_a_window_the_model_learns_from_their_first_steps():
-    assert make("qdq", window=11).law.values.shape == (6,)
+def test_as_many_windows_as_episodes_hold():
     assert make("qdq", window=10).law.values.shape == (6,)
     assert make("qdq", window=5, window_step=2).law.values.shape == (18,)
+    with pytest.raises(RamacError, match="windows of 11 steps are longer than every episode; the longest has 10"):
+        make("qdq", window=11)
 
 
 def test_equal_returns_are_no_division_by_zero():

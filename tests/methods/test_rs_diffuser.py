@@ -358,3 +358,32 @@ def test_data_that_cannot_be_planned_from_are_refused(hopper):
     data = loop.data_of(make_config(NAME, BANDIT, (100,), 10), progress=False)
     with pytest.raises(RamacError, match="windows of 2 steps are longer than every episode; the longest has 1"):
         Replay(data).sampler(Windows(2, padded=True, discount=0.9), 4)
+
+
+# -- a law with a hazard in it: the bandit's ring pays 1.8 and, once in twenty times, 10 less -------------------------
+
+
+@pytest.mark.slow
+def test_the_plan_critics_tail_on_the_bandit_is_that_of_the_mixture():
+    """Mean 1.3 and CVaR_.1 −3.2 of the ring, 1 and 1 of the centre: a critic of means has one number."""
+    config = make_config(NAME, BANDIT, (100,), 1500, {"hidden": "16,16", "critic_hidden": "64", "batch_size": "512"})
+    data = loop.data_of(config, progress=False)
+    trainer = loop.Trainer(config, data, loop.get_engine("cpu"))
+    (update,), (method,) = trainer.updaters, trainer.stacks
+    for _ in range(1500):
+        update()
+    angle = torch.linspace(0, 2 * torch.pi, 9)[:8]
+    radius = data.actions[np.linalg.norm(data.actions, axis=1) > 0.5]
+    ring = np.linalg.norm(radius, axis=1).mean() * torch.stack([angle.cos(), angle.sin()], dim=1)[None]
+    mean, scale = method.return_scale()
+
+    def measured(actions, level):
+        states = torch.zeros(1, actions.shape[1], method.dims[0])
+        with torch.no_grad():
+            return (mean + scale * method.goal(states, level)(actions / method.unit())).mean().item()
+
+    assert measured(ring, 0.1) == pytest.approx(-3.2, abs=0.6)
+    assert measured(ring, 1.0) == pytest.approx(1.3, abs=0.2)
+    centre = torch.zeros(1, 4, 2)
+    assert measured(centre, 0.1) == pytest.approx(1.0, abs=0.3)
+    assert measured(centre, 1.0) == pytest.approx(1.0, abs=0.1)

@@ -32,6 +32,20 @@ def test_the_actions_of_a_linear_system_are_recovered():
         assert (network(states, moves) - expected).square().mean() < 1e-3**2 * 10
 
 
+def test_a_network_without_hidden_layers_is_the_pseudo_inverse():
+    """a = B⁺(s' − As) to 1e-3 in every entry, where nothing but the training stands between it and the answer."""
+    network, g = InverseDynamics((1,), 3, 2, hidden=()), torch.Generator().manual_seed(0)
+    initialise(network, Noise((0,), "init").generators)
+    optimizer = StackedAdam(network, 0.03)
+    for k in range(1500):
+        optimizer.lr = 0.03 * (1 - k / 1500)
+        optimizer.step(network.loss(*steps(g, 256)))
+    states, moves, _ = steps(g, 2000)
+    with torch.no_grad():
+        error = network(states, moves) - (moves + states - states @ A.T) @ torch.linalg.pinv(B).T
+    assert error.abs().max() < 1e-3
+
+
 def test_where_actions_differ_it_is_their_mean():
     """The loss's minimiser is E[a | s, s']: of two opposite actions that lead to the same state, nothing."""
     network = InverseDynamics((2,), 1, 1, hidden=(8,))

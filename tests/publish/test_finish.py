@@ -105,3 +105,51 @@ def test_sphinx_still_lists_what_its_search_drops():
     sphinx = pytest.importorskip("sphinx")
     script = Path(sphinx.__file__).parent / "themes" / "basic" / "static" / "searchtools.js"
     assert '[".headerlink", "script", "style"]' in script.read_text(encoding="utf-8")
+
+
+def test_a_wide_image_scrolls_apart_from_its_caption(tmp_path):
+    (tmp_path / "_static").mkdir()
+    wide = f'<img src="data:image/png;base64,{png(900, 4)}">'
+    (tmp_path / "page.html").write_text(
+        f'<html><body><div class="cell_output">{wide}</div>'
+        f'<div class="cell_output">{wide}<p>Said.</p></div></body></html>'
+    )
+    finish(tmp_path)
+    alone, said = images(tmp_path)
+    assert alone.parent["class"] == ["cell_output"]
+    assert (said.parent["class"], said.parent.find_next_sibling().get_text()) == (["output"], "Said.")
+
+
+def test_a_formula_of_a_caption_is_read_out(tmp_path):
+    (tmp_path / "_static").mkdir()
+    said = r"At <i>\(\kappa = 3\)</i>, CVaR<i>\(_{0.1}\)</i> and <i>\(\mathrm{CVaR}_\alpha(Z)\)</i>."
+    page = f'<div class="cell_output"><img src="a.png"></div><p><strong>Figure 1.1.</strong> {said}</p>'
+    (tmp_path / "page.html").write_text(f"<html><body>{page}</body></html>")
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    finish(tmp_path)
+    assert images(tmp_path)[0]["alt"] == "At κ = 3, CVaR_0.1 and CVaR_α(Z)."
+
+
+def test_a_list_in_a_list_belongs_to_the_item_before_it(tmp_path):
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "page.html").write_text("<html><body><ul><li>a</li><ul><li>a.b</li></ul><li>c</li></ul></body></html>")
+    finish(tmp_path)
+    soup = BeautifulSoup((tmp_path / "page.html").read_text(), "html.parser")
+    assert str(soup.ul) == "<ul><li>a<ul><li>a.b</li></ul></li><li>c</li></ul>"
+
+
+def test_negative_numbers_have_minus_signs_but_not_in_code_or_files(tmp_path):
+    (tmp_path / "_static").mkdir()
+    data = '<a href="data:text/csv;base64,LTE=" download="a-1.csv">Save as a-1.csv</a>'
+    said = "<p>It is -3.2 [-4, -1] from 0-1, <em>n</em>-1, <code>--x -1</code>.</p>"
+    table = "<table><tr><td>-.5</td><td>-36 / -324</td></tr></table><pre>-1</pre><div class='math'>x = -1</div>"
+    (tmp_path / "page.html").write_text(
+        f"<html><body><p>-1</p><article class='bd-article'>{said}{table}{data}</article></body></html>"
+    )
+    finish(tmp_path)
+    soup = BeautifulSoup((tmp_path / "page.html").read_text(), "html.parser")
+    assert soup.select_one("article p").get_text() == "It is −3.2 [−4, −1] from 0-1, n-1, --x -1."
+    assert [cell.get_text() for cell in soup.select("td")] == ["−.5", "−36 / −324"]
+    assert [soup.select_one(name).get_text() for name in ("pre", ".math")] == ["-1", "x = -1"]
+    assert soup.select_one("article a")["href"] == "data:text/csv;base64,LTE="
+    assert soup.select_one("article a").get_text() == "Save as a-1.csv"

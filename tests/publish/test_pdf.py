@@ -16,7 +16,7 @@ PAGE = """<html><head><link rel="stylesheet" href="../_static/a.css"><script>win
 FIRST = """<h2>Part</h2><a href="b.html#top">over</a><a href="#top">up</a><a href="b.html">whole</a>
 <a href="https://x.org">out</a><a href="../_sources/a.ipynb">file</a><img src="../_images/p.png" loading="lazy">
 <details class="hide"><summary>code</summary>x</details><details class="solution"><summary>S</summary>y</details>
-<noscript><img src="still.png"></noscript><script>draw()</script>"""
+<noscript><img src="still.png"></noscript><script>draw()</script><a href="data:text/csv;base64,YQ==">save</a>"""
 
 
 @pytest.fixture

@@ -75,6 +75,25 @@ def test_each_release_stands_under_its_number_newest_first(tmp_path):
     assert listed.index("0.10.0/index.html") < listed.index("0.9.0/index.html")
 
 
+def test_pages_lead_to_the_list_of_versions_once_there_is_one(tmp_path):
+    built, releases = _built(tmp_path / "built"), tmp_path / "releases"
+    foot = '<div class="extra_footer">\n  Version 0.1.0 of 2026-12-01. Code and text.</div>'
+    page = built / "html" / "book" / "reading.html"
+    page.write_text(f'<p>Its version.<span id="versions"></span></p>{foot}')
+    (built / "html" / "index.html").write_text(foot)
+    made, *_ = gather(ROOT, releases, built)
+    made.rename(releases / "pages-0.9.0.tar.gz")
+    for _ in range(2):  # the second time changes nothing
+        assemble(built / "html", releases, ROOT)
+        text = page.read_text()
+        assert text.count('2026-12-01. <a href="../versions.html">All versions</a>. Code') == 1
+        assert text.count('<a href="../versions.html">All published versions</a>') == 1
+        assert text.count("versions.html") == 2
+    assert '<a href="versions.html">' in (built / "html" / "index.html").read_text()
+    assert '<a href="../../versions.html">' in (built / "html" / "0.9.0" / "book" / "reading.html").read_text()
+    assert (built / "html" / "book" / "a.html").read_text() == "a"
+
+
 def test_an_archive_cannot_write_beside_its_folder(tmp_path):
     html, releases = _built(tmp_path / "built") / "html", tmp_path / "releases"
     releases.mkdir()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
 from ramac_lib.envs.bandit import MODES, Bandit
+from ramac_lib.system.minus import minus
 from support.ablations.tables import NAMES, value_text
 
 UNTOLD = "#999999"
@@ -64,7 +65,7 @@ def tornado(
         reach = [x for k in range(4) for x in (near * 10**k, 3 * near * 10**k)]
         low, high = found["low"].min(), found["high"].max()
         ticks = [0.0, *(x for x in reach if x <= high), *(-x for x in reach if -x >= low)]
-        axis.set_xticks(sorted(ticks), [f"{x:+g}".replace("-", "−") if x else "0" for x in sorted(ticks)], fontsize=8)
+        axis.set_xticks(sorted(ticks), [minus(f"{x:+g}") if x else "0" for x in sorted(ticks)], fontsize=8)
         axis.minorticks_off()
         axis.grid(axis="y", visible=False)
     axes[0][0].set_yticks([place for place, _, _ in lines], [value_text(value) for _, _, value in lines], fontsize=8)

@@ -15,6 +15,7 @@ from ramac_lib.envs.bandit import Bandit
 from ramac_lib.methods import get_method
 from ramac_lib.risk import weights
 from ramac_lib.system.errors import unknown
+from ramac_lib.system.minus import number
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training.config import before
 from support.ablations import choice, measures
@@ -107,7 +108,8 @@ def ranks(order: Sequence[choice.Ranked]) -> pd.DataFrame:
     for k, one in enumerate(order):
         values = ", ".join(value.partition(",")[0] for value in choice.VALUES[one.knob])
         line = {"": name_of(one.knob), "differs": "yes" if one.told else "no"}
-        line |= {"by": value_text(one.value, plain=True), "CVaR₀.₁": f"{one.cvar:+.2f}", "mean": f"{one.mean:+.2f}"}
+        signed = (number(value, 2, signed=True) for value in (one.cvar, one.mean))
+        line |= {"by": value_text(one.value, plain=True)} | dict(zip(("CVaR₀.₁", "mean"), signed, strict=True))
         lines.append(line | {"on Hopper": values if k < choice.CHOSEN else "–"})
     return pd.DataFrame(lines)
 
@@ -201,6 +203,6 @@ def lengths(found: pd.DataFrame) -> pd.DataFrame:
             row = {"": style(method).label, "updates": f"{steps:,}", "seeds": str(own["seed"].nunique())}
             for statistic, name in zip(STATISTICS, ("CVaR₀.₁", "mean", "out of data"), strict=True):
                 values = own[statistic].to_numpy()
-                row[name] = mean_of(values).text(2) if len(values) > 2 else f"{values.mean():.2f}"
+                row[name] = mean_of(values).text(2) if len(values) > 2 else number(values.mean(), 2)
             rows.append(row)
     return pd.DataFrame(rows)

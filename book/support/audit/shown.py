@@ -8,12 +8,13 @@ from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.system.minus import number as written
 from support.page import stacked, wrapped
 
 
 def number(value: float, digits: int = 0, signed: bool = False) -> str:
-    """Return a number with a true minus sign."""
-    return f"{value:{'+' if signed else ''}z,.{digits}f}".replace("-", "−")
+    """Return a number with a true minus sign and commas between thousands."""
+    return written(value, digits, signed, thousands=True)
 
 
 def sized(estimate: Estimate, digits: int = 0, signed: bool = True) -> str:

@@ -29,7 +29,8 @@ def show(table: pd.DataFrame, numbers: Callable[[pd.DataFrame, str], Styler], na
         numbers: what writes the table out, of `support.evidence.shown`.
         name: unique on its page; that of the saved file.
     """
-    said = f"Mean return and CVaR with 95 % intervals, a row a method ({spoken(name)})"
+    whose = spoken(name).replace("-", ", ", 1)
+    said = f"Mean return and CVaR with 95 % intervals, a row a method ({whose})"
     return HTML(picture(draw(table), draw(table, True), said) + folded(numbers(table, name).to_html(), table, name))
 
 

@@ -1,17 +1,18 @@
 """Places of a page: each shows what can be made of the results, or the sentence that says why it cannot."""
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from ramac_lib.analysis.evidence import Evidence, Missing
-from support.tabs import tabs
+from support.tabs import rendered, tabs
 
 T = TypeVar("T")
 
@@ -53,12 +54,20 @@ def beside(name: str, places: Sequence[tuple[str, Callable[[], Any], Callable[[]
                 things += [caption()] if caption is not None else []
         panels.append((label, things))
     if len(panels) > 1:
-        display(tabs(name, panels))
+        display(tabs(name, [(label, described(things)) for label, things in panels]))
         return
     for label, things in panels:
         display(Markdown(f"*{label}*"))
         for thing in things:
             say(partial(lambda made: made, thing))
+
+
+def described(things: Sequence[Any]) -> list[Any]:
+    """Return things with a first figure as a picture that says, where it is not seen, what its caption says first."""
+    if len(things) < 2 or not isinstance(things[0], Figure):
+        return list(things)
+    words = re.sub(r"^\*\*(?:Figure|Table) [\w.]+\*\*|[*`]", "", str(things[1]))
+    return [HTML(rendered(things[0], re.split(r"(?<=[.:])\s", words.strip())[0].rstrip(":"))), *things[1:]]
 
 
 def each(

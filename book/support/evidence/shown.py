@@ -8,6 +8,7 @@ from pandas.io.formats.style import Styler
 
 from ramac_lib.analysis import style
 from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.system.minus import minus, number
 from support.evidence.selection import Sweep
 from support.evidence.tables import MAIN
 from support.page import where, wrapped
@@ -18,7 +19,7 @@ ABOVE = "\N{NO-BREAK SPACE}▲"
 
 def plain(value: float, digits: int = 0) -> str:
     """Return a number as text, – for none; what rounds to zero has no sign."""
-    return "–" if pd.isna(value) else f"{value:z,.{digits}f}"
+    return "–" if pd.isna(value) else number(value, digits, thousands=True)
 
 
 def with_error(value: float, error: float, digits: int = 0) -> str:
@@ -66,8 +67,8 @@ def show_1(table: pd.DataFrame, name: str) -> Styler:
     text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
     text |= {"violations [95 %]": intervals(table, "violations", 1), "steps": column(table, "length")}
     if table["paper_mean"].notna().any():
-        pairs = zip(table["paper_mean"], table["paper_cvar"], strict=True)
-        text["paper: mean / CVaR"] = ["–" if pd.isna(mean) else f"{mean:.0f} / {tail:.0f}" for mean, tail in pairs]
+        pairs = zip(column(table, "paper_mean"), column(table, "paper_cvar"), strict=True)
+        text["paper: mean / CVaR"] = ["–" if mean == "–" else f"{mean} / {tail}" for mean, tail in pairs]
     marked = {"mean [95 %]": "mean_mark", "CVaR₀.₁ [95 %]": "cvar_mark"}
     return styled(pd.DataFrame(text), table, name, marked)
 
@@ -96,7 +97,7 @@ def show_best(table: pd.DataFrame, name: str) -> Styler:
     """Return `tables.best_of_evaluations` for the page."""
     gain = table["best_mean"] - table["mean"]
     text = {"": list(table["label"]), "last: mean": column(table, "mean"), "best: mean": column(table, "best_mean")}
-    text |= {"it flatters by": [f"{value:+z,.0f}" for value in gain]}
+    text |= {"it flatters by": [number(value, signed=True, thousands=True) for value in gain]}
     text |= {"last: CVaR₀.₁": column(table, "cvar"), "best: CVaR₀.₁": column(table, "best_cvar")}
     return styled(pd.DataFrame(text), table, name)
 
@@ -122,7 +123,7 @@ def show_sweeps(found: Mapping[Sweep, pd.DataFrame], name: str) -> Styler:
     for sweep, table in found.items():
         taken = table["chosen"] if sweep.decides else table["value"] == sweep.default
         text: dict[str, Sequence[str]] = {"": [style.style(sweep.method).label] + [""] * (len(table) - 1)}
-        text |= {"setting": [f"{sweep.setting} = {value:g}" for value in table["value"]]}
+        text |= {"setting": [minus(f"{sweep.setting} = {value:g}") for value in table["value"]]}
         text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
         rule = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
         text |= {"decided by": [rule] + [""] * (len(table) - 1), "taken": ["taken" if yes else "" for yes in taken]}

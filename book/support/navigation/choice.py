@@ -89,7 +89,7 @@ def shown(found: dict[Sweep, pd.DataFrame]) -> pd.DataFrame:
         Missing: none is stored.
     """
     if not found:
-        raise Missing("No sweep is stored yet; the commands stand at this page's end.")
+        raise Missing("No sweep is stored yet; the commands stand under *Get the same*.")
     lines: list[dict[str, Any]] = []
     for sweep, table in found.items():
         for _, one in table.iterrows():
@@ -115,7 +115,10 @@ def caption(found: dict[Sweep, pd.DataFrame]) -> str:
         if not 0 < int(np.flatnonzero(table["chosen"])[0]) < len(table) - 1
     ]  # fmt: skip
     updates = sorted({int(x) for table in found.values() for x in table["updates"]})
-    text = f"**Table 3b.4.** The sweeps: {' and '.join(f'{u:,}' for u in updates)} updates, seeds 100 and 101."
+    text = (
+        f"**Table 3b.5.** The sweeps: numbers are means over seeds {listed(map(str, SWEPT_SEEDS))} after "
+        f"{' and '.join(f'{u:,}' for u in updates)} updates; *by* is what decides."
+    )
     if max(updates) < SWEPT_UPDATES:
         text += f" They were planned for {SWEPT_UPDATES:,} and cut."
     if ends:

@@ -214,11 +214,11 @@ def critics_and_routes(points: Mapping[str, tuple[Sequence[float], Sequence[floa
         points: row → the CVaR of the better way round less that of going straight on, as the critics say; the share of
             episodes by the middle route; by seed.
     """
-    figure, axes = plt.subplots(figsize=(5.6, 3.2))
+    figure, axes = plt.subplots(figsize=(4.9, 4.4), layout="constrained")
     for row, (gains, through) in points.items():
         look = style(row)
         axes.scatter(gains, through, color=look.colour, marker=look.marker, s=34, label=look.label, zorder=2)
     axes.axvline(0, color=TRUTH, linewidth=0.8, linestyle=":")
     axes.set(xlabel="CVaR of a way round − CVaR straight on", ylabel="by the middle", ylim=(-0.05, 1.05))
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     return figure

@@ -70,7 +70,7 @@ def turned(found: Measured, where: Mapping[str, Array]) -> tuple[dict[float, Arr
         if row in rows and (name := f"{TASK}|{RARE}|{row}") in where:
             stored[alpha] = where[name] / 1000
     if len(stored) < 2:
-        raise Missing("RADAC at fewer than two levels is stored; the commands stand at this page's end.")
+        raise Missing("RADAC at fewer than two levels is stored; the commands stand under *Get the same*.")
     return stored, {alpha: found.estimate(LEVELS[alpha], "through", TASK, RARE) for alpha in stored}
 
 
@@ -89,7 +89,8 @@ def dial_caption(found: Measured, exact: pd.DataFrame, where: Mapping[str, Array
     hit = ", ".join(f"{found.estimate(LEVELS[a], 'collided', TASK, RARE).text(2)} at {_level(a)}" for a in through)
     lacking = [f"α = {alpha:g}" for alpha in LEVELS if alpha not in shares]
     text = (
-        f"**Figure 3b.7.** Top: where RADAC trained at each level goes, and in blue the exact plan of that level. "
+        "**Figure 3b.7.** RADAC trained at several levels of its CVaR, and the exact plans. Top: where it goes at each "
+        "level, and in blue the exact plan of that level. "
         f"Below: the share of episodes by the middle route; the exact plan turns between α = {risky:g} and {averse:g}. "
         f"RADAC takes it in {told}; it has a step in the danger in {hit} ({len(found.at('radac', TASK, RARE))} seeds, "
         "95 % intervals by Student's t)."
@@ -116,8 +117,9 @@ def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -
             agreed, total = agreed + int((first == (through < HALF)).sum()), total + len(first)
     mean, cvar = probes.straight(MAPS["obstacle"])
     return (
-        "**Figure 3b.9.** One mark a seed. Along x: by how much the critic puts the CVaR of the better way round above "
-        "that of going straight on, a step before the danger; along y: the share of episodes by the middle route. "
+        "**Figure 3b.9.** What critics rank first, and which way their policies go. One mark a seed. Along x: by how "
+        "much the critic puts the CVaR of the better way round above that of going straight on, a step before the "
+        "danger; along y: the share of episodes by the middle route. "
         f"Exactly, going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
         f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} take in most episodes the "
         "route that their critic ranks first."
@@ -138,7 +140,7 @@ def gains_of(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -> dict[
         if len(told):
             points[row] = told["gain"].to_numpy(float), through[told.index].to_numpy(float)
     if not points:
-        raise Missing("What critics say before the danger is not stored yet; the command stands at the page's end.")
+        raise Missing("What critics say before the danger is not stored yet; the command stands under *Get the same*.")
     return points
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ramac_lib.analysis import summary
 from ramac_lib.analysis.evidence import Missing
-from ramac_lib.analysis.intervals import Estimate
+from ramac_lib.analysis.intervals import Estimate, Sample
 from ramac_lib.analysis.style import style
 from ramac_lib.system.paths import data_folder
 from ramac_lib.training import results
@@ -18,6 +18,17 @@ DENSITY, ONE = (
     "cped:q_from=1.0",
     "dac-cvar:candidates=1",
 )  # why two neighbours are below the clone: without Q; one action
+COMMAND = f"""\
+clean() {{
+  run="runs/clean/$1${{2:+-$2}}"
+  ramac train --method $1 --task hopper-medium-expert --hazard none --seeds 0 1 \\
+    --steps 5000 --episodes 0 ${{2:+--set $2}} --out "$run"
+  ramac evaluate "$run" --episodes 100
+}}
+for method in dac qdq cped dac-cvar rs-diffuser; do clean $method; done
+clean cped q_from=1
+clean dac-cvar candidates=1
+ramac gather runs/clean/* --out data/results/{NAME}"""
 
 
 def load(folder: Path | None = None) -> pd.DataFrame:
@@ -46,6 +57,20 @@ def load(folder: Path | None = None) -> pd.DataFrame:
     clone = rows.loc[CLONE]
     below, above = rows["mean_high"] < clone["mean_low"], rows["mean_low"] > clone["mean_high"]
     return rows.assign(verdict=[judged(*sides) for sides in zip(below, above, strict=True)])
+
+
+def quiet(row: str, folder: Path | None = None) -> Sample:
+    """Return a neighbour's episodes without sampler noise, by row as `load` has it.
+
+    Raises:
+        Missing: it was not played so.
+    """
+    own = results.load(NAME, Path(folder) if folder else data_folder() / "results", level=0)[0]
+    method, _, options = row.partition(":")
+    part = own[(own["purpose"] == "report") & (own["method"] == method) & (own["options"].fillna("") == options)]
+    if part.empty:
+        raise Missing(f"{row} was not played without sampler noise.")
+    return Sample(part, f"{NAME} {row} silent")
 
 
 def judged(below: bool, above: bool) -> str:

@@ -26,6 +26,7 @@ from support.navigation.claims import NEUTRAL, RARE, TASK
 from support.navigation.stored import Measured, mean_of
 
 NAME = "navigation_neighbours"
+LONGER, TIMES = "navigation_longer", 3  # rows that still had a trend, trained so many times as long
 ROWS = ("dac", "dac-cvar", "dac-cvar:candidates=1", "qdq", "qdq:model=quantiles", "cped", "rs-diffuser")
 BESIDE = ("radac", NEUTRAL, "rafmac", "diffusion-ql", "bc-diffusion")
 MAP = "obstacle"
@@ -43,7 +44,11 @@ COMMAND = (
     f"    --episodes 500 --risk-levels {' '.join(f'{level:g}' for level in TURNED)}\n"
     '  ramac campaign --out "$out" --resume\n'
     f'  ramac campaign --out "$out" --export data/results/{NAME}\n'
-    "done"
+    "done\n"
+    f"ramac campaign --tasks {TASK} --hazards {RARE} --seeds 0 1 2 3 4 5 6 7 8 9 \\\n"
+    f"  --steps {TIMES * 4000} --size 20000 --evaluations 10 --episodes 20 --report-episodes 100 \\\n"
+    f"  --out runs/{LONGER} --methods cped\n"
+    f"ramac campaign --out runs/{LONGER} --export data/results/{LONGER}"
 )
 
 
@@ -60,6 +65,27 @@ def load(folder: Path | None = None, level: int = 1) -> tuple[Measured, Measured
     if own.reports.empty:
         raise Missing(f"No neighbours are stored yet for {TASK}; the command stands at this page's end.")
     return own, stored.load(folder=folder, level=level)
+
+
+def longer(own: Measured, folder: Path | None = None) -> pd.DataFrame:
+    """Return the rows that were trained `TIMES` as long, and how far that moved them.
+
+    Returns:
+        Indexed by row: columns ``updates``, ``settled`` (by the rule of `stored.settled`), and as `Estimate` ``mean``,
+        ``cvar``, ``mean_moved``, ``cvar_moved``: the longer training's less that of `own`. Empty where none is stored.
+    """
+    found = stored.load(LONGER, folder)
+    there = found.rows(TASK, RARE)
+    lines = {}
+    for row, trends in stored.settled(found, there, TASK, RARE).iterrows():
+        at = found.at(str(row), TASK, RARE)
+        line: dict[str, Any] = {"updates": int(at["step"].max()), "settled": trends["settled"]}
+        for column in ("mean", "cvar"):
+            before = own.at(str(row), TASK, RARE)[column].to_numpy(float)
+            line[column] = found.estimate(str(row), column, TASK, RARE)
+            line[f"{column}_moved"] = stored.difference_of(at[column].to_numpy(float), before)
+        lines[row] = line
+    return pd.DataFrame.from_dict(lines, orient="index")
 
 
 def places(own: Measured, beside: Measured) -> dict[str, Measured]:
@@ -187,6 +213,10 @@ def draw_dial(found: pd.DataFrame) -> Figure:
         *([one.value for one in exact[c]] for c in ("mean", "cvar")), color=TRUTH, marker="*", s=60, zorder=3,
         label="exact plans",
     )  # fmt: skip
+    beside: dict[str, Any] = {"textcoords": "offset points", "xytext": (-6, 5), "ha": "right", "fontsize": 7}
+    for best, label in (("mean", "best mean"), ("cvar", "best CVaR")):
+        place = max(zip(exact["mean"], exact["cvar"], strict=True), key=lambda pair: pair[best == "cvar"].value)
+        right.annotate(label, (place[0].value, place[1].value), **beside)
     for who in ("radac", PLANNER):
         own, look = found[found["who"] == who], style(who)
         if own.empty:
@@ -200,7 +230,7 @@ def draw_dial(found: pd.DataFrame) -> Figure:
         tails, up = _spans(own["cvar"])
         right.errorbar(means, tails, xerr=across, yerr=up, label=label, **how)
         for level, x, y in zip(own["level"], means, tails, strict=True):
-            if level in (0.75, 0.9, 1.5):  # their names would lie on their neighbours'
+            if level in (0.75, 0.9, 1.5) or level == (1.0 if who == PLANNER else 0.5):  # names would lie on others
                 continue
             right.annotate(f"{level:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
     left.axvline(1, color="0.6", linewidth=0.8, linestyle=":")

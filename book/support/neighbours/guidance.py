@@ -93,3 +93,22 @@ def tilted_by_plan(weight: float, kappa: float) -> tuple[float, float]:
     if not 1 + weight * kappa > 0:
         raise ValueError(f"weight {weight} and kappa {kappa}; expected 1 + weight * kappa above 0")
     return weight / (1 + weight * kappa), 1 / (1 + weight * kappa)
+
+
+def reconstructed(weight: float, kappa: float, steps: int = 20) -> tuple[float, float]:
+    """Return mean and standard deviation of plans guided once a step, at the reconstructed plan: RS-Diffuser's default.
+
+    x ~ N(0, 1) and J(x) = x − κ x²/2, as in `tilted_by_plan`: the noise at x_t is √(1−ᾱ) (x_t − √ᾱ w (1 − κ √ᾱ x_t)),
+    and each step of the reverse chain is affine in a Gaussian.
+    """
+    every = betas(steps)
+    bars, mean, variance = np.cumprod(1 - every), 0.0, 1.0
+    for t in range(steps - 1, -1, -1):
+        bar, before = bars[t], bars[t - 1] if t else 1.0
+        slope = np.sqrt(1 - bar) * (1 + weight * kappa * bar)  # of the noise in x_t …
+        offset = -np.sqrt((1 - bar) * bar) * weight  # … and at 0
+        from_clean = np.sqrt(before) * every[t] / (1 - bar) / np.sqrt(bar)
+        a = from_clean * (1 - np.sqrt(1 - bar) * slope) + np.sqrt(1 - every[t]) * (1 - before) / (1 - bar)
+        mean = a * mean - from_clean * np.sqrt(1 - bar) * offset
+        variance = a**2 * variance + every[t] * (1 - before) / (1 - bar)
+    return float(mean), float(variance**0.5)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ramac_lib.analysis.agreement import crossed_interval
+from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.rows import row_from, styles
 from ramac_lib.analysis.style import TRUTH, Style
 
@@ -146,6 +147,4 @@ def sentences(summary: pd.DataFrame, labels: Mapping[str, str], action: str = "p
 
 
 def _span(row: Any, name: str, digits: int) -> str:
-    value, low, high = (round(getattr(row, name + end), digits) + 0.0 for end in ("", "_low", "_high"))  # no −0.00
-    sign = "+" if digits == 0 else ""
-    return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+    return Estimate(*(getattr(row, name + end) for end in ("", "_low", "_high"))).text(digits, signed=digits == 0)

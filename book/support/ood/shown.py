@@ -103,7 +103,7 @@ def draw_table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str
     """Return `table_2` as a picture, a panel a detector, its numbers folded below."""
     table = table_2(there, task, hazard, calibrated)
     detectors = [c for c in table.columns if any(isinstance(v, Estimate) for v in table[c])]
-    return forest.show(table, f"table-7-6-{task}-{hazard}", detectors)
+    return forest.show(table, f"table-7-7-{task}-{hazard}", detectors)
 
 
 def agreement(there: Reports) -> pd.DataFrame:

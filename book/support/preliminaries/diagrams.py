@@ -13,6 +13,7 @@ from ramac_lib import risk
 from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
 from ramac_lib.envs.bandit import Bandit
 from ramac_lib.system.errors import RamacError
+from ramac_lib.system.minus import minus
 
 DATA, CRITIC, ACTOR, GRADIENT = "#777777", "#009E73", "#0072B2", "#D55E00"
 
@@ -145,7 +146,7 @@ def dynamics(stages: Sequence[tuple[str, float]], bandit: Bandit | None = None, 
         below.plot(u[low], quantiles[low], color=VIOLATION, linewidth=3, solid_capstyle="butt")
         below.axvspan(0, alpha, color=VIOLATION, alpha=0.15, linewidth=0)
         value = risk.risk_of_law(values, mass, "cvar", alpha=alpha)
-        below.text(0.97, -4.6, f"ring {ring:.2f}\nCVaR {value:.2f}".replace("-", "−"), ha="right", fontsize=9)
+        below.text(0.97, -4.6, minus(f"ring {ring:.2f}\nCVaR {value:.2f}"), ha="right", fontsize=9)
         below.set(xlabel="quantile fraction $\\tau$", ylim=(-9, 3), xticks=[0, 0.5, 1])
     axes[0, 0].set_ylabel("density")
     axes[1, 0].set_ylabel("reward")

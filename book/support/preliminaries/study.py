@@ -9,6 +9,7 @@ from ramac_lib.risk.checks import Array, check_alpha, checked_count, checked_fin
 from ramac_lib.risk.estimators import cvar, cvar_grid
 from ramac_lib.risk.grids import grid, risk_of_quantiles, weights
 from ramac_lib.system.errors import RamacError, unknown
+from ramac_lib.system.minus import minus
 from support.preliminaries.laws import Law
 
 ESTIMATORS = ("eq. 4", "eq. 9", "eq. 15", "bin weights")
@@ -85,9 +86,9 @@ def with_error(value: float, error: float) -> str:
     The error has one digit, rounded up; a value without an error is shown with three decimals.
     """
     if error <= 0:
-        return f"{value:.3f}".replace("-", "−")
+        return minus(f"{value:.3f}")
     digits = max(0, -floor(log10(error)))
     shown = ceil(error * 10**digits - 1e-9)
     if shown >= 10 and digits > 0:  # .0096 is not 10 in the last digit, but 1 in the one before
         digits, shown = digits - 1, 1
-    return f"{value:.{digits}f}({shown})".replace("-", "−")
+    return minus(f"{value:.{digits}f}({shown})")

@@ -23,6 +23,7 @@ from ramac_lib.datasets.relabel import with_costs
 from ramac_lib.envs.hazards import get_hazard
 from ramac_lib.envs.tasks import get_task
 from ramac_lib.methods.shared.limits import episode_costs
+from support.evidence.words import span
 from support.navigation import stored
 from support.navigation.stored import Measured
 from support.safety.frontier import Corner, by_limit
@@ -128,6 +129,23 @@ def effect(own: Measured, option: str, column: str) -> Estimate:
         Missing: one of the two is not stored.
     """
     return own.minus(option, method_of(option), column, TASK, HAZARD)
+
+
+def scale(found: Measured, chosen: Sequence[str]) -> str:
+    """Return how rows were made, for a caption: seeds, updates, episodes; a range where rows differ.
+
+    Raises:
+        Missing: none of them is stored.
+    """
+    own = found.reports
+    own = own[(own["task"] == TASK) & (own["hazard"] == HAZARD) & own["row"].isin(list(chosen))] if len(own) else own
+    if own.empty:
+        raise Missing(f"None of {', '.join(chosen)} is stored.")
+    seeds = own.groupby("row")["seed"].nunique()
+    told = [f"{span(int(seeds.min()), int(seeds.max()))} seeds"]
+    for column, words in (("step", "updates"), ("episodes", "episodes a seed")):
+        told.append(f"{span(int(own[column].min()), int(own[column].max()))} {words}")
+    return ", ".join(told)
 
 
 def prices(folder: Path | None = None) -> pd.DataFrame:

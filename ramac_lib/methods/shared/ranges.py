@@ -30,8 +30,10 @@ _GROUPS: tuple[tuple[str, Allowed], ...] = (
     ("coverage beta", INSIDE),
     ("eta bc_weight kl_weight bc_coefficient cql_weight conservative_weight gan_weight penalty_weight weight", FROM_0),
     ("entropy lagrange_threshold radius short_radius", FROM_0),
-    ("rho guidance jitter target_noise noise_clip", FROM_0),
-    ("td_clip grad_clip reward_clamp latent_clamp bound kappa threshold", POSITIVE),
+    ("rho", Range(0, 100)),  # standard deviations below an ensemble's mean
+    ("threshold", Range(0, 100, above=True)),  # of a cloning loss, which is 1 where 0 is predicted
+    ("guidance jitter target_noise noise_clip", FROM_0),
+    ("td_clip grad_clip reward_clamp latent_clamp bound kappa", POSITIVE),
     ("cost_limit cost_share cost_weight temperature cost_temperature absorbing", FROM_0),
     ("cost_horizon heads", Range(1, 65_536)),
     ("target_return", Range()),

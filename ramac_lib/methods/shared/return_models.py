@@ -21,6 +21,7 @@ from ramac_lib.networks.consistency import Preconditioned, consistency_loss, den
 from ramac_lib.networks.critics import IQNCritic
 from ramac_lib.networks.noise import Noise
 from ramac_lib.networks.quantile_loss import quantile_huber
+from ramac_lib.system.errors import RamacError
 
 RATE_CAP = 1e-3  # up to which a short run raises the models' rate
 SCORES = 0.4  # share of a distilled model's updates that its score model has
@@ -62,8 +63,17 @@ class ReturnModel(nn.Module):
         self.register_buffer("lowest", torch.zeros((), device=method.device), persistent=False)
 
     def fit_data(self, method: Any, data: Dataset) -> None:
-        """Take the windows' returns, scaled to [−1, 1], and the states and actions that they begin with."""
-        config = method.config
+        """Take the windows' returns, scaled to [−1, 1], and the states and actions that they begin with.
+
+        Raises:
+            RamacError: windows are longer than every episode, so that only first states would have a return.
+        """
+        config, longest = method.config, max(stop - first for first, stop in data.episode_bounds())
+        if config.window > longest:
+            raise RamacError(
+                f"{data.name}: windows of {config.window} steps are longer than every episode; the longest has "
+                f"{longest}, so set `window` to that or less"
+            )
         found = monte_carlo(data, config.discount, config.window, config.window_step, config.window_limit)
         low, high = float(found.values.min()), float(found.values.max())
         half = (high - low) / 2 or 1.0

@@ -61,7 +61,7 @@ def test_rows_beside_the_methods_own_settings():
     table = robots.beside_own(found, {"η = 0.2": "radac:eta=0.2", "η = 9": "radac:eta=9"})
     assert list(table[""]) == ["its own settings", "η = 0.2"]
     assert table["mean [95 %]"].iloc[1].startswith("200 [")
-    assert table["mean: difference"].iloc[1].startswith("-100 [")
+    assert table["mean: difference"].iloc[1].startswith("−100 [")
     assert table["mean: difference"].iloc[0] == ""
     with pytest.raises(Missing, match="have none of η = 9"):
         robots.beside_own(found, {"η = 9": "radac:eta=9"})

@@ -91,7 +91,7 @@ def test_with_a_campaign_there_are_tables_and_figures(execute):
     assert "RADAC's CVaR₀.₁ is" in told
     assert f"ramac campaign --profile laptop --tasks {TASK} --methods {' '.join(rows)}" in told
     assert f"**Table 5.1** for {TASK}, hazard paper: 10,000 updates" in told
-    assert "**Figure 5.2.** Above: interquartile means" in told
+    assert "**Figure 5.2.** Interquartile means" in told
     assert "With 3 runs a row none is named better or worse" in told
 
 

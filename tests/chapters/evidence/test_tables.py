@@ -100,14 +100,14 @@ def test_a_sample_refuses_what_it_cannot_resample():
 
 @pytest.mark.parametrize(
     ("estimate", "sign", "text"),
-    [((2, 1, 3), 1, "2 [1, 3]"), ((-2, -3, -1), -1, "-2 [-3, -1]"), ((0.2, -0.1, 1.0), 0, "0 [0, 1]")],
+    [((2, 1, 3), 1, "2 [1, 3]"), ((-2, -3, -1), -1, "−2 [−3, −1]"), ((0.2, -0.1, 1.0), 0, "0 [0, 1]")],
 )
 def test_estimates(estimate, sign, text):
     assert Estimate(*estimate).sign == sign
     assert Estimate(*estimate).text() == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(-0.3, "0"), (0.4, "0"), (-1234.5, "-1,234"), (float("nan"), "–")])
+@pytest.mark.parametrize(("value", "text"), [(-0.3, "0"), (0.4, "0"), (-1234.5, "−1,234"), (float("nan"), "–")])
 def test_numbers_that_round_to_zero_have_no_sign(value, text):
     assert shown.plain(value) == text
     assert shown.with_error(value, float("nan")) == text

@@ -101,10 +101,10 @@ def test_findings_are_the_rows_own_numbers():
     told = words.findings(found, list(rows))
     assert "Share of episodes that reach the goal: BC-diffusion 0.40." in told
     assert "changes the CVaR by +16.50" in told
-    assert "the mean by -1.00" in told
+    assert "the mean by −1.00" in told
     assert "exactly the detour costs 0.59" in told
     assert "these rows have a trend at the end: RADAC, neutral" in told
-    assert words.in_short(found, list(rows)).startswith("- RADAC's CVaR is -9.50 [")
+    assert words.in_short(found, list(rows)).startswith("- RADAC's CVaR is −9.50 [")
 
 
 def test_critics_are_set_beside_what_their_policies_do():

@@ -60,7 +60,7 @@ def test_the_dial_has_the_planner_the_radac_of_each_level_and_the_exact_plans():
     assert by.loc[("exact", 0.1), "through"].value == 0
     assert by.loc[("exact", 0.1), "cvar"].value == pytest.approx(-8.43, abs=0.01)
     left, right = crossing.draw_dial(found).axes
-    assert [text.get_text() for text in right.texts] == ["0.1", "1", "0.1", "1.9"]
+    assert [text.get_text() for text in right.texts] == ["best mean", "best CVaR", "0.1", "1", "0.1", "1.9"]
     assert left.get_ylim() == (-0.05, 1.05)
 
 
@@ -69,3 +69,26 @@ def test_without_stored_rows_one_sentence_says_so(tmp_path):
         crossing.load(tmp_path)
     with pytest.raises(Missing, match=r"^RS-Diffuser's dial is not stored yet"):
         crossing.turned(tmp_path)
+
+
+def test_what_was_trained_longer_is_compared_with_what_was_not(monkeypatch, tmp_path):
+    own = measured({"cped": {"mean": -9.0, "cvar": -28.0}})
+    assert crossing.longer(own, tmp_path).empty
+    more = measured({"cped": {"mean": -8.5, "cvar": -27.0}})
+    monkeypatch.setattr(crossing.stored, "load", lambda name, folder: more)
+    trends = pd.DataFrame.from_dict({"cped": {"settled": True}}, orient="index")
+    monkeypatch.setattr(crossing.stored, "settled", lambda found, rows, task, hazard: trends)
+    (row,) = crossing.longer(own).itertuples()
+    assert (row.Index, row.settled) == ("cped", True)
+    assert row.mean_moved.value == pytest.approx(0.5)
+    assert row.cvar_moved.value == pytest.approx(1.0)
+    assert row.cvar.value == pytest.approx(-27.0)
+
+
+def test_the_seeds_that_the_chapters_sentences_name():
+    """Chapter 8 says "all ten seeds" of the rows of navigation."""
+    own, beside = crossing.load()
+    for row, found in crossing.places(own, beside).items():
+        assert sorted(found.at(row, crossing.TASK, crossing.RARE).index) == list(range(10)), row
+    assert crossing.round_it(own, "dac-cvar") == (10, 10)
+    assert crossing.longer(own)["settled"].all()

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 
+from ramac_lib import risk
+from ramac_lib.methods.shared import constraint
 from support.neighbours import guidance, pessimism
 
 PROBLEM = guidance.Problem()
@@ -54,6 +57,16 @@ def test_guided_plans(sign, mean, variance):
         guidance.tilted_by_plan(1.0, -1.5)
 
 
+@pytest.mark.parametrize(("alpha", "kappa"), [(0.05, 2.06271), (0.1, 1.75498), (0.25, 1.27111)])
+def test_the_tail_of_a_plan_lies_kappa_standard_deviations_down(alpha, kappa):
+    """CVaR_α of N(x, (½x²)²) is x − κ ½x², here by the library's estimator on quantiles."""
+    assert norm.pdf(norm.ppf(alpha)) / alpha == pytest.approx(kappa, abs=5e-6)
+    fractions = risk.grid(200_000)
+    for x in (-1.0, 0.5, 2.0):
+        returns = norm.ppf(fractions, loc=x, scale=0.5 * x**2)
+        assert risk.cvar(returns, alpha) == pytest.approx(x - kappa * 0.5 * x**2, abs=1e-3)
+
+
 def test_qdqs_discount():
     found = pessimism.effective_discount(np.array([0.5, 1, 2, 4, 8]), 4.8)
     assert found == pytest.approx([0.98842] * 4 + [0.98307], abs=5e-6)
@@ -87,3 +100,21 @@ def test_a_constraint_and_a_penalty():
 def test_a_scale_at_the_wrong_end():
     assert pessimism.not_inverted([0, 0]) < 1e-12
     assert pessimism.not_inverted([0.5, -0.5]) > 0.1
+
+
+def test_one_gradient_a_step_keeps_the_order_and_not_the_distance():
+    """In 200 steps .287, .397, .573 (`tests/networks/policies/test_planner`); the tilted laws have .235, .4, 1.342."""
+    kappa = norm.pdf(norm.ppf(0.1)) / 0.1
+    found = [guidance.reconstructed(0.4, sign * kappa, 200)[0] for sign in (1, 0, -1)]
+    assert found == pytest.approx([0.287, 0.397, 0.573], abs=1e-3)
+    assert guidance.reconstructed(0.0, kappa, 1000) == pytest.approx((0, 1), abs=0.01)
+    seeking = guidance.reconstructed(0.4, -kappa)[0]  # by default
+    assert (seeking - 0.4) / (1.34225 - 0.4) == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_the_two_tables_of_steps_agree():
+    """The arithmetic of the page and the method's."""
+    for flow in (50_000, 500_000):
+        steps = [0, 149_999, 150_000, 550_000, 650_000, 999_999, 1_000_001, 1_400_000]
+        own = [pessimism.released_multiplier(step, flow) for step in steps]
+        assert constraint.released_multiplier(torch.tensor(steps), flow=flow).tolist() == own

@@ -19,7 +19,7 @@ def test_sentences_say_on_which_side_an_interval_lies():
     })  # fmt: skip
     one, two = sentences(pd.concat([table, table.assign(action="data")]), {"a": "A", "b": "B"})
     assert one == (
-        "A: mean too high (+5 [+2, +8]), worst tenth too low (-9 [-12, -1]), "
+        "A: mean too high (+5 [+2, +8]), worst tenth too low (−9 [−12, −1]), "
         "spread too wide (1.50 [1.20, 2.00] of the rollouts')."
     )
     assert "B: mean inconclusive" in two

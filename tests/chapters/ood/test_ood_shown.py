@@ -70,7 +70,7 @@ def test_radii_show_each_rate_and_the_difference(there):
     table = shown.radii(there, TASK, "paper").set_index("Φ")["action alone"]
     assert table["0.05"] == "3.00 [3.00, 3.00]"
     assert table["0.25"] == "5.00 [5.00, 5.00]"
-    assert table["smaller − own"] == "-2.00 [-2.00, -2.00]"
+    assert table["smaller − own"] == "−2.00 [−2.00, −2.00]"
 
 
 def test_scales_and_verdicts_as_text(calibrated):

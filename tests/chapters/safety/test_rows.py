@@ -76,6 +76,14 @@ def test_an_option_stands_below_its_methods_own_row(found):
     assert (table.set_index("method").loc[["R2PAC", "R2PAC, penalty=paper"], "limit"] == "–").all()
 
 
+def test_how_rows_were_made_is_counted_from_what_is_stored(found):
+    own, beside = found
+    assert rows.scale(own, rows.ROWS) == "5 seeds, 4,000 updates, 100 episodes a seed"
+    assert rows.scale(beside, rows.BESIDE).startswith(f"{len(beside.at('radac', rows.TASK, rows.HAZARD))} seeds, ")
+    with pytest.raises(Missing, match=r"^None of nobody is stored\.$"):
+        rows.scale(own, ["nobody"])
+
+
 def test_the_papers_absorbing_value_leads_into_the_danger(found):
     """As the theory has it where rewards lie below the value that stands for leaving the region."""
     own, _ = found
