@@ -14,6 +14,13 @@
   };
   const points = (pairs) => pairs.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
   const say = (value, digits = 2) => value.toFixed(digits).replace("-", "\u2212");
+  /* Shares in whole percent that add up to 100: what rounding down leaves goes to the largest remainders. */
+  const percents = (shares) => {
+    const raw = shares.map((share) => 100 * share), whole = raw.map(Math.floor);
+    const rest = (i) => raw[i] - whole[i], left = 100 - whole.reduce((sum, v) => sum + v, 0);
+    raw.map((_, i) => i).sort((i, k) => rest(k) - rest(i)).slice(0, left).forEach((i) => { whole[i] += 1; });
+    return whole;
+  };
   let count = 0;
 
   const choice = (label, names, change) => {
@@ -109,7 +116,7 @@
       svg.replaceChildren(
         ...[low, high].map((v) => text(LEFT - 6, y(v) + 4, say(v, 0), { "text-anchor": "end" })),
         text(LEFT - 6, level(most) + 4, say(most, 0), { "text-anchor": "end" }), text(LEFT - 6, level(0) + 4, "0", { "text-anchor": "end" }),
-        ...axis, text(LEFT + across / 2, bottom + LOWER + 36, "share \u03c4 of outcomes, worst first", { "text-anchor": "middle" }),
+        ...axis, text(LEFT + across / 2, bottom + LOWER + 36, "quantile fraction \u03c4, worst first", { "text-anchor": "middle" }),
         text(LEFT + 4, bottom - 8, "weight of each outcome (the mean's is 1)"), text(LEFT + 4, TOP + 4, "return"),
         make("polygon", { points: points([[LEFT, level(0)], ...steps, [LEFT + across, level(0)]]), fill: BLUE, "fill-opacity": 0.35 }),
         make("line", { x1: LEFT, x2: LEFT + across, y1: level(1), y2: level(1), stroke: FAINT, "stroke-dasharray": "3 3" }),
@@ -210,17 +217,18 @@
       });
       const ring = (r, colour) => make("circle", { cx: at(0), cy: up(0), r: r * SIDE / 2, fill: "none", stroke: colour,
         "stroke-dasharray": "4 4" });
-      const bars = data.shares.map((name, i) => [
-        text(410, 60 + 54 * i, `${name}: ${say(100 * one.shares[i], 0)} %`),
+      const whole = percents(one.shares), bars = data.shares.map((name, i) => [
+        text(410, 60 + 54 * i, `${name}: ${whole[i]} %`),
         make("rect", { x: 410, y: 68 + 54 * i, width: Math.max(1, 210 * one.shares[i]), height: 12, fill: i === 1 ? RED : BLUE }),
       ]);
       svg.replaceChildren(
         make("rect", { x: 10, y: 10, width: SIDE, height: SIDE, fill: "none", stroke: FAINT }), ...cells,
         ...data.rings.map((r, i) => ring(r, i === 0 ? INK : RED)), ...bars.flat(),
-        text(410, 60 + 54 * data.shares.length, `mean ${say(one.mean)}, CVaR 0.1 ${say(one.tail)}`),
+        ...[`mean = ${say(one.mean)}`, `CVaR\u2080.\u2081 = ${say(one.tail)}`].map((words, k) =>
+          text(410, 60 + 54 * data.shares.length + 22 * k, words)),
       );
       said.textContent = data.knobs.map((knob, k) => `${knob.name} ${knob.values[state[k]]}`).join(", ") + ": " +
-        data.shares.map((name, i) => `${name} ${say(100 * one.shares[i], 0)} %`).join(", ") +
+        data.shares.map((name, i) => `${name} ${whole[i]} %`).join(", ") +
         `; mean reward ${say(one.mean)}, mean of the worst tenth ${say(one.tail)}.`;
       figure.dataset.value = one.mean;
     };

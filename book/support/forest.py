@@ -29,7 +29,7 @@ MARKED = "#555555"
 
 def text(one: Estimate, digits: int = 2, signed: bool = False) -> str:
     """Return a number with its interval, with minus signs; alone where there is a single seed."""
-    return one.text(digits, signed) if np.isfinite(one.low) else number(one.value, digits, signed)
+    return one.text(digits, signed) if np.isfinite(one.low) else number(one.value, digits, signed, thousands=True)
 
 
 def show(
@@ -89,7 +89,8 @@ def numbers(
 
 def folded(numbers: str, table: pd.DataFrame, name: str) -> str:
     """Return numbers under a line that opens them, with a link that saves a table as ``name.csv``."""
-    data = base64.b64encode(table.to_csv(index=False).encode()).decode()
+    plain = table.to_csv(index=False).replace("<sub>", "_").replace("</sub>", "")
+    data = base64.b64encode(plain.encode()).decode()
     file = html.escape(f"{name}.csv")
     return (
         f'<details class="numbers"><summary>The numbers</summary>{numbers}'
@@ -159,7 +160,7 @@ def panels(count: int, rows: int, narrow: bool) -> tuple[Figure, list[Axes]]:
     for axes in grid.flat:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(4 if count > 2 and not narrow else 5))
+        axes.xaxis.set_major_locator(MaxNLocator(5 if narrow or count < 3 else 4 if count < 5 else 2))
     return figure, list(grid.flat)
 
 

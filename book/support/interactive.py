@@ -62,6 +62,6 @@ def weights_still(distributions: Sequence[Any], alpha: float = 0.1) -> Figure:
         axis.axvspan(0, alpha, color="#77AADD", alpha=0.5)
         axis.axhline(q.mean(), color="#777777", linestyle="--")
         axis.axhline(q[: round(alpha * BINS)].mean(), color="#CC3311")
-        axis.set(title=one.name, xlabel="share τ of outcomes")
+        axis.set(title=one.name, xlabel="quantile fraction $\\tau$")
     np.atleast_1d(axes)[0].set_ylabel("return")
     return figure

@@ -1,6 +1,7 @@
 """Parts of the library's own source, to be read in a chapter beside the words that they carry out."""
 
 import inspect
+import re
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -38,7 +39,9 @@ def _find(lines: Sequence[str], text: str, start: int, thing: Any) -> int:
 
 
 def beside(rows: Sequence[tuple[str, str]], heads: tuple[str, str] = ("in words", "in the library")) -> str:
-    """Return an HTML table of two columns: a sentence, and the code that does what it says.
+    """Return an HTML table of two columns: a sentence, and the code that does what it says; on a phone below it.
+
+    Long lines of code break between words, and after brackets and dots.
 
     Args:
         rows: (words, code) each; words may hold HTML.
@@ -46,11 +49,19 @@ def beside(rows: Sequence[tuple[str, str]], heads: tuple[str, str] = ("in words"
     """
     formatter = HtmlFormatter(nowrap=True)
     cell = 'style="text-align: left; vertical-align: top; white-space: normal; padding: .4rem .6rem"'
+    look = "margin: 0; padding: .3rem .5rem; font-size: .75rem; line-height: 1.35; white-space: pre-wrap"
+    look += "; overflow-wrap: normal; word-break: normal"
     body = "".join(
         f'<tr><td {cell}>{words}</td><td {cell}><div class="highlight" style="margin: 0">'
-        '<pre style="margin: 0; padding: .3rem .5rem; font-size: .75rem; line-height: 1.35; white-space: pre-wrap">'
-        f"{highlight(code, PythonLexer(), formatter).rstrip()}</pre></div></td></tr>\n"
+        f'<pre style="{look}">{_breakable(highlight(code, PythonLexer(), formatter).rstrip())}</pre></div></td></tr>\n'
         for words, code in rows
     )
     titles = "".join(f'<th style="text-align: left">{escape(head)}</th>' for head in heads)
-    return f"<table>\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+    narrow = "table.beside thead { display: none; } table.beside :is(tbody, tr, td) { display: block; }"
+    table = f'<table class="beside">\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>'
+    return f"<style>@media (max-width: 600px) {{ {narrow} }}</style>\n{table}"
+
+
+def _breakable(code: str) -> str:
+    """Return highlighted code that may break after an opening bracket and a dot."""
+    return re.sub(r'(<span class="[op]">[^<]*[.(\[]</span>)', r"\1<wbr>", code)

@@ -135,12 +135,29 @@ def cell(value: Any, precision: int = 2) -> Any:
     return minus(str(value)) if isinstance(value, (int, np.integer)) else value
 
 
-def headed(table: pd.DataFrame) -> pd.DataFrame:
+def power(value: float, digits: int = 0) -> str:
+    """Return a number as ``9.2·10⁻⁶``, with so many decimals before the power of ten; ``10⁻⁵`` of a bare power."""
+    if not value:
+        return "0"
+    front, _, exponent = f"{value:.{digits}e}".partition("e")
+    ten = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return ten if front == "1" else minus(f"{front}·{ten}")
+
+
+class Headed(pd.DataFrame):
+    """A table on whose page the heads of the index stand at the left, as the index below them does."""
+
+    def _repr_html_(self) -> str | None:
+        html = super()._repr_html_()  # type: ignore[misc]  # the stubs lack it
+        return html and html.replace("<th>", '<th style="text-align: left">', self.index.nlevels)
+
+
+def headed(table: pd.DataFrame) -> Headed:
     """Return a table whose heads are one row: pandas gives the index's names a second one, empty but for them.
 
     The name of the last level stands at the head of its column, the others are left out.
     """
-    bare = table.copy()
+    bare = Headed(table.copy())
     bare.columns.name = table.index.names[-1]
     bare.index.names = [None] * table.index.nlevels
     return bare
@@ -183,7 +200,7 @@ def stacked(table: pd.DataFrame, name: str, title: str, strong: str = "", inline
             rules.append(f"{cell} {{ font-weight: 600;{'' if column else ' float: left;'} }}")
             continue
         if column in inline:
-            rules.append(f"{cell} {{ display: inline; }}")
+            rules.append(f"{cell} {{ display: inline-block; }}")
         rules.append(f'{cell}::before {{ content: "{column}: "; opacity: .75; font-weight: 400; }}')
     narrow = "\n".join(rules)
     return HTML(f"<style>\n@media (max-width: 600px) {{\n{narrow}\n}}\n</style>\n{styler.to_html()}")

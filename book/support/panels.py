@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from ramac_lib.analysis.intervals import mean_and_error
 from ramac_lib.analysis.style import BAND, TRUTH, VIOLATION, style
 
+LIGHTEST = 0.72  # of viridis: what lies beyond is pale on white, and dark on the dark page, where light is dark
+
 
 def curve(axes: Axes, table: pd.DataFrame, value: str, method: str, x: str = "step", **kwargs: object) -> None:
     """Draw the mean over seeds of a column against the step, with a band of one standard error."""
@@ -30,7 +32,7 @@ def scatter_actions(axes: Axes, actions: Float[np.ndarray, "N 2"], colour: str, 
 
 def ordered_colours(count: int) -> list[str]:
     """Return colours from dark to light for things in an order, such as stages of training."""
-    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(count, 1)))
+    shades = mpl.colormaps["viridis"](np.linspace(0, LIGHTEST, max(count, 1)))
     return [mpl.colors.to_hex(shade) for shade in shades]
 
 

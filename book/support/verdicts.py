@@ -161,9 +161,10 @@ def _line(claim: Claim[AnyCase], cases: Mapping[str, AnyCase | None]) -> dict[st
 
 
 def counted(judged: pd.DataFrame) -> str:
-    """Return how many sentences of `judge`'s table got which verdict."""
+    """Return how many sentences of `judge`'s table got which verdict; a verdict that none got is not named."""
     counts = judged["verdict"].value_counts()
-    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in ORDER)
+    kinds = [*ORDER, *(kind for kind in counts.index if kind not in ORDER)]
+    return f"Of {len(judged)} sentences: " + ", ".join(f"{kind} {counts[kind]}" for kind in kinds if kind in counts)
 
 
 def show(judged: pd.DataFrame, name: str) -> HTML:

@@ -21,9 +21,9 @@ def observed_frequency(
 ) -> Float[np.ndarray, "*K N"]:
     """Return how often returns lie below each learned quantile; for a calibrated critic that is its fraction τ.
 
-    Where returns fall on the quantile itself, as they do for laws with atoms, every number from P(R < q) to P(R ≤ q)
-    is the frequency of a quantile, and the one nearest to τ is returned: an exact critic then is calibrated for every
-    law. Without such ties it is P(R < q). What float32 cannot tell apart is a tie.
+    Where returns fall on the quantile itself, as they do for distributions with atoms, all numbers from P(R < q) to
+    P(R ≤ q) are frequencies of a quantile, and the one nearest to τ is returned: so an exact critic is calibrated for
+    every distribution. Without such ties it is P(R < q). What float32 cannot tell apart is a tie.
     """
     difference = returns[..., None, :] - learned[..., :, None]
     tie = ROUNDING * np.maximum(np.abs(learned[..., :, None]), 1)
@@ -38,8 +38,8 @@ def compare(
 
     Keys: ``learned_mean mc_mean`` and ``learned_cvar mc_cvar`` (α = .1, by the grid's weights and of the sample);
     ``learned_spread mc_spread``, the quantile at about .9 less that at about .1; ``gap``, the mean over the fractions
-    of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1 distance of the law that the N quantiles
-    stand for, 1/N each, from the sample's; ``noise``, about the gap that an exact critic would show because the sample
+    of |learned − Monte-Carlo quantile|; ``wasserstein``, the Wasserstein-1 distance between sample and N quantiles of
+    1/N each; ``noise``, about the gap that an exact critic would show because the sample
     is small; ``mc_low mc_high``, the extreme returns. All in units of return.
     """
     empirical = np.quantile(returns, fractions, method="inverted_cdf")
@@ -63,7 +63,7 @@ def compare(
 def sampling_gap(returns: Float[np.ndarray, " M"], fractions: Float[np.ndarray, " N"]) -> float:
     """Return half the mean |difference| of the quantiles of the sample's two halves.
 
-    The quantiles of a sample of M are about half as far from the law's as those of two samples of M/2 from each other.
+    A sample of M has quantiles about half as far from the exact ones as two samples of M/2 have from each other.
     """
     halves = [np.quantile(half, fractions, method="inverted_cdf") for half in (returns[::2], returns[1::2])]
     return float(np.abs(halves[0] - halves[1]).mean() / 2)

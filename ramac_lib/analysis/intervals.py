@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 
     def text(self, digits: int = 0, signed: bool = False) -> str:
         """Return ``value [low, high]`` with minus signs (U+2212)."""
-        value, low, high = (number(part, digits, signed) for part in self)
+        value, low, high = (number(part, digits, signed, thousands=True) for part in self)
         return f"{value} [{low}, {high}]"
 
 

@@ -101,8 +101,3 @@ def row_of(config: RunConfig) -> Row:
 def row_from(facts: Mapping[str, Any]) -> Row:
     """Return the row that stored facts describe, those of `Row._asdict` among them."""
     return Row(*(facts[name] for name in Row._fields))
-
-
-def styles(rows: Sequence[Row]) -> list[Style]:
-    """Return how rows are drawn."""
-    return [row.style for row in rows]

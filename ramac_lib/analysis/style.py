@@ -10,7 +10,8 @@ from ramac_lib.methods.shared.base import Style
 # Rows of a method that depart from its own settings, by their keys (`ramac_lib.analysis.rows`).
 VARIANTS = {
     "behaviour": Style("behaviour", "#000000", "-", "."),
-    "radac:risk=neutral": Style("RADAC, neutral", "#F0A070", ":", ">"),
+    "radac:risk=neutral": Style("RADAC, neutral", "#778C00", ":", "$N$"),
+    "radac:quantile_axis=target": Style("RADAC, released axis", "#8066CC", "--", "$A$"),
     "radac:td_clip=None": Style("RADAC, no TD clip", "#8C3A00", "--", "8"),
     "radac:quantile_axis=target,td_clip=None": Style("RADAC, released axis, no TD clip", "#4D2000", "-.", "*"),
     "radac-cost:cost_weight=3.0": Style("RADAC, r − 3c", "#A63603", "--", "$P$"),
@@ -18,12 +19,15 @@ VARIANTS = {
     "dac-cvar:candidates=1": Style("DAC-CVaR with one candidate", "#35978F", ":", "2"),
     "cped:coverage=0.05": Style("CPED with a tighter bound", "#B84A4A", "-.", "x"),
     "cped:q_from=1.0": Style("CPED by density alone", "#C05050", ":", "4"),
-    "qdq:model=quantiles": Style("QDQ with quantile regression", "#7A3E7A", ":", "3"),
+    "qdq:model=quantiles": Style("QDQ with quantile regression", "#C587B5", ":", "1"),
     "behaviour:stage=expert": Style("behaviour, expert", "#000000", "-", "."),
     "behaviour:stage=medium": Style("behaviour, medium", "#000000", "--", "."),
 }
-SAFE, VIOLATION, TRUTH = "#0072B2", "#D55E00", "#000000"
-BAND = "#009E73"  # a safe range
+WORDS = {  # what an option is called in a row that has no style of its own
+    "quantile_axis=target": "released axis", "joint_relu=True": "with the released ReLU",
+    "lr_actor=0.0003": "its source's rate",
+}  # fmt: skip
+SAFE, VIOLATION, TRUTH, BAND = "#0072B2", "#D55E00", "#000000", "#009E73"  # the last: a safe range
 
 
 def style(row: str) -> Style:
@@ -35,7 +39,8 @@ def style(row: str) -> Style:
         return VARIANTS[row]
     method, colon, options = row.partition(":")
     own = METHODS[method].style if method in METHODS else VARIANTS.get(method, Style(method))
-    return own._replace(label=f"{own.label}, {options.replace(',', ', ')}", line="-.") if colon else own
+    named = [own.label, *(WORDS.get(option, option) for option in options.split(","))]
+    return own._replace(label=", ".join(named), line="-.") if colon else own
 
 
 def use() -> None:

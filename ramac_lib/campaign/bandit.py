@@ -1,4 +1,4 @@
-"""The Risky Bandit's whole evidence: every method on every seed, with the laws exact; run side by side, resumable.
+"""The Risky Bandit's whole evidence: every method on every seed, with exact distributions; side by side, resumable.
 
 A cell is one method (perhaps with other settings) on one seed of one bandit. Each finished cell is a file of its own,
 so that a run which was cut goes on with the cells it lacks; `gather` makes the committed tables of them.

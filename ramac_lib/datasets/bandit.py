@@ -1,4 +1,4 @@
-"""The Risky Bandit's data, drawn from the exact law of its behaviour policy."""
+"""The Risky Bandit's data, drawn from the exact distribution of its behaviour policy."""
 
 from dataclasses import asdict
 
@@ -11,7 +11,7 @@ from ramac_lib.system.errors import RamacError
 
 
 def dataset(size: int = 10_000, seed: int = 0, bandit: Bandit | None = None) -> Dataset:
-    """Return `size` one-step episodes of the behaviour law, with the dummy state 0.
+    """Return `size` one-step episodes of the behaviour distribution, with the dummy state 0.
 
     Raises:
         RamacError: size < 1 or seed < 0.

@@ -78,7 +78,8 @@ def build(task: Task, size: int = SIZE, seed: int = 0, workers: int | None = Non
     Args:
         task: e.g. ``hopper-medium-expert``.
         size: transitions asked for.
-        seed: of the episodes. Equal seeds give equal bits on one machine, however many workers there are.
+        seed: of the episodes. Equal seeds give equal bits, however many workers there are and whatever the matrix
+            products' library chooses for the processor; one without fused multiply-add rounds otherwise in MuJoCo.
         workers: processes; all cores if None.
         progress: show a bar.
 
@@ -134,7 +135,7 @@ def make_recipe(task: Task, size: int, seed: int) -> dict[str, Any]:
         RamacError: as `build`.
     """
     if task.is_bandit:
-        raise RamacError(f"{task} has no behaviour policies; its data are drawn from their exact law")
+        raise RamacError(f"{task} has no behaviour policies; its data are drawn from their exact distribution")
     if seed < 0:
         raise RamacError(f"seed is {seed}; expected a whole number from 0")
     steps = stages_behind(task)
@@ -155,6 +156,7 @@ def make_recipe(task: Task, size: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "policies": list(steps),
         "policies_sha256": digest.hexdigest(),
+        "actions": "float64",  # the policies' arithmetic
         "gymnasium": gymnasium.__version__,
         "mujoco": mujoco.__version__,
     }

@@ -28,7 +28,7 @@ def log_density_ratio(
 
     A network tells which of a state's two actions is the data's; its logit estimates the ratio (Sugiyama et al. 2012,
     "Density Ratio Estimation in Machine Learning"). Each row is judged by a network that was fitted without its fold;
-    folds are runs of consecutive rows, so that an episode is seldom in two. Estimates far from both laws mean little.
+    folds are runs of consecutive rows, so that an episode is seldom in two. Far from both data sets it means little.
 
     Args:
         observations: states of the data, in the order in which they were seen.

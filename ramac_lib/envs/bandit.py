@@ -1,4 +1,4 @@
-"""The Risky Bandit: two disjoint modes of actions, one with a rare trap, every law known in closed form.
+"""The Risky Bandit: two disjoint modes of actions, one with a rare trap, every distribution known in closed form.
 
 The paper (appendix E.1) describes a ring of actions with the higher mean and a rare large penalty, a safe centre,
 and a dummy state; its code was never released and the text's constants are lost. Ours, in units of the action bound:
@@ -13,7 +13,7 @@ trap            p .05, penalty 10   p about .04 to .05 (measured)
 rewards         ring 1.8, centre 1  (ring − centre) / penalty about .07 to .10 (measured); here .08
 ==============  ==================  =====================================================================
 
-Both modes are truncated at 3 σ, so that the behaviour law's support is a set with a formula: the disc of radius .3
+Both modes are truncated at 3 σ, so that the behaviour policy's support is a set with a formula: the disc of radius .3
 and the annulus from .7 to 1. The published ring would reach beyond the box, where clipping makes atoms without a
 density; the annulus here is the published figure in a box a tenth wider, and needs no clipping at all. The penalty
 is far above the κ = 1 of the Huber loss. The ring's mean reward is 1.3 against 1, its CVaR_0.1 −3.2 against 1.
@@ -47,11 +47,11 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Bandit:
-    """The bandit's constants and the exact laws that follow from them.
+    """The bandit's constants and the exact distributions that follow from them.
 
     Args:
-        ring_share: the behaviour law's mass on the ring; the rest is on the centre.
-        ring_radius, ring_sigma: of the normal law, truncated at 3 σ, of a ring action's radius.
+        ring_share: the behaviour distribution's mass on the ring; the rest is on the centre.
+        ring_radius, ring_sigma: of the normal distribution, truncated at 3 σ, of a ring action's radius.
         centre_sigma: of each axis of a centre action, whose radius is truncated at 3 σ.
         ring_reward, centre_reward: what an action earns where no trap strikes.
         trap_probability, trap_penalty: how often a ring action is trapped, and what that takes off its reward.
@@ -87,7 +87,7 @@ class Bandit:
                 f"{self.ring_edges[1]:.4g}; expected the ring outside the centre and inside radius 1"
             )
 
-    # -- the behaviour law ----------------------------------------------------------------------------------------
+    # -- the behaviour policy -----------------------------------------------------------------------------------------
 
     @property
     def centre_edge(self) -> float:
@@ -100,7 +100,7 @@ class Bandit:
         return self.ring_radius - CUT * self.ring_sigma, self.ring_radius + CUT * self.ring_sigma
 
     def sample_behaviour(self, n: int, rng: np.random.Generator) -> Float[Array, "n 2"]:
-        """Draw `n` independent actions from the behaviour law β, in float32."""
+        """Draw `n` independent actions from the behaviour distribution β, in float32."""
         ring = rng.random(n) < self.ring_share
         u, angle = rng.random(n), rng.uniform(0, 2 * pi, n)
         normal = ndtri(ndtr(-CUT) + u * (ndtr(CUT) - ndtr(-CUT)))
@@ -112,7 +112,7 @@ class Bandit:
         """Return β's density with respect to area: the two modes' where they live, and 0 elsewhere."""
         radius, region = _radius(actions), self.region(actions)
         s, c = self.ring_sigma, self.centre_sigma
-        # The ring's law is one of the radius; spread over the circle it is divided by 2πr.
+        # The ring's distribution is one of the radius; spread over the circle it is divided by 2πr.
         normal = np.exp(-(((radius - self.ring_radius) / s) ** 2) / 2) / (s * np.sqrt(2 * pi) * _NORMAL_MASS)
         ring = self.ring_share * normal / (2 * pi * np.maximum(radius, ROUNDING))
         centre = (1 - self.ring_share) * np.exp(-((radius / c) ** 2) / 2) / (2 * pi * c**2 * _RAYLEIGH_MASS)
@@ -137,14 +137,14 @@ class Bandit:
         return self.density(actions) > 0
 
     def mode(self, actions: Float[Array, "*n 2"]) -> Shaped[Array, "*n"]:
-        """Return the mode, centre or ring, whose support is nearest: its reward law is the action's."""
+        """Return the mode, centre or ring, whose support is nearest: its reward distribution is the action's."""
         return np.where(self.trapped(actions), "ring", "centre")
 
     def trapped(self, actions: Float[Array, "*n 2"]) -> Bool[Array, "*n"]:
         """Return whether the trap can strike: nearer to the ring than to the centre's disc."""
         return _radius(actions) > (self.centre_edge + self.ring_edges[0]) / 2
 
-    # -- the reward law -------------------------------------------------------------------------------------------
+    # -- rewards ------------------------------------------------------------------------------------------------------
 
     def reward_law(self, mode: str) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
         """Return the values, in increasing order, and probabilities of the reward of an action of this mode.
@@ -196,8 +196,8 @@ class Bandit:
         """Return a policy's exact numbers, given a sample of its actions: rewards are integrated out, not drawn.
 
         Keys: the mass in each of the regions ``centre gap ring outside``; ``ood``, the mass outside the support of β;
-        ``expected_reward``; ``cvar``, the CVaR_α of the policy's reward (the mixture of its actions' reward laws);
-        ``action_cvar``, the mean over actions of CVaR_α of their own law, which is what the actor maximises (eq. 10).
+        ``expected_reward``; ``cvar``, the CVaR_α of the policy's reward (a mixture over its actions);
+        ``action_cvar``, the mean over actions of CVaR_α of their own reward, which the actor maximises (eq. 10).
 
         Raises:
             RamacError: no actions, a wrong shape, NaN, α outside (0, 1].

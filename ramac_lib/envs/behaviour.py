@@ -29,7 +29,8 @@ class BehaviourPolicy:
     Args:
         env: short name of its environment, e.g. ``hopper``.
         step: environment steps of training behind it.
-        weights: float32 arrays by name (`WEIGHTS`); layers act as x @ w + b, hidden ones with ReLU.
+        weights: float64 arrays by name (`WEIGHTS`); layers act as x @ w + b, hidden ones with ReLU. In float64, as
+            processors differ in a product's last bits, which rounding an action to float32 then takes away.
     """
 
     env: str
@@ -50,7 +51,7 @@ class BehaviourPolicy:
         hidden = np.maximum(hidden @ w["w1"] + w["b1"], 0)
         mean = hidden @ w["w_mean"] + w["b_mean"]
         log_std = np.clip(hidden @ w["w_log_std"] + w["b_log_std"], *LOG_STD_RANGE)
-        return np.tanh(mean + np.exp(log_std) * noise)
+        return np.tanh(mean + np.exp(log_std) * noise).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def load_policy(env: str, step: int) -> BehaviourPolicy:
     path = policy_path(env, step)
     try:
         with np.load(path, allow_pickle=False) as file:
-            weights = {name: file[name].astype(np.float32) for name in WEIGHTS}
+            weights = {name: file[name].astype(np.float64) for name in WEIGHTS}
     except OSError as error:
         raise RamacError(f"{path}: cannot be read ({error}); expected a behaviour policy (npz)") from error
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged archive

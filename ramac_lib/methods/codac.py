@@ -10,7 +10,7 @@ Differences from the official code, whose per-task settings are kept:
 
 1. its target networks start from another draw than the networks; ours are copies;
 2. its risk weights are clamped at 5, which halves CVaR_0.1; here they are exact, on the fixed grid of eq. 14 or, with
-   random fractions, by drawing from the distorted law;
+   random fractions, by drawing from the distorted distribution;
 3. its target entropy is −3 whatever the task; here −|A|;
 4. its fractions are midpoints of random increments, drawn for each row, and its targets are weighted by them; here all
    rows of a seed share the fractions (the penalty's too, which is one of the grid's), as in RADAC, and targets weigh

@@ -127,13 +127,13 @@ class DACCVaR(NoiseRegression, Distributional):
         self.add_actor()
 
     def goal(self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]) -> Float[Tensor, "S B"]:
-        """Return the risk measure of the target critics' law."""
+        """Return the risk measure of the target critics' distribution."""
         quantiles = self.target_critic(observations, actions, self.active_grid)
         return combined(quantiles, self.config.actor_critics) @ self.active_weights
 
     @torch.no_grad()
     def target_returns(self, batch: Batch) -> Float[Tensor, "S B K*N"]:
-        """Return r + γ(1−d) min_k Z̄_k(s', a'; τ'), the quantiles of all next actions as one sample of the law."""
+        """Return r + γ(1−d) min_k Z̄_k(s', a'; τ'), the quantiles of all next actions as one sample."""
         config, taus = self.config, self.fraction_draw()
         if not config.bootstrap:
             return batch.rewards[..., None].expand(*batch.rewards.shape, config.n_fractions)

@@ -15,7 +15,7 @@ Differences from the official code:
 5. the flow's time enters through RAFMAC's sinusoidal embedding, there as a plain number, here with
    ``time_embedding="plain"``;
 6. the targets' rate is raised in short runs (`ramac_lib.methods.shared.short_runs`), not with ``short_run_rate=False``;
-7. weights and biases start from PyTorch's U(±1/√n_in); there weights from Glorot's law and biases at zero, here with
+7. weights and biases start from PyTorch's U(±1/√n_in); there weights by Glorot's rule and biases at zero, here with
    ``init="glorot"``;
 8. its GELU is the approximation by a tanh, its layer normalisation adds 1e-6 to the variance where PyTorch adds 1e-5,
    and its loaders clip the data's actions to ±(1 − 1e-5).

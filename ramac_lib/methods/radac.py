@@ -61,7 +61,7 @@ class RADACConfig(RAMACConfig):
         """Return the released per-task settings (rates, η, clips, widths) read on the paper's fixed grid.
 
         On the bandit and on navigation they are ours, as the paper's toy settings are lost. With 20 or 40 fractions the
-        grid is exact for the law of the bandit's trap.
+        grid is exact for the distribution of the bandit's trap.
         """
         own: dict[str, Any] = {"embedding": 32, "eta_warmup": 0.3} if task in NAVIGATION else {"joint_relu": False}
         return cls(**(worlds.settings(task, "policy", "chain", "quantiles", eta=0.3, **own) or PER_TASK.get(task, {})))

@@ -1,6 +1,6 @@
-"""A consistency model of one number given (s, a): its law in one step (Song et al. 2023; Karras et al. 2022, EDM).
+"""A consistency model of one number given (s, a): drawn in one step (Song et al. 2023; Karras et al. 2022, EDM).
 
-The law of x given (s, a), scaled to [−1, 1], is blurred by N(0, t²), t from t_min = .002 to 80. A denoiser D(x, t) is
+The distribution of x in [−1, 1] given (s, a) is blurred by N(0, t²), t from t_min = .002 to 80. A denoiser D(x, t) is
 its mean given the blurred x; a consistency function f(x, t) is where the probability flow dx/dt = (x − D)/t leads from
 x at t down to t_min, so that f(80 z, 80), z ~ N(0, 1), is a sample. Both are c_skip x + c_out F(s, a, c_in x, ¼ ln t).
 """
@@ -127,5 +127,5 @@ def one_step(
     actions: Float[Tensor, "S B a"],
     noise: Float[Tensor, "S B K"],
 ) -> Float[Tensor, "S B K"]:
-    """Return K samples of each row's law, f(80 z, 80), from standard normal noise."""
+    """Return K samples of each row's distribution, f(80 z, 80), from standard normal noise."""
     return model(observations, actions, T_MAX * noise, noise.new_full((1, 1, 1), T_MAX))

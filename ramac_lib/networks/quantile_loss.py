@@ -23,10 +23,10 @@ def quantile_huber(
 
     Args:
         predicted: quantiles at the fractions `taus`.
-        target: samples (quantiles) of the target's law; no gradient flows into them.
+        target: samples (quantiles) of the target's distribution; no gradient flows into them.
         taus: fractions of the *prediction*, shape (N,) or (*stack, N) or one that broadcasts.
         kappa: Huber's threshold, in units of return. Quantiles are biased towards the mean where κ is not small
-            against the law's scale.
+            against the distribution's scale.
         axis: ``"target"`` reproduces the released RADAC code, which weighs δ_ij by τ_j: every prediction then learns
             the Huber-median of the target. For that the two must have the same number of fractions.
         pairing: ``"one-to-one"`` reproduces the released RAFMAC code, which uses δ_ii alone.

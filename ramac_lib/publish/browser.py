@@ -71,6 +71,8 @@ window.addEventListener("load", async () => {
     still.textContent = "*, *::before, *::after { transition: none !important; animation: none !important; }" +
       ".cell_output, .cell_output * { background-image: none !important; }";  // axe judges no text on a gradient
     if (window.axe) document.head.appendChild(still);
+    const shut = window.axe ? [...document.querySelectorAll("details:not([open])")] : [];
+    shut.forEach((fold) => { fold.open = true; });
     for (const mode of window.axe ? ["light", "dark"] : []) {
       document.documentElement.dataset.theme = mode;
       await new Promise((done) => setTimeout(done, 100));
@@ -79,6 +81,7 @@ window.addEventListener("load", async () => {
         barriers.push(`${rule.help} (axe ${rule.id}, ${mode}), ${rule.nodes.length} times: ` +
           `${rule.nodes[0].html.slice(0, 200)} (${rule.nodes[0].failureSummary.slice(0, 300)})`);
     }
+    shut.forEach((fold) => { fold.open = false; });
   } catch (error) { window.ramacFailed.push(String(error)); }
   const start = (element) => element.textContent.slice(0, 60);
   const report = document.createElement("script");

@@ -12,15 +12,12 @@ from PIL import Image
 from ramac_lib.publish import weight
 from ramac_lib.publish.folds import tidy_folds
 from ramac_lib.publish.references import Page, connect
-from ramac_lib.publish.site import Site, add_files, describe
+from ramac_lib.publish.site import Site, add_files, describe, plain
 from ramac_lib.system.errors import RamacError
 from ramac_lib.system.minus import minus
 
 _FIGURE = re.compile(r"^(?:Figure|Table)\s+[\w.]+?\.?$")
 _SENTENCE = re.compile(r"^.*?[.!?](?=\s|$)", re.DOTALL)
-_FORMULA = re.compile(r"\\\((.*?)\\\)")
-_NAMED = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi varphi chi psi omega Phi pm"
-_LETTERS = dict(zip(_NAMED.split(), "αβγδεηθκλμνπρστφφχψωΦ±", strict=True))
 # An icon in the theme's script: name:[width,height,[aliases],"code point","path"], the path perhaps in two parts.
 _ICON = re.compile(
     r'(?:"(?P<quoted>[a-z0-9-]+)"|(?P<bare>[a-z0-9$_]+)):'
@@ -63,7 +60,7 @@ def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: 
         for image in page.soup.find_all("img"):
             _describe(image)
             _measure(image, html / page.path)
-        _write_minus(page.soup)
+        _write_numbers(page.soup)
         _mend_lists(page.soup)
         tidy_folds(page.soup)
         describe(page.soup, page.path, place, title)
@@ -78,8 +75,8 @@ def finish(html: Path, place: Site = NOWHERE, first: str = "index.html", title: 
     add_files(html, place, first, title)
 
 
-def caption(image: Tag) -> str:
-    """Return the first sentence of the caption after an image, or else its section's title.
+def caption(image: Tag) -> tuple[str, bool]:
+    """Return the first sentence of the caption after an image and True, or else its section's title and False.
 
     A caption is a paragraph that begins with "Figure" or "Table" and its number in bold; further images may stand
     between.
@@ -90,24 +87,17 @@ def caption(image: Tag) -> str:
         first = element.find(True)
         if isinstance(first, Tag) and first.name == "strong" and _FIGURE.match(first.get_text().strip()):
             rest = " ".join(element.get_text().split()).removeprefix(" ".join(first.get_text().split())).strip()
-            rest = _FORMULA.sub(lambda formula: _read(formula[1]), rest)
-            found = _SENTENCE.match(rest)
-            return (found.group() if found else rest) or first.get_text().strip()
+            found = _SENTENCE.match(rest := plain(rest))
+            return (found.group() if found else rest) or first.get_text().strip(), True
     heading = image.find_previous(("h1", "h2", "h3"))
-    return "" if heading is None else heading.get_text().strip().removesuffix("#")
-
-
-def _read(formula: str) -> str:
-    """Return a formula as a line of text: letters for their names, nothing of TeX's marks."""
-    named = re.sub(r"\\([A-Za-z]+)", lambda command: _LETTERS.get(command[1], ""), formula)
-    return re.sub(r"[{}\\$]", "", named).strip()
+    return "" if heading is None else heading.get_text().strip().removesuffix("#"), False
 
 
 def _describe(image: Tag) -> None:
-    told = str(image.get("alt") or "")
+    told, (found, numbered) = str(image.get("alt") or ""), caption(image)
     path = "/" in told or told.endswith((".png", ".svg"))
-    if path or (not told and image.find_parent(class_="cell_output")):
-        image["alt"] = caption(image)
+    if path or (image.find_parent(class_="cell_output") and (numbered or not told)):
+        image["alt"] = found
     image["loading"] = "lazy"
 
 
@@ -137,19 +127,19 @@ def _measure(image: Tag, page: Path) -> None:
             image.wrap(Tag(name="div", attrs={"class": "output"}))  # else its caption would scroll away with it
 
 
-def _write_minus(soup: BeautifulSoup) -> None:
-    """Give negative numbers in what a page says a minus sign; a hyphen that hangs on what stands before it stays."""
+def _write_numbers(soup: BeautifulSoup) -> None:
+    """Give negative numbers a minus sign, but where a hyphen hangs on what is before it, and keep "5 %" together."""
     article = soup.select_one("article.bd-article")
     for text in [] if article is None else article.find_all(string=True):
-        if type(text) is not NavigableString or "-" not in text or any(map(_keeps_hyphens, text.parents)):
+        if type(text) is not NavigableString or not set("-%") & set(text) or any(map(_keeps_hyphens, text.parents)):
             continue
         before = text.previous_sibling
         hangs = text.startswith("-") and isinstance(before, Tag) and before.name != "br"
-        text.replace_with(text[:hangs] + minus(text[hangs:]))
+        text.replace_with(text[:hangs] + re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", minus(text[hangs:])))
 
 
 def _keeps_hyphens(tag: Tag) -> bool:
-    return tag.name in _CODE or "math" in tag.get_attribute_list("class")
+    return tag.name in _CODE or bool({"math", "sig"} & set(tag.get_attribute_list("class")))
 
 
 def _mend_lists(soup: BeautifulSoup) -> None:
@@ -176,13 +166,8 @@ def _mend_lists(soup: BeautifulSoup) -> None:
 
 _DROPPED = '[".headerlink", "script", "style"]'
 _FRAME = (
-    ".prev-next-footer",
-    ".bd-header-article",
-    ".bd-sidebar-secondary",
-    "#jb-print-docs-body",
-    "details.hide",
-    "footer",
-)
+    ".prev-next-footer", ".bd-header-article", ".bd-sidebar-secondary", "#jb-print-docs-body", "details.hide", "footer",
+)  # fmt: skip
 
 
 def clean_excerpts(script: Path) -> None:

@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from posixpath import normpath
 from urllib.parse import quote, unquote, urlsplit
 
+import pikepdf
 from bs4 import BeautifulSoup, Tag
 
 from ramac_lib.publish import browser
@@ -19,27 +20,20 @@ NAME = "ramac-reproduced.pdf"
 MOST = 15_000_000  # bytes
 _STYLE = """
 @page { size: A4; margin: 18mm 16mm 20mm; @bottom-center { content: counter(page); font: 9pt sans-serif; } }
-@page :first { @bottom-center { content: ""; } }
-body { font-size: 10pt; background: #fff; color: #000; padding: 0; }
+@page :first { @bottom-center { content: ""; } } body { font-size: 10pt; background: #fff; color: #000; padding: 0; }
 .cover { height: 200mm; display: flex; flex-direction: column; justify-content: center; }
-.contents ul { list-style: none; padding-left: 1.2em; }
-.contents > ul > li { margin-top: .5em; font-weight: 600; }
-.contents li li { font-weight: 400; margin: 0; }
-section.page, nav.contents { break-before: page; }
-h1, h2, h3 { break-after: avoid; }
-h1 { display: block !important; }   /* the theme prints the title elsewhere */
-nav.contents { background: none !important; }
-img, tr, div.math, dt { break-inside: avoid; }
+.contents ul { list-style: none; padding-left: 1.2em; } .contents > ul > li { margin-top: .5em; font-weight: 600; }
+.contents li li { font-weight: 400; margin: 0; } section.page, nav.contents { break-before: page; }
+h1, h2, h3 { break-after: avoid; } h1 { display: block !important; }   /* the theme prints the title elsewhere */
+nav.contents { background: none !important; } img, tr, div.math, dt { break-inside: avoid; }
 img { max-width: 100% !important; height: auto; }
 pre { white-space: pre-wrap !important; overflow-wrap: anywhere; font-size: 7.5pt !important; }
 table { font-size: 7.5pt !important; max-width: 100%; }
 td, th { white-space: normal !important; padding: .15rem .3rem !important; }
-.cell_output, .book-tabs > .sd-tab-content { overflow: visible !important; }
-.book-tabs { display: block !important; }
+.cell_output, .book-tabs > .sd-tab-content { overflow: visible !important; } .book-tabs { display: block !important; }
 .book-tabs > input, a.headerlink, .sd-tab-set > input { display: none !important; }
 .sd-tab-set > label.sd-tab-label { display: block; font-weight: 600; break-after: avoid; }
-.sd-tab-set > .sd-tab-content { display: block !important; border: 0 !important; }
-a { color: #2f4b7c; }
+.sd-tab-set > .sd-tab-content { display: block !important; border: 0 !important; } a { color: #2f4b7c; }
 """
 
 
@@ -63,15 +57,28 @@ def print_book(html: Path, order: Sequence[str], title: str, edition: str) -> Pa
         raise RamacError("a PDF is printed by Chromium, and none was found")
     made = html / NAME
     whole = html / "whole-book.html"
-    whole.write_text(join(html, order, title, edition), encoding="utf-8")
+    text = join(html, order, title, edition)
+    whole.write_text(text, encoding="utf-8")
+    headings = [tag.get_text().removesuffix("#") for tag in BeautifulSoup(text, "html.parser").select("h1, h2, h3, h4")]
     try:
         _print(program, whole, made)
     finally:
         whole.unlink()
+    with pikepdf.open(made, allow_overwriting_input=True) as book:  # Chromium packs none of its 57,000 small objects
+        with book.open_outline() as outline:
+            _respace(outline.root, {"".join(name.split()): name for name in headings})
+        book.save(made, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     if made.stat().st_size > MOST:
         raise RamacError(f"{made} has {made.stat().st_size / 1e6:.1f} MB; expected at most {MOST / 1e6:g}")
     link(html)
     return made
+
+
+def _respace(bookmarks: Iterable[pikepdf.OutlineItem], names: Mapping[str, str]) -> None:
+    """Give bookmarks the spaces that Chromium leaves out where a heading's lines end."""
+    for one in bookmarks:
+        one.title = " ".join(names.get("".join(one.title.split()), one.title).split())
+        _respace(one.children, names)
 
 
 def _print(program: str, page: Path, target: Path) -> None:
@@ -128,17 +135,15 @@ def _name(path: str, anchor: str = "") -> str:
 
 
 def _open(article: Tag) -> None:
-    for fold in article.select("details.hide"):
-        fold.decompose()
     for fold in article.select("details"):
         fold["open"] = ""
     for picture in article.select("noscript"):
         picture.unwrap()
     for image in article.select("img[loading]"):
         del image["loading"]
-    for unwanted in article.select("script, button, .prev-next-footer, a[href^='data:']"):
-        if unwanted.get("type") != "application/json":
-            unwanted.decompose()
+    unwanted = "script:not([type='application/json']), button, .prev-next-footer, a[href^='data:'], details.hide"
+    for part in article.select(unwanted):
+        part.decompose()
 
 
 def _point(article: Tag, path: str, pages: dict[str, BeautifulSoup]) -> None:
@@ -188,6 +193,5 @@ def link(html: Path) -> None:
         if footer is None:
             continue
         where = os.path.relpath(html / NAME, path.parent).replace(os.sep, "/")
-        footer.append(" ")
-        footer.append(soup.new_tag("a", attrs={"href": where}, string="The whole book as PDF."))
+        footer.extend([" ", soup.new_tag("a", attrs={"href": where}, string="The whole book as PDF.")])
         path.write_text(str(soup), encoding="utf-8")

@@ -6,6 +6,7 @@ page"), `Documentation` for the pages (sitemap, links of descriptions). Without 
 
 import datetime
 import html as escaping
+import re
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from ramac_lib.system.errors import RamacError
 
 CARD = "_static/card.png"
 LEAST, LONGEST = 80, 200  # characters of a page's description
+_FORMULA = re.compile(r"\\\((.*?)\\\)")
+_NAMED = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi varphi chi psi omega Phi pm"
+_LETTERS = dict(zip(_NAMED.split(), "αβγδεηθκλμνπρστφφχψωΦ±", strict=True))
 _LOST = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Not found · {title}</title><meta name="robots" content="noindex">
@@ -113,13 +117,23 @@ def describe(soup: BeautifulSoup, path: str, site: Site, title: str) -> None:
     heading = article and article.find("h1")
     name = heading.get_text().removesuffix("#").strip() if heading else title
     facts = [("property", "og:type", "article"), ("property", "og:site_name", title), ("property", "og:title", name)]
-    text = shortened(" ".join(first.get_text().split()))
+    text = shortened(plain(" ".join(first.get_text().split())))
     facts += [("name", "description", text), ("property", "og:description", text)]
     if site.pages:
         facts += [("property", "og:url", f"{site.pages}/{path}"), ("property", "og:image", f"{site.pages}/{CARD}")]
         facts += [("name", "twitter:card", "summary_large_image")]
     for kind, key, value in facts:
         head.append(soup.new_tag("meta", attrs={kind: key, "content": value}))
+
+
+def plain(text: str) -> str:
+    """Return a text with its formulas as a line of letters for their names, nothing of TeX's marks."""
+
+    def read(formula: re.Match[str]) -> str:
+        named = re.sub(r"\\([A-Za-z]+)", lambda command: _LETTERS.get(command[1], ""), formula[1])
+        return re.sub(r"[{}\\$]", "", named).strip()
+
+    return _FORMULA.sub(read, text)
 
 
 def shortened(text: str) -> str:

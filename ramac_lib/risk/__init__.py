@@ -1,4 +1,4 @@
-"""Risk measures of a law of returns: distortions, weights over a grid, estimators.
+"""Risk measures of a distribution of returns: distortions, weights over a grid, estimators.
 
 One convention holds throughout. A risk measure is an increasing map h of [0, 1] that bends the *sampled
 fraction*, as IQN (Dabney et al. 2018), ORAAC and RAMAC write it; its inverse g distorts the *CDF*:

@@ -1,4 +1,4 @@
-"""The measures of samples: exact for their empirical law, and the paper's estimators."""
+"""The measures of samples: exact for their empirical distribution, and the paper's estimators."""
 
 from collections.abc import Callable
 from math import ceil
@@ -13,7 +13,7 @@ from ramac_lib.risk.grids import bin_weights, grid, risk_of_quantiles, weights
 def risk(
     samples: Float[Array, "*batch n"], measure: str, *, alpha: float = 0.1, parameter: float | None = None
 ) -> Float[Array, "*batch"]:
-    """Return ρ of the empirical law of the samples along the last axis, exactly (no interpolation).
+    """Return ρ of the empirical distribution of the samples along the last axis, exactly (no interpolation).
 
     Raises:
         RamacError: empty samples, NaN or infinity among them, unknown measure, α outside (0, 1].
@@ -45,7 +45,7 @@ def cvar(samples: Float[Array, "*batch n"], alpha: float = 0.1) -> Float[Array, 
 
 
 def cvar_dual(samples: Float[Array, "*batch n"], alpha: float = 0.1) -> Float[Array, "*batch"]:
-    """Return max_ν { ν − E[(ν − Z)₊]/α } of the empirical law along the last axis (eq. 4, left side).
+    """Return max_ν { ν − E[(ν − Z)₊]/α } of the empirical distribution along the last axis (eq. 4, left side).
 
     The objective is concave and piecewise linear in ν with kinks at the samples, so one of these attains it.
 

@@ -1,4 +1,4 @@
-"""The measures of laws that are known: by a quantile function, or by values and their probabilities."""
+"""The measures of distributions that are known: by a quantile function, or by values and their probabilities."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -21,7 +21,7 @@ def risk_of_quantile_function(
     parameter: float | None = None,
     jumps: Sequence[float] = (),
 ) -> float:
-    """Return ρ(Z) = ∫₀¹ F⁻¹(h(τ)) dτ by adaptive quadrature, for a law whose quantile function is known.
+    """Return ρ(Z) = ∫₀¹ F⁻¹(h(τ)) dτ by adaptive quadrature, for a distribution whose quantile function is known.
 
     Args:
         quantile: F⁻¹, a function of a fraction in (0, 1).
@@ -52,7 +52,7 @@ def risk_of_law(
     alpha: float = 0.1,
     parameter: float | None = None,
 ) -> float:
-    """Return ρ of the discrete law with these values and probabilities, exactly.
+    """Return ρ of the discrete distribution with these values and probabilities, exactly.
 
     Raises:
         RamacError: no values, NaN, probabilities below 0 or not summing to 1, unknown measure, α outside (0, 1].
@@ -63,7 +63,7 @@ def risk_of_law(
 
 
 def value_at_risk_of_law(values: Float[Array, " n"], probabilities: Float[Array, " n"], alpha: float = 0.1) -> float:
-    """Return F⁻¹(α) = min {x: P(Z ≤ x) ≥ α} of the discrete law, the value at risk of a return; it is not coherent.
+    """Return F⁻¹(α) = min {x: P(Z ≤ x) ≥ α} of a discrete distribution, the value at risk of a return; not coherent.
 
     Raises:
         RamacError: no values, NaN, probabilities below 0 or not summing to 1, α outside (0, 1].
@@ -73,7 +73,7 @@ def value_at_risk_of_law(values: Float[Array, " n"], probabilities: Float[Array,
 
 
 def checked_law(values: Any, probabilities: Any) -> tuple[Array, Array]:
-    """Return a discrete law as increasing values (n,) and the probability P(Z ≤ value) of each."""
+    """Return a discrete distribution as increasing values (n,) and the probability P(Z ≤ value) of each."""
     array, mass = checked_samples(values), np.asarray(probabilities, dtype=np.float64)
     if mass.shape != array.shape or array.ndim != 1:
         raise RamacError(f"probabilities have shape {mass.shape}; expected one for each of {array.shape} values")

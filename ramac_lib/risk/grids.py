@@ -37,7 +37,7 @@ def weights(
 ) -> Float[Array, " n"]:
     """Return the weights w (n,) over the grid, ρ(Z) ≈ Σ_i w_i F⁻¹(τ_i); their sum is 1.
 
-    ``rule="exact"``: w_i = g(i/n) − g((i−1)/n), the distortion's own mass of each bin; exact for a law of n
+    ``rule="exact"``: w_i = g(i/n) − g((i−1)/n), the distortion's own mass of each bin; exact for a distribution of n
     equally likely outcomes. ``rule="floor"`` is eq. 15 (CVaR only): the lowest K = max(1, ⌊αn⌋) fractions
     weigh 1/K each, which silently replaces α by K/n; see `effective_alpha`.
 

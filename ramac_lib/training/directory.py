@@ -86,7 +86,7 @@ class RunDirectory:
     def check_data(self, config: RunConfig, facts: Mapping[str, Any]) -> str | None:
         """Return a warning if the run's bundled data came out otherwise than where it was begun.
 
-        They are rolled out afresh from their recipe; MuJoCo's rollouts need not agree to the bit between processors.
+        They are rolled out afresh from their recipe; versions of MuJoCo, and processors without FMA, round otherwise.
 
         Raises:
             RamacError: data of another source differ.
@@ -97,10 +97,7 @@ class RunDirectory:
         differ = f"the data of {config.task} have the hash {here[:12]}, the run was begun with {there[:12]}"
         if config.source != "bundled":
             raise RamacError(f"{self.path}: {differ}; expected the same data from {config.source}")
-        return (
-            f"{differ}: rebuilt from their recipe on another machine, they need not agree to the bit; "
-            "going on with them"
-        )
+        return f"{differ}: rebuilt from their recipe, they came out otherwise; going on with them"
 
     def _tidy(self) -> None:
         """Remove what killed processes left half written; what others are writing now stays."""

@@ -132,7 +132,7 @@ class ExactBandit(Evaluator):
     """The Risky Bandit's exact numbers (`Bandit.evaluate`) of actions drawn from each seed's policy, no rollouts.
 
     Args:
-        bandit: whose laws.
+        bandit: whose distributions.
         count: actions drawn of each seed.
 
     Attributes:

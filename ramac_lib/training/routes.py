@@ -5,7 +5,7 @@ Columns, a number each episode, from its states and actions alone:
 - ``left``, ``through``, ``right``: 1 for the route by which the episode first crossed the map's cut, else 0; all 0
   where it never did;
 - ``base_return``: what it earned without penalties; ``inside``: the steps that ended in each of the hazard's areas (of
-  the map's own, where the hazard has none), as text ``"4"`` or ``"4 1"``. Given these the return's law is known: a
+  the map's own, where the hazard has none), as text ``"4"`` or ``"4 1"``. They give the return's distribution: a
   policy that sees no penalty meets each of them independently (`support.navigation.measured`);
 - ``off_support``: the share of actions outside the support of the behaviour policy, which is known exactly; in states
   where the data's policy never is, every action is. ``off_corridor``: the share of steps begun in such states.

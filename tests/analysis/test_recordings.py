@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from probe_helpers import make_run
 
 from ramac_lib.analysis import recordings
-from ramac_lib.analysis.rows import Row, styles
+from ramac_lib.analysis.rows import Row
 from ramac_lib.analysis.style import style
 from ramac_lib.datasets.relabel import rates
 from ramac_lib.envs.hazards import Interval, get_hazard
@@ -148,7 +148,7 @@ def test_variants_have_a_look_of_their_own():
         Row("radac", TASK, "paper", "cvar", 0.1, "quantile_axis=target;td_clip=None"),
         Row("oraac", TASK, "paper", "cvar", 0.05, ""),
     ]
-    drawn = styles(rows)
+    drawn = [row.style for row in rows]
     assert [look.label for look in drawn] == [
         "RADAC", "RADAC, neutral", "RADAC, released axis, no TD clip", "ORAAC, alpha=0.05",
     ]  # fmt: skip
@@ -216,7 +216,7 @@ def test_reports_shares_are_of_the_same_runs_and_of_all_their_steps(recorded):
     labels = [kept.rows[k].label for k in (0, 1)]
     assert said is not None
     assert said.replace("\N{NO-BREAK SPACE}", " ") == (
-        f"Over the 1 to 2 other episodes of each run's report (table 5.5): {labels[0]} 10.0 %, {labels[1]} 50.0 %."
+        f"Over the 1 to 2 other episodes of each run's report (table 5.3): {labels[0]} 10.0 %, {labels[1]} 50.0 %."
     )
     assert density.reported(report[report["run"] != second], kept, [0, 1]) is None
 

@@ -346,6 +346,7 @@ def test_a_headed_table_has_one_row_of_heads_and_its_index():
     assert head.count("<tr") == 1
     assert re.findall(r"<th[^>]*>([^<]*)</th>", head) == ["", "policy", "return"]
     assert re.findall(r">(a|x|y)</th>", body) == ["a", "x", "y"]
+    assert two._repr_html_().count('<th style="text-align: left">') == 2  # as their columns
     one = page.headed(table[["policy", "return"]].set_index("policy")).to_html().partition("<tbody>")[0]
     assert (one.count("<tr"), re.findall(r"<th[^>]*>([^<]*)</th>", one)) == (1, ["policy", "return"])
 
@@ -355,3 +356,8 @@ def test_numbers_in_tables_have_minus_signs():
     html = page.wrapped(table, "numbers", ["words"]).to_html()
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
     assert cells == ["−1.23", "−2", "m-1", "nan", "3", "-1"]
+
+
+def test_a_power_of_ten_is_raised():
+    told = [page.power(value, digits) for value, digits in ((4.2e-16, 0), (9.24e-6, 1), (1e-5, 0), (-3e12, 0), (0, 0))]
+    assert told == ["4·10⁻¹⁶", "9.2·10⁻⁶", "10⁻⁵", "−3·10¹²", "0"]

@@ -1,5 +1,6 @@
 """Verdicts on made-up parts: what holds, over which cases, and what cannot be said."""
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
@@ -98,6 +99,11 @@ def test_every_verdict_is_counted():
     assert counted(told) == (
         "Of 6 sentences: holds 2, holds in part 1, does not hold 1, inconclusive 1, cannot be said at this scale 1"
     )
+
+
+def test_a_verdict_that_none_got_is_not_counted():
+    told = pd.DataFrame({"verdict": ["not stored", NOT, HOLDS, HOLDS]})
+    assert counted(told) == "Of 4 sentences: holds 2, does not hold 1, not stored 1"
 
 
 def test_rules_name_their_tasks():

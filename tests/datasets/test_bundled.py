@@ -1,3 +1,8 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -96,3 +101,23 @@ def test_a_missing_policy_is_named_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("RAMAC_DATA", str(tmp_path))
     with pytest.raises(RamacError, match="set RAMAC_DATA"):
         bundled.load(MIXED)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names kernels of x86")
+def test_the_kernels_that_a_processor_is_given_change_no_bit():
+    """OpenBLAS's matrix products differ in their last bits between processors; a robot's fall makes much of that."""
+    program = (
+        "from ramac_lib.datasets import bundled; from ramac_lib.envs.tasks import get_task; "
+        "print(bundled.build(get_task('hopper-medium-expert'), 2000, workers=1, progress=False).sha256())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OPENBLAS_CORETYPE": kernels},
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        ).stdout
+        for kernels in ("Prescott", "Sandybridge", "Haswell")
+    }
+    assert len(found) == 1

@@ -55,6 +55,16 @@ def test_images_say_what_their_caption_says_and_know_their_size(html):
     assert not first.has_attr("class")
 
 
+def test_a_numbered_caption_says_more_than_an_images_own_words(tmp_path):
+    (tmp_path / "_static").mkdir()
+    drawn = f'<div class="cell_output"><img alt="dots" src="data:image/png;base64,{png(9, 4)}">'
+    folded = "<details><summary>Numbers</summary><p>1</p></details></div>"
+    page = f"{drawn}{folded}<p><strong>Figure 8.3.</strong> Means of ten seeds. More.</p><h2>Next</h2>{drawn}</div>"
+    (tmp_path / "page.html").write_text(f"<html><body>{page}</body></html>")
+    finish(tmp_path)
+    assert [image["alt"] for image in images(tmp_path)] == ["Means of ten seeds.", "dots"]
+
+
 def test_what_is_no_list_is_not_marked_up_as_one(html):
     finish(html)
     soup = BeautifulSoup((html / "page.html").read_text(), "html.parser")
@@ -138,18 +148,23 @@ def test_a_list_in_a_list_belongs_to_the_item_before_it(tmp_path):
     assert str(soup.ul) == "<ul><li>a<ul><li>a.b</li></ul></li><li>c</li></ul>"
 
 
-def test_negative_numbers_have_minus_signs_but_not_in_code_or_files(tmp_path):
+def test_numbers_have_minus_signs_and_keep_their_percent_but_not_in_code_or_files(tmp_path):
     (tmp_path / "_static").mkdir()
     data = '<a href="data:text/csv;base64,LTE=" download="a-1.csv">Save as a-1.csv</a>'
-    said = "<p>It is -3.2 [-4, -1] from 0-1, <em>n</em>-1, <code>--x -1</code>.</p>"
+    said = "<p>It is -3.2 [-4, -1] from 0-1, <em>n</em>-1, <code>--x -1</code>, 5 % of 9 %.</p>"
     table = "<table><tr><td>-.5</td><td>-36 / -324</td></tr></table><pre>-1</pre><div class='math'>x = -1</div>"
+    table += '<dl class="py"><dt class="sig">f(x=<span>-2.0</span>)</dt></dl>'
     (tmp_path / "page.html").write_text(
         f"<html><body><p>-1</p><article class='bd-article'>{said}{table}{data}</article></body></html>"
     )
     finish(tmp_path)
     soup = BeautifulSoup((tmp_path / "page.html").read_text(), "html.parser")
-    assert soup.select_one("article p").get_text() == "It is −3.2 [−4, −1] from 0-1, n-1, --x -1."
+    assert (
+        soup.select_one("article p").get_text()
+        == "It is −3.2 [−4, −1] from 0-1, n-1, --x -1, 5\N{NO-BREAK SPACE}% of 9\N{NO-BREAK SPACE}%."
+    )
     assert [cell.get_text() for cell in soup.select("td")] == ["−.5", "−36 / −324"]
-    assert [soup.select_one(name).get_text() for name in ("pre", ".math")] == ["-1", "x = -1"]
+    kept = [soup.select_one(name).get_text() for name in ("pre", ".math", "dt.sig")]
+    assert kept == ["-1", "x = -1", "f(x=-2.0)"]  # Python, as one copies it
     assert soup.select_one("article a")["href"] == "data:text/csv;base64,LTE="
     assert soup.select_one("article a").get_text() == "Save as a-1.csv"

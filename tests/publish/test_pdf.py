@@ -1,9 +1,9 @@
 """The book as one document: anchors that cannot clash, links that stay inside, and a PDF of it."""
 
-import re
 import signal
 import sys
 
+import pikepdf
 import pytest
 from bs4 import BeautifulSoup
 
@@ -63,10 +63,17 @@ def test_without_a_browser_there_is_none(html, monkeypatch):
 @pytest.mark.skipif(browser.find() is None, reason="needs a Chromium")
 @pytest.mark.slow
 def test_a_book_is_printed(html):
+    long = "Chapter " + "of many words " * 12 + "at its end"
+    (html / "book" / "b.html").write_text(PAGE.format(title=long, body="<p>text</p>"))
     made = pdf.print_book(html, ["book/a.html", "book/b.html"], "T", "E")
-    data = made.read_bytes()
-    assert data.startswith(b"%PDF-")
-    assert len(re.findall(rb"/Type\s*/Page\b", data)) == 4  # cover, contents, two pages
+    with pikepdf.open(made) as book:
+        assert len(book.pages) == 4  # cover, contents, two pages
+        with book.open_outline() as outline:
+            assert [one.title for one in outline.root] == [
+                "Contents",
+                "A",
+                long,
+            ]  # Chromium: "ofmany" where a line ends
     assert not (html / "whole-book.html").exists()
     assert "as PDF" in (html / "book" / "b.html").read_text()
 
@@ -92,3 +99,19 @@ def test_the_program_that_prints_ends_with_who_started_it(tmp_path):
     program.chmod(0o755)
     pdf._print(str(program), tmp_path / "page.html", tmp_path / "book.pdf")
     assert (tmp_path / "book.pdf").read_text() == str(int(signal.SIGKILL))
+
+
+def test_small_objects_are_packed(html, monkeypatch):
+    def printed(program, page, target):
+        with pikepdf.new() as book:
+            book.Root.Many = book.make_indirect(pikepdf.Array([book.make_indirect({"/K": k}) for k in range(3000)]))
+            book.save(target, object_stream_mode=pikepdf.ObjectStreamMode.disable)
+        sizes.append(target.stat().st_size)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(browser, "find", lambda: "chromium")
+    monkeypatch.setattr(pdf, "_print", printed)
+    made = pdf.print_book(html, ["book/a.html"], "T", "E")
+    assert made.stat().st_size < 0.3 * sizes[0]
+    with pikepdf.open(made) as book:
+        assert [int(one.K) for one in book.Root.Many] == list(range(3000))

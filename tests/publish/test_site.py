@@ -79,6 +79,7 @@ def described(text, place):
 def test_a_page_says_what_it_is_about():
     facts = described("A <b>sentence</b>\nof it. More.", HERE)
     assert facts["description"] == facts["og:description"] == "A sentence of it. More."
+    assert described(r"Of \([-1, \pi]^2\).", HERE)["description"] == "Of [-1, π]^2."
     assert facts["og:title"] == "3. Title"
     assert facts["og:url"] == "https://someone.github.io/book/book/3.html"
     assert facts["og:image"] == "https://someone.github.io/book/_static/card.png"

@@ -143,8 +143,10 @@ STORED = sorted(read_index(data_folder() / "checkpoints"))
 @pytest.mark.parametrize("name", STORED)
 def test_a_policy_that_is_committed_is_a_stored_results_and_acts(name):
     config, stacks, _, step = load_checkpoint(name, device="cpu")
-    task, hazard, method = name.split(".", 2)
+    task, hazard, row = name.split(".", 2)
+    method, _, option = row.partition("_")
     assert (str(config.task), config.hazard.name, config.method.name) == (task, hazard, method)
+    assert not option or str(getattr(config.settings, option.partition("-")[0])) == option.partition("-")[2]
     assert step == config.steps
     facts = [json.loads(path.read_text()) for path in (data_folder() / "results").glob(f"*/{task}.{hazard}.json")]
     assert any(config.hash in one for one in facts)

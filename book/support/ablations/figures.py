@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ramac_lib.analysis.style import SAFE, TRUTH, VIOLATION
 from ramac_lib.envs.bandit import MODES, Bandit
-from ramac_lib.system.minus import minus
+from ramac_lib.system.minus import minus, number
 from support.ablations.tables import NAMES, value_text
 
 UNTOLD = "#999999"
@@ -83,7 +83,7 @@ def heat(axes: Axes, grid: pd.DataFrame, title: str, low: float, high: float, di
         axes.text(
             j,
             i,
-            f"{value:z.{digits}f}",
+            number(value, digits),
             ha="center",
             va="center",
             fontsize=8,

@@ -124,7 +124,7 @@ def spread_ratio(case: Measured, first: str, second: str, statistic: str) -> tup
 def _numbers(case: Measured, *measures: str) -> str:
     digits = getattr(case, "digits", 0)
     return "; ".join(
-        f"{NAMES[m]} mean {case.estimate(m, 'mean').text(digits)}, CVaR {case.estimate(m, 'cvar').text(digits)}"
+        f"with {NAMES[m]} mean {case.estimate(m, 'mean').text(digits)}, CVaR₀.₁ {case.estimate(m, 'cvar').text(digits)}"
         for m in measures
     )
 
@@ -148,7 +148,7 @@ def _cpw(case: Measured) -> Found:
     spread = 1 if min(signs) > 0 else -1 if min(signs) < 0 else 0
     shown = ", ".join(f"{ratio:.2g} of {NAMES[m]}'s" for (ratio, _), m in zip(ratios, ("cvar", "wang"), strict=True))
     parts = [between(case, "mean"), between(case, "cvar"), spread]
-    return parts, f"{_numbers(case, 'cvar', 'wang', 'cpw')}; CPW's variance over seeds {shown}"
+    return parts, f"{_numbers(case, 'cvar', 'wang', 'cpw')}; variance over seeds of CPW's CVaR₀.₁: {shown}"
 
 
 def beats(case: Measured, rival: str) -> int:
@@ -166,17 +166,17 @@ def _reliable(case: Measured) -> Found:
 CLAIMS: tuple[Claim[Measured], ...] = (
     Claim(
         "app. D.3", "Wang generally tilts updates toward higher means and weaker tails",
-        "Wang's mean above CVaR's; its CVaR_0.1 below", _wang, over="most",
+        "mean with Wang above that with CVaR; CVaR₀.₁ with Wang below", _wang, over="most",
     ),
     Claim(
         "app. D.3", "CPW sits between CVaR and Wang but shows higher variance across seeds",
-        "CPW's mean differs from both and lies between; its CVaR_0.1 likewise; the variance of its seeds' CVaR_0.1 "
-        "above both others' (F test, 95 %)", _cpw,
+        "mean with CPW differs from both and lies between; CVaR₀.₁ with CPW likewise; the variance of its seeds' "
+        "CVaR₀.₁ above both others' (F test, 95 %)", _cpw,
     ),
     Claim(
         "app. D.3 (A1)", "CVaR is the most reliable choice for lower-tail control at comparable mean",
-        "CVaR's CVaR_0.1 above Wang's, its mean not below; the same compared with CPW. False where the tail is below, "
-        "or its gain is paid with the mean", _reliable,
+        "CVaR₀.₁ with CVaR above that with Wang, its mean not below; the same compared with CPW. False where CVaR₀.₁ "
+        "is below, or its gain is paid with the mean", _reliable,
     ),
 )  # fmt: skip
 

@@ -38,9 +38,11 @@ NAMES = {
     "grid_rule": "weights",
     "target_critics": "in the target:",
 }
+SETTINGS = {"true": "on", "false": "off", "target": "target (released)"}  # of a knob's own value, and those tried
 WORDS = {"floor": "eq. 15", "target": "released", "true": "on", "false": "off"}
+GAP = " less that with CVaR"  # heads the differences to the measure CVaR
 NO_BREAK = "\N{NO-BREAK SPACE}"
-PLAIN = {r"$\eta$": "η", r"$\lambda_{\mathrm{BC}}$": "λ_BC", r"$\alpha$": "α", "$N$": "N"}
+PLAIN = {r"$\eta$": "η", r"$\lambda_{\mathrm{BC}}$": "λ<sub>BC</sub>", r"$\alpha$": "α", "$N$": "N"}
 
 
 def value_text(value: str, plain: bool = False) -> str:
@@ -85,6 +87,13 @@ def name_of(knob: str) -> str:
     return PLAIN.get(NAMES[knob], NAMES[knob]).rstrip(":")
 
 
+def setting_text(value: Any) -> str:
+    """Return a setting's value for a table: ``on`` for a true one, no decimals of a whole number."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return SETTINGS.get(str(value).lower(), str(value) if value is not None else "none")
+
+
 def tried(table: pd.DataFrame, facts: Mapping[str, Any], method: str = "radac") -> pd.DataFrame:
     """Return each knob of a method, its own value as stored with its runs, and the values tried.
 
@@ -96,8 +105,8 @@ def tried(table: pd.DataFrame, facts: Mapping[str, Any], method: str = "radac") 
     stored = before(get_method(method).Config) | facts[own["cell"].iloc[0]]["settings"]
     lines = []
     for knob, values in KNOBS[method].items():
-        words = [v.replace(",grid_rule=floor", " with eq. 15's weights") for v in values]
-        line = {"": name_of(knob), "its own value": str(stored[knob]).lower(), "values tried": ", ".join(words)}
+        words = [setting_text(v.replace(",grid_rule=floor", " with eq. 15's weights")) for v in values]
+        line = {"": name_of(knob), "its own value": setting_text(stored[knob]), "values tried": ", ".join(words)}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -106,7 +115,7 @@ def ranks(order: Sequence[choice.Ranked]) -> pd.DataFrame:
     """Return the knobs in the rule's order with the value that decided, and the values of the first for Hopper."""
     lines = []
     for k, one in enumerate(order):
-        values = ", ".join(value.partition(",")[0] for value in choice.VALUES[one.knob])
+        values = ", ".join(setting_text(value.partition(",")[0]) for value in choice.VALUES[one.knob])
         line = {"": name_of(one.knob), "differs": "yes" if one.told else "no"}
         signed = (number(value, 2, signed=True) for value in (one.cvar, one.mean))
         line |= {"by": value_text(one.value, plain=True)} | dict(zip(("CVaR₀.₁", "mean"), signed, strict=True))
@@ -154,7 +163,7 @@ def prefers(bandit: Bandit | None = None, fractions: int = 20) -> pd.DataFrame:
 
 
 def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
-    """Return mean and CVaR_0.1 of each case's measures with intervals, and the differences to CVaR's.
+    """Return mean and CVaR_0.1 of each case's measures with intervals, and the differences to those with CVaR.
 
     Indexed by row, with an `Estimate` for each number.
 
@@ -167,10 +176,11 @@ def measured(cases: Mapping[str, measures.Measured]) -> pd.DataFrame:
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for name, case in cases.items():
         for measure in measures.MEASURES:
-            line: dict[str, Any] = {"measure": f"{name}: {measures.NAMES[measure]}"}
+            by = ", neutral" if measure == "neutral" else f" with {measures.NAMES[measure]}"
+            line: dict[str, Any] = {"measure": f"{name}{by}"}
             for statistic, title in (("mean", "mean"), ("cvar", "CVaR₀.₁")):
                 line[title] = case.estimate(measure, statistic)
-                line[f"{title}: to CVaR"] = None if measure == "cvar" else case.minus(measure, "cvar", statistic)
+                line[f"{title}{GAP}"] = None if measure == "cvar" else case.minus(measure, "cvar", statistic)
             lines[name, case.method if measure == "cvar" else f"{case.method}:risk={measure}"] = line
     return pd.DataFrame(list(lines.values()), index=pd.Index([row for _, row in lines]))
 

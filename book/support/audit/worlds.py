@@ -87,7 +87,7 @@ def trained_under_both(folder: Path | None = None) -> pd.DataFrame:
     """
     folder = data_folder() / "results" if folder is None else Path(folder)
     if not results.is_there(UNDER_BOTH, folder):
-        raise Missing("Nothing has been trained under both hazards yet; the command is in the README.")
+        raise Missing("Nothing has been trained under both hazards yet; the command follows.")
     table, facts = results.load(UNDER_BOTH, folder)
     trained = table["run"].map({run: f["config"]["hazard"] for run, f in facts.items()})
     part = with_keys(table[(table["purpose"] == "report") & (table["hazard"] == trained)])

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ramac_lib.analysis.intervals import mean_and_error
 from ramac_lib.envs.bandit import Bandit
+from ramac_lib.system.minus import minus
 
 Array = np.ndarray
 
@@ -38,4 +39,4 @@ def estimate(values: Float[Array, " seeds"] | pd.Series) -> str:
     """Return mean ± standard error as short text, .85±.02; a single seed has no error."""
     mean, error = mean_and_error(np.asarray(values, dtype=float))
     text = f"{mean:.2f}±{error:.2f}" if len(values) > 1 else f"{mean:.2f}"
-    return re.sub(r"(?<!\d)0(?=\.)", "", text)
+    return minus(re.sub(r"(?<!\d)0(?=\.)", "", text))

@@ -119,7 +119,8 @@ def finding(shown: Mapping[str, pd.Series], *parts: pd.Series | int) -> Found:
         parts: which seeds pass each, or its sign where that is not for all seeds to say.
     """
     signs = [part if isinstance(part, int) else agreed(part) for part in parts]
-    return signs, ", ".join(f"{name} {estimate(values)}" for name, values in shown.items())
+    text = ", ".join(f"{name.strip()} {estimate(values)}" for name, values in shown.items())
+    return signs, text.replace(", to ", " to ")
 
 
 # -- the constants ----------------------------------------------------------------------------------------------------
@@ -128,6 +129,11 @@ PATTERN = {  # name → method, mass that it must have, least
     "RADAC centre": ("radac", ("centre",), MAJORITY),
     "DQL ring+": ("diffusion-ql", ("ring", "outside"), MAJORITY),
     "ORAAC gap": ("oraac", ("gap",), LEAK),
+}
+BROKEN = {
+    "RADAC centre": "RADAC has less than half of its mass in the centre",
+    "DQL ring+": "DiffusionQL has less than half of its mass on the ring or beyond",
+    "ORAAC gap": "ORAAC has less than a tenth of its mass in the gap",
 }
 
 
@@ -168,5 +174,6 @@ def breaks(table: pd.DataFrame) -> str:
     for label in PATTERN:
         where = [str(name) for name in table.index if label in str(table.loc[name, "breaks"]).split(", ")]
         if where:
-            text += f" {label} breaks at {', '.join(where) if len(where) < len(table) else 'each'}."
+            at = f"{len(where)} of them ({', '.join(where)})" if len(where) < len(table) else "each"
+            text += f" {BROKEN[label]} at {at}."
     return text

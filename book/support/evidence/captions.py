@@ -10,7 +10,7 @@ from ramac_lib.analysis.rows import find
 from ramac_lib.analysis.style import style
 from ramac_lib.methods.shared.short_runs import REFERENCE_STEPS
 from support.evidence import aggregates
-from support.evidence.shown import made_by
+from support.evidence.shown import made_by, plain
 from support.evidence.tables import MAIN, table_1, table_3
 from support.evidence.words import STATISTICS, labels
 
@@ -46,7 +46,7 @@ def scale(evidence: Evidence, task: str, hazard: str) -> Scale:
 def republished(task: str) -> dict[str, tuple[str, str]]:
     """Return mean and CVaR of the published rows that an earlier version had otherwise, before and now, by method."""
     before, now = (
-        {name: f"{row['mean']:.0f} / {row['cvar']:.0f}" for name, row in table.iterrows()}
+        {name: f"{plain(row['mean'])} / {plain(row['cvar'])}" for name, row in table.iterrows()}
         for table in (published(task, "page-2026-06-15"), published(task))
     )
     return {str(name): (text, now[name]) for name, text in before.items()}

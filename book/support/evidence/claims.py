@@ -43,7 +43,7 @@ CLAIMS = (
     ),
     Claim(
         "5.1", "the CVaR's guidance moves probability away from the hazard",
-        "beside RADAC with the neutral measure: CVaR above; a smaller share of steps in violation",
+        "compared with RADAC with the neutral measure: CVaR above; a smaller share of steps in violation",
         against("radac", NEUTRAL, ("cvar", 1), ("rate", -1)),
     ),
     Claim(
@@ -164,7 +164,7 @@ CLAIMS = (
         beside_median(("codac", "mean", -1), ("codac", "rate", -1)),
     ),
     Claim(
-        OURS, "RADAC improves on cloning the data", "beside BC-diffusion: CVaR above; mean above",
+        OURS, "RADAC improves on cloning the data", "compared with BC-diffusion: CVaR above; mean above",
         against("radac", CLONE, ("cvar", 1), ("mean", 1)),
     ),
     Claim(

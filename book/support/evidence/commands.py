@@ -10,6 +10,8 @@ from ramac_lib.analysis.rows import method_of
 from ramac_lib.analysis.style import style
 from ramac_lib.envs.tasks import get_task
 
+LINE = 90  # characters
+
 
 def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     """Return the command that makes the stored campaign, read from its own facts, an option a line.
@@ -51,8 +53,19 @@ def command(evidence: Evidence, out: str = "runs/evidence") -> str:
     if sizes:
         words["size"] = kept([max(sizes)])
     # Laptop's size is the source's own; without a profile the command would take quick's.
-    parts = ["ramac campaign --profile laptop", *(shlex.join([f"--{name}", *values]) for name, values in words.items())]
+    parts = ["ramac campaign --profile laptop", *(_option(name, values) for name, values in words.items())]
     return " \\\n  ".join([*parts, shlex.join(["--out", out])])
+
+
+def _option(name: str, values: Sequence[str]) -> str:
+    """Return an option with its values, in lines that a page can show."""
+    lines = [f"--{name}"]
+    for value in map(shlex.quote, values):
+        if len(lines[-1]) + 1 + len(value) > LINE:
+            lines.append(value)
+        else:
+            lines[-1] += f" {value}"
+    return " \\\n    ".join(lines)
 
 
 def unmade(evidence: Evidence) -> dict[tuple[str, str], list[str]]:

@@ -68,6 +68,8 @@ def _draw_row(axes: Axes, table: pd.DataFrame, means: pd.Series, row: str) -> No
     own, look = table[table["row"] == row], style(row)
     curve(axes, own, "mean", row, linestyle="-", linewidth=1.8)
     curve(axes, own, "cvar", row, linestyle="--", linewidth=1.2, label=f"{look.label}, tail")
+    for band in axes.collections:
+        band.set_alpha(0.35)  # fainter ones lose their hue where a page's picture has few colours
     axes.set_title(look.label.replace(", ", ",\n", 1), fontsize=9, color=look.colour)
 
 
@@ -82,6 +84,7 @@ def in_groups(returns: Float[np.ndarray, " n"], each: int) -> float:
 
 def draw_policies(axes: Axes, played: pd.DataFrame, each: int, named: bool = False) -> None:
     """Mark each behaviour policy's mean (filled) and CVaR of `each` episodes (hollow) at the right edge of a panel."""
+    means = played.groupby("row")["return"].mean()
     for row, own in played.groupby("row", sort=False):
         returns, look = own["return"].to_numpy(), style(str(row))
         for level, fill in ((float(returns.mean()), "black"), (in_groups(returns, each), "none")):
@@ -92,7 +95,8 @@ def draw_policies(axes: Axes, played: pd.DataFrame, each: int, named: bool = Fal
                 )  # fmt: skip
         if named:
             stage = look.label.rpartition(", ")[2]
+            apart = "bottom" if row == means.idxmax() else "top" if row == means.idxmin() else "center"
             axes.annotate(
                 stage, (1, float(returns.mean())), xycoords=axes.get_yaxis_transform(), xytext=(-6, 0),
-                textcoords="offset points", ha="right", va="center", fontsize=7,
+                textcoords="offset points", ha="right", va=apart, fontsize=7,
             )  # fmt: skip

@@ -12,7 +12,7 @@ from ramac_lib.analysis.evidence import Evidence
 from ramac_lib.analysis.rows import split
 from ramac_lib.analysis.style import style
 from support.evidence.aggregates import front
-from support.panels import ordered_colours
+from support.panels import LIGHTEST, ordered_colours
 
 OTHERS, FRONT = "#d0d0d0", "#000000"
 COLUMNS = 3
@@ -34,14 +34,16 @@ def front_line(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_plane(axes: Axes, points: pd.DataFrame, row: str) -> None:
-    """Draw one row's evaluations from dark to light, joined in order, over all the others', with the front of all."""
+    """Draw one row's evaluations, joined in order and growing, over all the others', with the front of all."""
     own = points[points["row"] == row].sort_values("step")
     rest, edge = points[points["row"] != row], front_line(points)
     axes.scatter(rest["violations"], rest["mean"], s=7, color=OTHERS, linewidths=0)
     axes.step(edge["violations"], edge["mean"], where="post", color=FRONT, linewidth=0.8)
     axes.plot(own["violations"], own["mean"], color=style(row).colour, linewidth=0.8)
     shades = np.array(ordered_colours(101))[np.round(100 * own["progress"]).astype(int)]
-    axes.scatter(own["violations"], own["mean"], s=20, c=list(shades), marker=style(row).marker, zorder=3)
+    axes.scatter(
+        own["violations"], own["mean"], s=6 + 34 * own["progress"], c=list(shades), marker=style(row).marker, zorder=3
+    )
     axes.set_title(style(row).label.replace(", ", ",\n"), fontsize=9)
 
 
@@ -69,7 +71,7 @@ def figure_8(evidence: Evidence, task: str, hazard: str) -> Figure:
     figure.supxlabel("violations an episode", fontsize=10)
     figure.supylabel("mean return", fontsize=10)
     bar = plt.cm.ScalarMappable(plt.Normalize(0, 1), "viridis")
-    bar.set_clim(0, 1 / 0.92)  # `plots.ordered_colours` ends where the map is still dark enough
+    bar.set_clim(0, 1 / LIGHTEST)  # where `ordered_colours` ends
     drawn = figure.colorbar(bar, ax=grid, shrink=0.6, pad=0.01, boundaries=np.linspace(0, 1, 101), ticks=[0, 0.5, 1])
     drawn.set_label("share of training")
     return figure

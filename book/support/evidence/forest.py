@@ -1,5 +1,6 @@
 """The tables of chapter 5 as pictures, with behaviour policies, ties and the paper's own values."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -29,7 +30,7 @@ def show(table: pd.DataFrame, numbers: Callable[[pd.DataFrame, str], Styler], na
         numbers: what writes the table out, of `support.evidence.shown`.
         name: unique on its page; that of the saved file.
     """
-    whose = spoken(name).replace("-", ", ", 1)
+    whose = re.sub("(steps|episodes)-", r"\1, ", spoken(name))
     said = f"Mean return and CVaR with 95 % intervals, a row a method ({whose})"
     return HTML(picture(draw(table), draw(table, True), said) + folded(numbers(table, name).to_html(), table, name))
 
@@ -83,6 +84,17 @@ def bounds(table: pd.DataFrame, value: str) -> tuple[float, float]:
         extents = others
     margin = 0.04 * max(width(extents), 1e-9)
     return min(low for low, _ in extents) - margin, max(high for _, high in extents) + margin
+
+
+def extras(table: pd.DataFrame) -> tuple[bool, bool]:
+    """Return whether `draw` has values of the paper, hollow diamonds, and whether it has arrows."""
+    rows = table[table["group"] != POLICY]
+    published = beyond = False
+    for value in TITLES:
+        low, high = bounds(table, value)
+        published |= bool(f"paper_{value}" in rows and rows[f"paper_{value}"].between(low, high).any())
+        beyond |= bool((rows[f"{value}_low"] < low).any() or (rows[f"{value}_high"] > high).any())
+    return published, beyond
 
 
 def _draw_row(axes: Axes, place: int, own: pd.Series, value: str, limits: tuple[float, float]) -> None:

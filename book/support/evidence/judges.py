@@ -15,6 +15,7 @@ from ramac_lib.analysis.evidence import Missing, published
 from ramac_lib.analysis.intervals import Estimate, interval
 from ramac_lib.analysis.rows import CONTROLS
 from ramac_lib.analysis.style import style
+from ramac_lib.system.minus import number
 from support.evidence.aggregates import front
 from support.evidence.case import Case
 from support.evidence.own_tables import POOR
@@ -257,7 +258,8 @@ def scatter(case: Case) -> Found:
     if not set(rows) <= set(spread.dropna().index):
         raise Missing("needs evaluations while training of every method")
     widest = max((row for row in rows if row != own), key=lambda row: spread[row])
-    found = f"s.d. of DiffusionQL {spread[own]:.0f}, of {style(widest).label} {spread[widest]:.0f}"
+    found = f"s.d. of DiffusionQL {number(spread[own], thousands=True)}, of {style(widest).label} "
+    found += number(spread[widest], thousands=True)
     return [-1 if spread[own] < spread[widest] else int(spread[own] > WIDER * spread[widest])], found
 
 
@@ -267,4 +269,5 @@ def collapses(case: Case) -> Found:
     report, own = case.evidence.report(case.task, case.hazard), case.row("diffusion-ql")
     means = by_seed(report[report["row"] == own])["mean"]
     low = means < POOR * _best_played(case)
-    return [1 if low.any() and not low.all() else -1], f"seeds' means {', '.join(f'{m:z.0f}' for m in means)}"
+    each = ", ".join(number(mean, thousands=True) for mean in means)
+    return [1 if low.any() and not low.all() else -1], f"seeds' means {each}"

@@ -41,7 +41,7 @@ def beside(name: str, places: Sequence[tuple[str, Callable[[], Any], Callable[[]
 
     Args:
         name: of the tabs, unique on the page.
-        places: label, what makes it, and what makes its caption.
+        places: label (none for a single place whose caption says it), what makes it, and what makes its caption.
     """
     panels: list[tuple[str, list[Any]]] = []
     for label, make, caption in places:
@@ -57,7 +57,8 @@ def beside(name: str, places: Sequence[tuple[str, Callable[[], Any], Callable[[]
         display(tabs(name, [(label, described(things)) for label, things in panels]))
         return
     for label, things in panels:
-        display(Markdown(f"*{label}*"))
+        if label:
+            display(Markdown(f"*{label}*"))
         for thing in things:
             say(partial(lambda made: made, thing))
 
@@ -85,7 +86,11 @@ def each(
         return
     chosen = [pair for pair in settings if hazards is None or pair[1] in hazards]
     labels = ", ".join if len({hazard for _, hazard in chosen}) > 1 else lambda pair: f"{pair[0]}, hazard {pair[1]}"
-    beside(name, [(labels(pair), partial(make, *pair), caption and partial(caption, *pair)) for pair in chosen])
+    alone = len(chosen) == 1 and caption is not None
+    beside(
+        name,
+        [("" if alone else labels(pair), partial(make, *pair), caption and partial(caption, *pair)) for pair in chosen],
+    )
 
 
 def each_hazard(

@@ -13,6 +13,8 @@ from support.evidence.selection import Sweep
 from support.evidence.tables import MAIN
 from support.page import where, wrapped
 
+SYMBOLS = {"eta": "η", "bc_coefficient": "α"}  # of swept settings, as their papers have them
+RULES = {"cvar": "by the CVaR₀.₁", "mean": "by the mean"}
 MARKS = {"best": "font-weight: bold; text-decoration: underline", "tied": "font-weight: bold", "above": "", "": ""}
 ABOVE = "\N{NO-BREAK SPACE}▲"
 
@@ -20,6 +22,11 @@ ABOVE = "\N{NO-BREAK SPACE}▲"
 def plain(value: float, digits: int = 0) -> str:
     """Return a number as text, – for none; what rounds to zero has no sign."""
     return "–" if pd.isna(value) else number(value, digits, thousands=True)
+
+
+def gained(value: float) -> str:
+    """Return a difference as text with its sign; what rounds to zero has none."""
+    return number(value, signed=bool(round(value)), thousands=True)
 
 
 def with_error(value: float, error: float, digits: int = 0) -> str:
@@ -97,7 +104,7 @@ def show_best(table: pd.DataFrame, name: str) -> Styler:
     """Return `tables.best_of_evaluations` for the page."""
     gain = table["best_mean"] - table["mean"]
     text = {"": list(table["label"]), "last: mean": column(table, "mean"), "best: mean": column(table, "best_mean")}
-    text |= {"it flatters by": [number(value, signed=True, thousands=True) for value in gain]}
+    text |= {"it flatters by": [gained(value) for value in gain]}
     text |= {"last: CVaR₀.₁": column(table, "cvar"), "best: CVaR₀.₁": column(table, "best_cvar")}
     return styled(pd.DataFrame(text), table, name)
 
@@ -123,14 +130,14 @@ def show_sweeps(found: Mapping[Sweep, pd.DataFrame], name: str) -> Styler:
     for sweep, table in found.items():
         taken = table["chosen"] if sweep.decides else table["value"] == sweep.default
         text: dict[str, Sequence[str]] = {"": [style.style(sweep.method).label] + [""] * (len(table) - 1)}
-        text |= {"setting": [minus(f"{sweep.setting} = {value:g}") for value in table["value"]]}
+        text |= {"setting": [minus(f"{SYMBOLS[sweep.setting]} = {value:g}") for value in table["value"]]}
         text |= {"mean [95 %]": intervals(table, "mean"), "CVaR₀.₁ [95 %]": intervals(table, "cvar")}
-        rule = {"cvar": "CVaR₀.₁", "mean": "mean"}[sweep.criterion] if sweep.decides else "published"
-        text |= {"decided by": [rule] + [""] * (len(table) - 1), "taken": ["taken" if yes else "" for yes in taken]}
+        rule = RULES[sweep.criterion] if sweep.decides else "published"
+        text |= {"taken": [rule if yes else "" for yes in taken]}
         parts.append(pd.DataFrame(text).assign(marked=table["chosen"].to_numpy(), first=range(len(table))))
     whole = pd.concat(parts, ignore_index=True)
     props = pd.DataFrame("", index=whole.index, columns=whole.columns[:-2])
     props.loc[whole["marked"]] = "font-weight: bold"
     props.loc[whole["first"].eq(0)] += "; border-top: 2px solid currentColor"
-    styler = wrapped(whole.drop(columns=["marked", "first"]), name, ["", "setting", "decided by", "taken"])
+    styler = wrapped(whole.drop(columns=["marked", "first"]), name, ["", "setting", "taken"])
     return styler.apply(lambda _: props, axis=None).hide(axis="index")

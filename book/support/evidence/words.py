@@ -24,6 +24,12 @@ def listed(labels: Iterable[str]) -> str:
     return ("; " if any("," in label for label in kept) else ", ").join(kept) or "none"
 
 
+def named(labels: Iterable[str]) -> str:
+    """Return labels in a row, one with a comma of its own in quotes: ``a and “b, c”``."""
+    kept = [f"“{label}”" if "," in label else label for label in labels]
+    return " and ".join(kept) if len(kept) == 2 else ", ".join(kept)
+
+
 def span(low: int, high: int) -> str:
     """Return ``400 to 10,000``, or the one number that both are."""
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -9,6 +9,7 @@ import pandas as pd
 from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.style import style
 from ramac_lib.methods import get_method
+from ramac_lib.system.minus import number
 from support.evidence.words import listed
 from support.navigation import stored
 from support.navigation.claims import AXIS, CODAC, NEUTRAL, RARE, TASK, TOLL
@@ -34,12 +35,13 @@ the sweep finds another one best, the page says so beside its row.*
 
 
 class Sweep(NamedTuple):
-    """A method's setting, the values tried, and what decides: ``cvar`` or ``mean``."""
+    """A method's setting, the values tried, what decides (``cvar`` or ``mean``), and the setting's name in words."""
 
     method: str
     setting: str
     values: tuple[float, ...]
     criterion: str
+    name: str
 
     @property
     def own(self) -> float:
@@ -52,11 +54,11 @@ class Sweep(NamedTuple):
 
 
 SWEEPS = (
-    Sweep("radac", "eta", (0.1, 0.3, 1.0), "cvar"),
-    Sweep("rafmac", "eta", (0.1, 0.3, 1.0), "cvar"),
-    Sweep("oraac", "radius", (0.1, 0.25, 0.5), "cvar"),
-    Sweep("codac", "conservative_weight", (1.0, 3.0, 10.0), "cvar"),
-    Sweep("flow-ql", "bc_coefficient", (0.3, 1.0, 3.0), "mean"),
+    Sweep("radac", "eta", (0.1, 0.3, 1.0), "cvar", "η"),
+    Sweep("rafmac", "eta", (0.1, 0.3, 1.0), "cvar", "η"),
+    Sweep("oraac", "radius", (0.1, 0.25, 0.5), "cvar", "Φ"),
+    Sweep("codac", "conservative_weight", (1.0, 3.0, 10.0), "cvar", "weight of the conservative term"),
+    Sweep("flow-ql", "bc_coefficient", (0.3, 1.0, 3.0), "mean", "weight of the cloning loss"),
 )
 
 
@@ -94,8 +96,8 @@ def shown(found: dict[Sweep, pd.DataFrame]) -> pd.DataFrame:
     for sweep, table in found.items():
         for _, one in table.iterrows():
             lines.append({
-                "": f"{style(sweep.method).label}, {sweep.setting} = {one['value']:g}", "mean": f"{one['mean']:.2f}",
-                "CVaR": f"{one['cvar']:.2f}", "through": f"{one['through']:.2f}", "OOD": f"{one['off_support']:.2f}",
+                "": f"{style(sweep.method).label}, {sweep.name} {one['value']:g}", "mean": number(one["mean"], 2),
+                "CVaR": number(one["cvar"], 2), "through": f"{one['through']:.2f}", "OOD": f"{one['off_support']:.2f}",
                 "by": {"cvar": "CVaR", "mean": "mean"}[sweep.criterion], "chosen": "✓" if one["chosen"] else "",
             })  # fmt: skip
     return pd.DataFrame(lines)
@@ -109,15 +111,15 @@ def caption(found: dict[Sweep, pd.DataFrame]) -> str:
     """
     if not found:
         raise Missing("no sweep")
-    lacking = [f"{style(s.method).label}'s {s.setting} ({s.own:g})" for s in SWEEPS if s not in found]
+    lacking = [f"{style(s.method).label}'s {s.name} ({s.own:g})" for s in SWEEPS if s not in found]
     ends = [
-        f"{style(s.method).label}'s {s.setting}" for s, table in found.items()
+        f"{style(s.method).label}'s {s.name}" for s, table in found.items()
         if not 0 < int(np.flatnonzero(table["chosen"])[0]) < len(table) - 1
     ]  # fmt: skip
     updates = sorted({int(x) for table in found.values() for x in table["updates"]})
     text = (
         f"**Table 3b.5.** The sweeps: numbers are means over seeds {listed(map(str, SWEPT_SEEDS))} after "
-        f"{' and '.join(f'{u:,}' for u in updates)} updates; *by* is what decides."
+        f"{' and '.join(f'{u:,}' for u in updates)} updates; the column *by* says what decides."
     )
     if max(updates) < SWEPT_UPDATES:
         text += f" They were planned for {SWEPT_UPDATES:,} and cut."

@@ -199,7 +199,7 @@ def over_training(curves: Mapping[str, pd.DataFrame], best: Mapping[str, float])
             )
             if wide.shape[1] > 1:
                 low, high = ([getattr(one, end) for one in spans] for end in ("low", "high"))
-                axis.fill_between(wide.index, low, high, color=look.colour, alpha=0.15, linewidth=0)
+                axis.fill_between(wide.index, low, high, color=look.colour, alpha=0.3, linewidth=0)
         axis.set(xlabel="updates", ylabel=name)
     axes[0].set(ylim=(-0.05, 1.05))
     axes[1].axhline(best["cvar"], color=TRUTH, linewidth=0.8, linestyle=":")

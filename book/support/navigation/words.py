@@ -10,6 +10,7 @@ from ramac_lib.analysis.evidence import Missing
 from ramac_lib.analysis.intervals import Estimate
 from ramac_lib.analysis.style import style
 from ramac_lib.envs.maps import MAPS
+from ramac_lib.system.minus import number
 from support.evidence.words import listed, paragraph
 from support.navigation import probes
 from support.navigation.choice import FRESH, LEVELS, ROWS
@@ -54,7 +55,7 @@ def moments_caption(kept: tuple[Mapping[int, Array], Mapping[str, Any]]) -> str:
     seeds = ", ".join(map(str, facts["seeds"]))
     whose = f"seed {seeds}" if len(facts["seeds"]) == 1 else f"seeds {seeds} together"
     return (
-        f"**Figure 3b.6.** Where RADAC goes at moments of its training, {whose}, {facts['episodes']} "
+        f"**Figure 3b.7.** Where RADAC goes at moments of its training, {whose}, {facts['episodes']} "
         f"episodes a seed, of {facts['steps']:,} updates in all."
     )
 
@@ -85,15 +86,15 @@ def dial_caption(found: Measured, exact: pd.DataFrame, where: Mapping[str, Array
         exact.loc[exact["route"] == "through", "alpha"].min(),
         exact.loc[exact["route"] != "through", "alpha"].max(),
     )
-    told = ", ".join(f"{one.text(2)} at {_level(a)}" for a, one in through.items())
-    hit = ", ".join(f"{found.estimate(LEVELS[a], 'collided', TASK, RARE).text(2)} at {_level(a)}" for a in through)
+    told = "; ".join(f"{one.text(2)} at {_level(a)}" for a, one in through.items())
+    hit = "; ".join(f"{found.estimate(LEVELS[a], 'collided', TASK, RARE).text(2)} at {_level(a)}" for a in through)
     lacking = [f"α = {alpha:g}" for alpha in LEVELS if alpha not in shares]
     text = (
-        "**Figure 3b.7.** RADAC trained at several levels of its CVaR, and the exact plans. Top: where it goes at each "
+        "**Figure 3b.8.** RADAC trained at several levels of its CVaR, and the exact plans. Top: where it goes at each "
         "level, and in blue the exact plan of that level. "
         f"Below: the share of episodes by the middle route; the exact plan turns between α = {risky:g} and {averse:g}. "
-        f"RADAC takes it in {told}; it has a step in the danger in {hit} ({len(found.at('radac', TASK, RARE))} seeds, "
-        "95 % intervals by Student's t)."
+        f"The share in which RADAC takes it: {told}. The share in which it has a step in the danger: {hit} "
+        f"({len(found.at('radac', TASK, RARE))} seeds, 95 % intervals by Student's t)."
     )
     return text + (f" Not stored yet: {listed(lacking)}." if lacking else "")
 
@@ -112,17 +113,17 @@ def critics_caption(asked: pd.DataFrame, found: Measured, rows: Sequence[str]) -
     parts = []
     for row, (gains, through) in gains_of(asked, found, rows).items():
         first = gains > 0
-        parts.append(f"{style(row).label} {int(first.sum())} of {len(first)}")
+        parts.append(f"{style(row).label} ({int(first.sum())} of {len(first)})")
         if row != NEUTRAL:
             agreed, total = agreed + int((first == (through < HALF)).sum()), total + len(first)
     mean, cvar = probes.straight(MAPS["obstacle"])
     return (
-        "**Figure 3b.9.** What critics rank first, and which way their policies go. One mark a seed. Along x: by how "
+        "**Figure 3b.10.** What critics rank first, and which way their policies go. One mark a seed. Along x: by how "
         "much the critic puts the CVaR of the better way round above that of going straight on, a step before the "
         "danger; along y: the share of episodes by the middle route. "
-        f"Exactly, going on has mean {mean:.1f} and CVaR {cvar:.1f}. A way round comes first for the critics of "
-        f"{', '.join(parts)} seeds. Of the {total} policies whose goal is the CVaR {agreed} take in most episodes the "
-        "route that their critic ranks first."
+        f"Exactly, going on has mean {number(mean, 1)} and CVaR {number(cvar, 1)}. Seeds whose critics rank a way "
+        f"round first: {listed(parts)}. Of the {total} policies whose goal is the CVaR {agreed} take in most episodes "
+        "the route that their critic ranks first."
     )
 
 
@@ -161,14 +162,28 @@ def fresh(found: Measured) -> str:
         raise Missing("Seeds that were trained after all settings had been fixed are not stored yet.")
     whole, own = (judge(CLAIMS, {"navigation": part}).set_index("sentence")["verdict"] for part in (found, alone))
     said = whole.index[~whole.isin([UNSAID])]
-    changed = [f"*{name}* {own[name]} (all seeds: {whole[name]})" for name in said if own[name] != whole[name]]
-    span = f"{min(FRESH)} to {max(FRESH)}"
-    return (
-        f"**On fresh seeds alone.** Seeds {span}, {len(FRESH)} of them, were trained after all settings were fixed. "
-        f"On them {len(said) - len(changed)} of the {len(said)} sentences that have a verdict have the same one"
-        + (f"; else: {'; '.join(changed)}." if changed else ".")
-        + " Half the seeds give wider intervals."
+    changed = [
+        f"- *{name.rstrip('.')}*: {own[name]} (on all seeds: {whole[name]})"
+        for name in said
+        if own[name] != whole[name]
+    ]
+    text = (
+        f"**On fresh seeds alone.** Seeds {min(FRESH)} to {max(FRESH)} were trained after all "
+        f"settings had been fixed. Judged on them alone, {len(said) - len(changed)} of the {len(said)} sentences that "
+        "have a verdict keep it. Half the seeds give wider intervals."
     )
+    return "\n".join([text + " These verdicts change:\n" * bool(changed), *changed])
+
+
+def trending(moving: int, of: int, within: int) -> str:
+    """Return how many rows have a trend, and of how many of the others it is shown that they have none."""
+    if moving == 0:
+        text = f"None of the {of} rows has a trend."
+    else:
+        text = f"{moving} of {of} rows {'has' if moving == 1 else 'have'} a trend."
+    if within:
+        text += f" In {within} of the others both intervals lie within these bounds."
+    return text + (" That the rest have settled is not shown." if within < of - moving else "")
 
 
 def findings(found: Measured, rows: Sequence[str]) -> str:
@@ -186,21 +201,21 @@ def findings(found: Measured, rows: Sequence[str]) -> str:
         """)
     clones = [row for row in rows if row.startswith("bc-")]
     if clones:
-        told = ", ".join(f"{style(row).label} {found.estimate(row, 'through', TASK, RARE).text(2)}" for row in clones)
+        told = "; ".join(f"{style(row).label} {found.estimate(row, 'through', TASK, RARE).text(2)}" for row in clones)
         off = ", ".join(
             f"{style(row).label} {found.estimate(row, 'off_support', TASK, RARE).value:.2f}" for row in clones
         )
         lines.append(f"""
-        **Clones.** A third of the data's episodes go through the middle, of the clones' {told}. Clones, too, act
-        outside the data's support. The share of such actions: {off}.
+        **Clones.** A third of the data's episodes go through the middle, of the clones' episodes: {told}. Clones, too,
+        act outside the data's support. The share of such actions: {off}.
         """)
     averse = sorted(rows, key=lambda row: -found.estimate(row, "cvar", TASK, RARE).value)
-    first = ", ".join(f"{style(row).label} {found.estimate(row, 'cvar', TASK, RARE).text(2)}" for row in averse[:3])
+    first = "; ".join(f"{style(row).label} {found.estimate(row, 'cvar', TASK, RARE).text(2)}" for row in averse[:3])
     lines.append(f"""
-    **The best tails.** {first}; the best possible is {best["cvar"]:.2f}.
+    **The best tails.** {first}. The best possible is {number(best["cvar"], 2)}.
     """)
     if astray := lost(found, rows):
-        told = ", ".join(f"{style(row).label} {share:.2f}" for row, share in astray.items())
+        told = listed(f"{style(row).label} ({share:.2f})" for row, share in astray.items())
         lines.append(f"""
         **Lost.** Share of episodes that reach the goal: {told}. What led these policies away from the data was
         not measured. Critics' rates are this book's and serve all rows, so that this says little of the methods.
@@ -223,6 +238,6 @@ def in_short(found: Measured, rows: Sequence[str]) -> str:
     neutral = found.estimate(NEUTRAL, "cvar", TASK, RARE)
     return (
         f"- RADAC's CVaR is {cvar.text(2)} with a mean of {mean.text(2)}, compared with {neutral.text(2)} of the same "
-        f"actor that maximises the mean and {best['cvar']:.2f} of the best plan "
+        f"actor that maximises the mean and {number(best['cvar'], 2)} of the best plan "
         f"({len(found.at('radac', TASK, RARE))} seeds)."
     )

@@ -1,6 +1,7 @@
 """The distribution of an episode's return as the dial turns: RS-Diffuser's, of RADACs a level each, of exact plans."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -22,6 +23,7 @@ from support.navigation import measured, stored
 from support.navigation.choice import LEVELS
 from support.navigation.claims import RARE, TASK
 from support.neighbours import crossing
+from support.panels import ordered_colours
 
 Array = np.ndarray
 Distribution = tuple[Float[Array, " k"], Float[Array, " k"]]  # values and their masses
@@ -107,15 +109,17 @@ def draw(
     """
     names = {crossing.PLANNER: "RS-Diffuser, one model", "radac": "RADAC, a model a level", EXACT: "exact plans"}
     figure, axes = plt.subplots(1, len(found), figsize=(9.0, 3.2), sharey=True, layout="constrained", squeeze=False)
-    colours = plt.get_cmap("viridis")
+    colours = dict(zip(shown, ordered_colours(len(shown)), strict=True))
+    lines = dict(zip(shown, cycle(("-", "--", "-.", ":")), strict=False))
     for axis, (who, levels) in zip(axes[0], found.items(), strict=True):
         for level in [level for level in shown if level in levels]:
             values, masses = levels[level]
             order = np.argsort(values, kind="stable")
             x = np.concatenate([[2 * least], values[order], [0]])
             y = np.concatenate([[0], masses[order].cumsum() / masses.sum(), [1]])
-            place = shown.index(level) / max(1, len(shown) - 1)
-            axis.step(x, y, where="post", color=colours(0.9 * place), linewidth=1.4, label=f"{level:g}")
+            axis.step(
+                x, y, where="post", color=colours[level], linestyle=lines[level], linewidth=1.4, label=f"{level:g}"
+            )
         axis.axhline(AT[0], color="0.6", linewidth=0.8, linestyle=":")
         axis.set(title=names.get(who, style(who).label), xlabel="return", xlim=(least, -5), ylim=(0, 1.01))
         axis.legend(title="level", fontsize=7, title_fontsize=8, loc="upper left")

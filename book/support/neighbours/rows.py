@@ -29,6 +29,14 @@ ROWS: dict[str, tuple[str, ...]] = {
     "cped": ("", "multiplier=released"),
     "rs-diffuser": ("", "risk_level=1", "risk_level=1.9"),
 }
+WORDS = {  # what a row's option is called in the figure
+    "dac:guidance_scale=code": "DAC with the released guidance",
+    "dac-cvar:risk=neutral": "DAC-CVaR, neutral measure",
+    "qdq:weight=paper,origin=zero": "QDQ with the paper's weights",
+    "cped:multiplier=released": "CPED with the released multiplier",
+    "rs-diffuser:risk_level=1": "RS-Diffuser at level 1",
+    "rs-diffuser:risk_level=1.9": "RS-Diffuser at level 1.9",
+}
 BESIDE = ("radac", "rafmac", "diffusion-ql", "bc-diffusion")  # of chapter 3
 
 
@@ -96,7 +104,7 @@ def shown(tables: list[pd.DataFrame]) -> pd.DataFrame:
 def table(lines: pd.DataFrame) -> pd.DataFrame:
     """Return `shown` for the page, indexed by row, with an `Estimate` where a number has an interval."""
     keys = [m + (f":{v}" if v else "") for m, v in zip(lines["method"], lines["variant"], strict=True)]
-    columns: dict[str, Any] = {"method": [style(key).label for key in keys]}
+    columns: dict[str, Any] = {"method": [WORDS.get(key, style(key).label) for key in keys]}
     for name, head in (("expected_reward", "mean"), ("cvar", TAIL)):
         parts = lines[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
         columns[head] = [Estimate(*part) for part in parts]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ramac_lib.analysis.agreement import crossed_interval
 from ramac_lib.analysis.intervals import Estimate
-from ramac_lib.analysis.rows import row_from, styles
+from ramac_lib.analysis.rows import row_from
 from ramac_lib.analysis.style import TRUTH, Style
 
 KINDS = {"policy": "the policy's action", "data": "the data's action"}
@@ -20,7 +20,7 @@ KINDS = {"policy": "the policy's action", "data": "the data's action"}
 def run_styles(facts: Mapping[str, Any], hazard: str | None = None) -> dict[str, Style]:
     """Return how each run is drawn, by its hash, in the order of OUT.json; those under one hazard if it is named."""
     runs = [run for run in facts["runs"] if hazard in (None, run["hazard"])]
-    return dict(zip([run["run"] for run in runs], styles([row_from(run) for run in runs]), strict=True))
+    return {run["run"]: row_from(run).style for run in runs}
 
 
 def curve(quantiles: pd.DataFrame) -> pd.DataFrame:

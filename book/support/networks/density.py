@@ -14,7 +14,6 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from ramac_lib.analysis.recordings import Signals
-from ramac_lib.analysis.rows import styles
 from ramac_lib.analysis.style import BAND, style
 from ramac_lib.envs.hazards import Interval
 
@@ -100,7 +99,7 @@ def draw_density(
         axes.stairs(
             np.histogram(data, edges, density=True)[0], edges, color=own.colour, linewidth=0.8, label="the data"
         )
-    for part, drawn in zip(parts, styles(rows), strict=True):
+    for part, drawn in zip(parts, [row.style for row in rows], strict=True):
         density = np.histogram(part, edges, density=True)[0]
         axes.stairs(density, edges, color=drawn.colour, linestyle=drawn.line, linewidth=1.6, label=drawn.label)
     for k, bound in enumerate(published or ()):
@@ -126,4 +125,4 @@ def reported(report: pd.DataFrame, signals: Signals, indices: Sequence[int]) -> 
         shares.append(f"{signals.rows[index].label} {100 * share:.1f}\N{NO-BREAK SPACE}%")
         counts.append(len(own))
     episodes = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-    return f"Over the {episodes} other episodes of each run's report (table 5.5): {', '.join(shares)}."
+    return f"Over the {episodes} other episodes of each run's report (table 5.3): {', '.join(shares)}."

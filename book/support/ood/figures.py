@@ -34,6 +34,10 @@ LOOKS = dict(
 )
 
 
+# Methods whose colour and mark are close to another's: their marks are hollow where many stand in one panel.
+HOLLOW = ("bc-flow",)
+
+
 def reach(axes: Axes, actions: Float[Array, "n 2"], threshold: float, asked: Float[Array, "q 2"], title: str) -> None:
     """Draw the data's reach, the union of discs of the threshold's radius about its actions, and actions beyond it."""
     discs = PatchCollection([Circle(tuple(a), threshold) for a in actions], facecolor="#9ec9e2", linewidths=0)
@@ -119,9 +123,9 @@ def against_truth(rates: Mapping[str, pd.DataFrame]) -> Figure:
         axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
         for method, part in table.groupby("method", sort=False):
             look = style(str(method))
-            axis.plot(
-                part["true"], part["flagged"], look.marker, color=look.colour, markersize=5, alpha=0.8, label=look.label
-            )
+            kept = {"color": look.colour, "markersize": 5, "alpha": 0.8, "label": look.label}
+            kept |= {"markerfacecolor": "none"} if method in HOLLOW else {}
+            axis.plot(part["true"], part["flagged"], look.marker, **kept)
         axis.set(title=title, xlabel="outside the support (exact)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("flagged at κ = 3")
     handles, names = axes[0, 0].get_legend_handles_labels()
@@ -205,7 +209,7 @@ def radius(table: pd.DataFrame, uniform: bool = True) -> Figure:
 
 
 def curves(rates: Mapping[str, Rate], reference: Mapping[str, Array] | None = None) -> Figure:
-    """Draw rates over κ from 1 to 10, a panel a detector, a line a row (mean over seeds, band one standard error).
+    """Draw rates over κ from 1 to 10, a panel a detector, a line a row (mean over seeds, bars one standard error).
 
     Args:
         reference: of held-out data, by detector, over `calibration.KAPPAS`.
@@ -213,15 +217,17 @@ def curves(rates: Mapping[str, Rate], reference: Mapping[str, Array] | None = No
     names = calibration.DETECTORS[:3]
     figure, axes = plt.subplots(1, 3, figsize=(9.4, 4.2), sharey=True)
     for k, (axis, name) in enumerate(zip(axes, names, strict=True)):
+        seen = set()
         for row, found in rates.items():
             look = style(row)
+            again = (look.colour, look.marker) in seen  # a variant without a look of its own
+            seen.add((look.colour, look.marker))
             own = found.curves[:, k]
             middle = own.mean(axis=0)
             error = own.std(axis=0, ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.zeros_like(middle)
-            axis.plot(
-                unseen.KAPPAS, middle, look.line, marker=look.marker, color=look.colour, markersize=4, label=look.label
-            )
-            axis.fill_between(unseen.KAPPAS, middle - error, middle + error, color=look.colour, alpha=0.15, linewidth=0)
+            kept = {"marker": look.marker, "color": look.colour, "markersize": 4, "label": look.label}
+            kept |= {"markerfacecolor": "none", "markersize": 6} if again else {}
+            axis.errorbar(unseen.KAPPAS, middle, error, linestyle=look.line, capsize=4, elinewidth=1, **kept)
         if reference is not None and name in reference:
             axis.plot(calibration.KAPPAS, reference[name], color=TRUTH, linewidth=2.2, alpha=0.5, label="held-out data")
         axis.axvline(ood.KAPPA, color="#999999", linewidth=0.8)

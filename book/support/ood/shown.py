@@ -19,6 +19,7 @@ from support.ood.calibration import Calibrated
 from support.ood.reports import Reports
 from support.page import wrapped
 
+SCALES = {"median": "median", "mad": "MAD", "q95": "95 % quantile"}
 SHORT = {"halfcheetah": "HalfCheetah", "walker2d": "Walker2d", "hopper": "Hopper"}
 
 
@@ -47,7 +48,7 @@ def verdicts(found: Mapping[str, Calibrated], left_out: Sequence[str] = ("moved 
             for detector in calibration.DETECTORS:
                 there = (kind, detector) in table.index
                 cell = table.loc[[(kind, detector)]].iloc[0] if there else None
-                line[detector] = "" if cell is None else f"{cell['auc']:.2f} {MARKS[cell['verdict']]}"
+                line[detector] = "\N{EN DASH}" if cell is None else f"{cell['auc']:.2f} {MARKS[cell['verdict']]}"
             lines.append(line)
     return wrapped(pd.DataFrame(lines), "told", ["task", "altered"]).hide(axis="index")
 
@@ -57,7 +58,7 @@ def scales(found: Mapping[str, Calibrated]) -> pd.DataFrame:
     lines = []
     for detector in calibration.DETECTORS[:3]:
         for scale in ood.SCALES:
-            line = {"detector": detector, "scale": scale}
+            line = {"detector": detector, "scale": SCALES[scale]}
             for task, one in found.items():
                 held, uniform = (one.at(detector, kind)[scale] for kind in ("held out", "uniform"))
                 line[task] = f"{100 * held:.1f} / {100 * uniform:.1f}"
@@ -103,7 +104,7 @@ def draw_table_2(there: Reports, task: str, hazard: str, calibrated: Mapping[str
     """Return `table_2` as a picture, a panel a detector, its numbers folded below."""
     table = table_2(there, task, hazard, calibrated)
     detectors = [c for c in table.columns if any(isinstance(v, Estimate) for v in table[c])]
-    return forest.show(table, f"table-7-7-{task}-{hazard}", detectors)
+    return forest.show(table, f"figure-7-9-{task}-{hazard}", detectors)
 
 
 def agreement(there: Reports) -> pd.DataFrame:

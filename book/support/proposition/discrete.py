@@ -141,6 +141,11 @@ def _excess(beta: Iterable[Any], policy: Iterable[Any]) -> Fraction:
 # -- the proof --------------------------------------------------------------------------------------------------------
 
 
+def read(expression: sympy.Expr) -> str:
+    """Return an expression as a line for a reader: powers with ^, products with ·, and a true minus sign."""
+    return str(expression).replace("**", "^").replace("*", "·").replace("-", "\N{MINUS SIGN}")
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of the proof: what it says, both of its sides as exact expressions, and how they must compare."""

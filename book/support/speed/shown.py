@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ramac_lib.analysis.style import style
+from ramac_lib.analysis.style import VARIANTS, style
 from ramac_lib.bench.updates import KINDS, SCALING, SCALING_SEEDS
 
 
@@ -41,7 +41,7 @@ COLOURS = dict(zip(KINDS, ("#77AADD", "#BBCC33", "#FFAABB", "#EE8866", "#DDDDDD"
 def label(row: str) -> str:
     """Return the name of a method, or of a campaign's row (``METHOD:option=value``), as the tables have it."""
     method, colon, options = row.partition(":")
-    return style(method).label + (f", {options}" if colon else "")
+    return style(row).label if row in VARIANTS or not colon else f"{style(method).label}, {options}"
 
 
 def percent(share: float) -> str:
@@ -204,7 +204,7 @@ def draw_scaling(axes: Axes, part: pd.DataFrame, name: str, gflop_per_s: float, 
     axes.plot(sizes["value"], gflop_per_s / sizes["gflop"], color="#000000", linestyle="--", linewidth=1, label="floor")
     axes.set(xscale="log", yscale="log", xlabel=TITLES[name])
     ticks = SCALING_SEEDS if name == "seeds" else SCALING[name]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
 
 

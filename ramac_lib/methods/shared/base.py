@@ -242,7 +242,7 @@ class Method(nn.Module, ABC):
             alpha: one of `levels`.
 
         Raises:
-            RamacError: the method has no critics, or none that know the return's law.
+            RamacError: the method has no critics, or none that know the return's distribution.
         """
         have = "plain critics" if self.levels() else "no critics"
         raise RamacError(f"{type(self).__name__} has {have}; there is no CVaR at {alpha:g} to follow")
@@ -250,7 +250,7 @@ class Method(nn.Module, ABC):
     def quantiles(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
     ) -> tuple[Float[Tensor, "S C B N"], Float[Tensor, " N"]]:
-        """Return what each critic of the return says of its law: quantiles, and their fractions (½ of plain critics).
+        """Return each critic's quantiles of the return, and their fractions (½ of plain critics).
 
         Raises:
             RamacError: the method has no critics.

@@ -196,7 +196,7 @@ class InSample(base.Method):
     def quantiles(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
     ) -> tuple[Float[Tensor, "S C B 1"], Float[Tensor, " 1"]]:
-        """Return each critic's number as a law of one point.
+        """Return each critic's number as a distribution of one point.
 
         Raises:
             RamacError: they are critics of chunks.

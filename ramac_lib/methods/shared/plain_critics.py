@@ -57,7 +57,7 @@ class QLearning(base.Method):
     def quantiles(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"]
     ) -> tuple[Float[Tensor, "S C B 1"], Float[Tensor, " 1"]]:
-        """Return each critic's number as a law of one point."""
+        """Return each critic's number as a distribution of one point."""
         values = self.critic(self.scaled(observations), actions)
         return values[..., None], torch.full((1,), 0.5, device=self.device)
 

@@ -1,6 +1,6 @@
 """Models of the data's Monte-Carlo returns given (s, a): a consistency model, and quantile regression beside it.
 
-Returns are scaled to [−1, 1]. Each model says how it learns from a batch of windows, and how widely the law spreads.
+Returns are scaled to [−1, 1]. Each model says how it learns from a batch of windows, and how wide the distribution is.
 """
 
 from abc import abstractmethod
@@ -49,7 +49,7 @@ class ReturnModelConfig(base.CriticConfig):
 
 
 class ReturnModel(nn.Module):
-    """A law of returns given (s, a), for a method whose optimisers, sizes and rates it takes."""
+    """A distribution of returns given (s, a), for a method whose optimisers, sizes and rates it takes."""
 
     lowest: Tensor  # return of the data, and half the way from it to the highest
     half_range: Tensor
@@ -98,12 +98,12 @@ class ReturnModel(nn.Module):
     def scaled_spread(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
     ) -> Float[Tensor, "S B"]:
-        """Return the standard deviation of each row's law of scaled returns."""
+        """Return the standard deviation of each row's distribution of scaled returns."""
 
     def spread(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
     ) -> Float[Tensor, "S B"]:
-        """Return the standard deviation of each row's law, in units of return."""
+        """Return the standard deviation of each row's distribution, in units of return."""
         return self.half_range * self.scaled_spread(observations, actions, noise)
 
 
@@ -178,7 +178,7 @@ class QuantileReturns(ReturnModel):
     def scaled_spread(
         self, observations: Float[Tensor, "S B s"], actions: Float[Tensor, "S B a"], noise: Noise
     ) -> Float[Tensor, "S B"]:
-        """Return the standard deviation of the law that the quantiles make; nothing is drawn."""
+        """Return the standard deviation of the distribution that the quantiles make; nothing is drawn."""
         return self.model(observations, actions, self.taus)[:, 0].std(dim=2, correction=0)
 
 

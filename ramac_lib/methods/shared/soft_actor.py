@@ -26,7 +26,7 @@ class ConservativeConfig(base.CriticConfig):
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
     entropy: float | None = None  # the coefficient α; None: tuned to an entropy of −|A| nats
-    n_actions: int = 10  # of each of the three laws in the penalty
+    n_actions: int = 10  # of each of the three distributions in the penalty
     deterministic: bool = True  # deploy tanh(μ(s)); training always samples
     bc_warmup: float = 0.02  # share of the run in which the policy clones instead of following the critic
 

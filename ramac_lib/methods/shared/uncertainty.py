@@ -23,7 +23,7 @@ class UncertaintyConfig(base.CriticConfig):
 def penalised(
     values: Float[Tensor, "S B"], spread: Float[Tensor, "S B"], lowest: Tensor, config: UncertaintyConfig
 ) -> Float[Tensor, "S B"]:
-    """Return values of actions, lowered where the law of returns spreads, by a config's weight and origin.
+    """Return values of actions, lowered where the distribution of returns spreads, by a config's weight and origin.
 
     Args:
         lowest: return in the data.
@@ -33,7 +33,7 @@ def penalised(
 
 
 def uncertainty_weight(spread: Float[Tensor, "S B"], beta: float, how: str) -> Float[Tensor, "S B"]:
-    """Return w: β where a row's spread H is at most its batch's β-quantile, above it less the wider the law.
+    """Return w: β where a row's spread H is at most its batch's β-quantile, above it less the wider the distribution.
 
     Args:
         how: above the quantile 1/H (``paper``: Zhang et al. 2024, eq. 8), min(1, 1/H) (``capped``), or β times the

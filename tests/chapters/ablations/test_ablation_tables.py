@@ -113,9 +113,9 @@ def test_measures_of_two_cases_stand_below_each_other():
     others = [row(f"risk={m}", [0.0, 1.0, 2.0], suite="measures", seeds=seeds) for m in MEASURES[1:]]
     case = OnBandit(sweeps(row("", [1.0, 2.0, 3.0], seeds=seeds), *others)[0], "radac")
     shown = tables.measured({"first": case, "second": case})
-    assert list(shown["measure"][:2]) == ["first: CVaR", "first: Wang"]
+    assert list(shown["measure"][:2]) == ["first with CVaR", "first with Wang"]
     assert list(shown.index[5:7]) == ["radac", "radac:risk=wang"]
-    gaps = shown["CVaR₀.₁: to CVaR"]
+    gaps = shown["CVaR₀.₁ less that with CVaR"]
     assert gaps.iloc[0] is None
     assert gaps.iloc[1] == Estimate(-1.0, -1.0, -1.0)
 

@@ -233,9 +233,19 @@ def test_stability_names_what_breaks_and_where():
     assert table.loc["penalty 20", "ring CVaR"] == pytest.approx((2.6 - 20 + 2.6) / 2)
     assert verdicts.breaks(table) == "The pattern holds at 7 of 7 choices of the constants."
     broken = verdicts.stability(stable(radac_at_base=0.1))
-    assert verdicts.breaks(broken).endswith("6 of 7 choices of the constants. RADAC centre breaks at base.")
+    assert verdicts.breaks(broken).endswith(
+        "6 of 7 choices of the constants. RADAC has less than half of its mass in the centre at 1 of them (base)."
+    )
     all_broken = verdicts.breaks(verdicts.stability(stable(radac_at_base=0.1, gap=0.0)))
     assert "0 of 7" in all_broken
-    assert all_broken.endswith("RADAC centre breaks at base. ORAAC gap breaks at each.")
+    assert all_broken.endswith(
+        "in the centre at 1 of them (base). ORAAC has less than a tenth of its mass in the gap at each."
+    )
     with pytest.raises(RamacError, match="no oraac at 'base'"):
         verdicts.stability(stable().query("method != 'oraac'"))
+
+
+def test_a_mass_and_what_it_becomes_stand_without_a_comma_between():
+    first, last = pd.Series([0.25, 0.25]), pd.Series([0.5, 0.5])
+    _, text = finding({"ring": first, "to": last, "centre": last, " to": first}, 1)
+    assert text == "ring .25±.00 to .50±.00, centre .50±.00 to .25±.00"

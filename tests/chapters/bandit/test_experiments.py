@@ -150,7 +150,7 @@ def test_summary():
     assert text.loc["both", "mass on the ring"] == ".50±.50"
     assert text.loc["one", "mass on the ring"] == "1.00"
     assert support_bandit.estimate(np.array([10.5, 10.5, 9.0])) == "10.00±.50"
-    assert support_bandit.estimate(np.array([-0.5, -0.5])) == "-.50±.00"
+    assert support_bandit.estimate(np.array([-0.5, -0.5])) == "−.50±.00"
 
 
 def test_bad_input():

@@ -112,5 +112,5 @@ def test_the_scale_is_the_smallest_of_the_rows():
 
 
 def test_published_rows_that_changed_have_both_numbers():
-    assert captions.republished(TASK) == {"RADAC": ("131 / -167", "1278 / 801")}
+    assert captions.republished(TASK) == {"RADAC": ("131 / −167", "1,278 / 801")}
     assert captions.republished("walker2d-medium-expert") == {}

@@ -32,6 +32,14 @@ def table():
     )
 
 
+def test_a_caption_can_name_diamonds_and_arrows_where_there_are_some(table):
+    assert forest.extras(table) == (True, False)
+    wide = pd.concat(
+        [table.drop(columns=["paper_mean", "paper_cvar"]), pd.DataFrame([line("codac", MAIN, 900.0, 3.0)])]
+    )
+    assert forest.extras(wide.drop(columns=["paper_mean", "paper_cvar"])) == (False, True)
+
+
 def places(axes):
     """Return (x, y, marker) of each mark and (low, high, y) of each interval."""
     marks, spans = [], []

@@ -116,8 +116,8 @@ def test_stored_sweeps_are_shown_with_the_value_taken(tmp_path):
     assert list(found) == [RADAC]
     assert found[RADAC]["chosen"].tolist() == [True, False, False]
     page = show_sweeps(found, "t").to_html()
-    assert page.count(">taken</td>") == 1
-    assert page.index("eta = 0.0125") < page.index("eta = 0.05") < page.index(">taken</td>") < page.index("eta = 0.2")
+    assert page.count(">published</td>") == 1
+    assert page.index("η = 0.0125") < page.index("η = 0.05") < page.index(">published</td>") < page.index("η = 0.2")
     assert "font-weight: bold" in page
 
 

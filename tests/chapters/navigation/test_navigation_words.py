@@ -47,8 +47,8 @@ def test_a_sweep_takes_the_best_by_its_own_criterion_and_says_where_it_ends():
     )
     assert neutral.loc[neutral["chosen"], "value"].tolist() == [0.1]
     told = choice.caption({radac: found})
-    assert "At the end of its range, so that the best may lie beyond: RADAC's eta" in told
-    assert "CODAC's conservative_weight (10)" in told
+    assert "At the end of its range, so that the best may lie beyond: RADAC's η" in told
+    assert "CODAC's weight of the conservative term (10)" in told
     assert choice.shown({radac: found})["chosen"].tolist() == ["", "", "✓"]
     with pytest.raises(Missing, match="No sweep is stored"):
         choice.shown({})
@@ -81,9 +81,9 @@ def test_the_dial_says_where_the_exact_plan_turns_and_what_radac_does():
     assert shares[0.1].max() == 0.5
     told = words.dial_caption(found, exact, where)
     assert "turns between α = 0.8 and 0.85" in told
-    taken = ", ".join(through[a].text(2) + f" at {name}" for a, name in ((0.1, "α = 0.1"), (1.0, "the mean")))
+    taken = "; ".join(through[a].text(2) + f" at {name}" for a, name in ((0.1, "α = 0.1"), (1.0, "the mean")))
     assert taken.startswith("0.10 [")
-    assert f"RADAC takes it in {taken}; it has a step in the danger in" in told
+    assert f"RADAC takes it: {taken}. The share in which it has a step in the danger: " in told
     assert "Not stored yet: α = 0.5" in told
     with pytest.raises(Missing, match="fewer than two levels"):
         words.turned(found, {})
@@ -99,12 +99,25 @@ def test_findings_are_the_rows_own_numbers():
     rows["bc-diffusion"] |= {"reached": 0.4}
     found = measured(rows, curves=curve)
     told = words.findings(found, list(rows))
-    assert "Share of episodes that reach the goal: BC-diffusion 0.40." in told
+    assert "Share of episodes that reach the goal: BC-diffusion (0.40)." in told
     assert "changes the CVaR by +16.50" in told
     assert "the mean by −1.00" in told
     assert "exactly the detour costs 0.59" in told
     assert "these rows have a trend at the end: RADAC, neutral" in told
     assert words.in_short(found, list(rows)).startswith("- RADAC's CVaR is −9.50 [")
+
+
+@pytest.mark.parametrize(
+    ("moving", "within", "told"),
+    [
+        (0, 0, "None of the 4 rows has a trend. That the rest have settled is not shown."),
+        (1, 2, "1 of 4 rows has a trend. In 2 of the others both intervals lie within these bounds. That the rest"),
+        (2, 2, "2 of 4 rows have a trend. In 2 of the others both intervals lie within these bounds."),
+    ],
+)
+def test_what_is_zero_is_not_counted(moving, within, told):
+    assert words.trending(moving, 4, within).startswith(told)
+    assert ("not shown" in words.trending(moving, 4, within)) == (moving + within < 4)
 
 
 def test_critics_are_set_beside_what_their_policies_do():
@@ -118,7 +131,7 @@ def test_critics_are_set_beside_what_their_policies_do():
     assert list(points) == ["radac"]
     np.testing.assert_allclose(points["radac"], [[4.0, 1.0, -1.0], [0.1, 0.5, 0.9]])
     told = words.critics_caption(asked, found, ["radac", "bc-flow"])
-    assert "critics of RADAC 2 of 3 seeds" in told
+    assert "a way round first: RADAC (2 of 3)." in told
     assert "Of the 3 policies whose goal is the CVaR 2 take" in told  # the middle one goes half and half
     for make in (words.critics_caption, words.gains_of):
         with pytest.raises(Missing):

@@ -63,7 +63,7 @@ def words(seen):
 def test_without_runs_there_is_one_sentence(show):
     told = words(show())
     assert sum(ABSENT in text for text in told) == 1
-    assert not any("Table 7.7" in text for text in told)
+    assert not any("Figure 7.9" in text for text in told)
     assert not any("O1 is" in text for text in told)
 
 
@@ -76,8 +76,8 @@ def test_decisions_say_what_they_are(show):
     told = words(seen)
     assert any(text.startswith("**3 unreported seeds, 5,000 updates.**") for text in told)
     assert any("O1 in the stored runs" in text and "by the action alone holds" in text for text in told)
-    assert any("Table 7.11" in text for text in told)
-    assert any("Table 7.14" in text for text in told)
+    assert any("Table 7.10" in text for text in told)
+    assert any("Table 7.13" in text for text in told)
     assert len([thing for thing in seen if isinstance(thing, Figure)]) == 1
 
 
@@ -92,8 +92,8 @@ def test_a_campaign_has_its_tables_for_each_task(show):
     told = words(seen)
     assert any(text.startswith("**The campaign**: halfcheetah-medium-expert, walker2d-medium-replay") for text in told)
     tabs = [thing.data for thing in seen if type(thing) is HTML]
-    assert sum(text.count("Table 7.7</strong> for") for text in tabs) == 2
-    assert any("Table 7.12" in text for text in told)  # three rows have rates
+    assert sum(text.count("Figure 7.9.</strong>") for text in tabs) == 2
+    assert any("Table 7.11" in text for text in told)  # three rows have rates
     assert sum("O1 is not tested here" in text for text in told) == 2  # in short, and in its place
     assert all("not of ORAAC-Diffusion" in text for text in told if "O1 is not tested here" in text)
     assert not any("sentence" in thing.data for thing in seen if isinstance(thing, Styler))

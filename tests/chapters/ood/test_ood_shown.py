@@ -77,7 +77,7 @@ def test_scales_and_verdicts_as_text(calibrated):
     assert shown.scales(calibrated)[TASK].tolist()[:3] == ["1.0 / 10.0"] * 3
     table = shown.verdicts(calibrated).data
     assert table["action alone"].tolist() == ["0.75 ✓"] * 6  # without the alteration by .05
-    assert set(table["behaviour's density"]) == {""}
+    assert set(table["behaviour's density"]) == {"\N{EN DASH}"}
 
 
 def test_the_papers_table_has_both_versions():

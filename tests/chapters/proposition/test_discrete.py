@@ -96,6 +96,7 @@ def test_each_step_of_the_proof_holds_and_a_wrong_one_would_not():
     first = steps[4]
     assert not discrete.Step("", first.left + 1, "=", first.right).holds
     assert not discrete.Step("", steps[-1].right, "≤", steps[-1].left).holds
+    assert discrete.read(steps[-1].right) == "1 − 2·2^(3/4)/5"
     with pytest.raises(RamacError, match="action 1 has mass 1/2 in β and 0 in π"):
         discrete.proof(["1/2", "1/2"], [1, 0])
 

@@ -46,7 +46,7 @@ def test_the_colours_are_no_methods():
 
 def test_names():
     assert shown.label("bc-flow") == "BC-flow"
-    assert shown.label("radac:risk=neutral") == "RADAC, risk=neutral"
+    assert shown.label("radac:risk=neutral") == "RADAC, neutral"
 
 
 def test_ways_are_those_measured():
